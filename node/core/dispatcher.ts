@@ -1,0 +1,48 @@
+// Places work on a node and sees it through: the coordinator's only way to an engine.
+import type { ModelOffer } from '../../protocol/capability.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+import type {
+  EncodeRequest,
+  EncodeResult,
+  GenerateRequest,
+  GenerateResult,
+  OnTokens,
+  RunRequest,
+  RunResult,
+} from '../../protocol/infer.ts';
+import type { Plan } from '../../protocol/plan.ts';
+import type { WorkOptions } from './engine.ts';
+
+/** What became of a piece of work, beside its result. */
+export interface Placement {
+  /** The plan that was carried out last. */
+  readonly plan: Plan;
+  /** Every node that worked on it, in order; more than one after a recovery. */
+  readonly nodes: readonly NodeId[];
+}
+
+export interface PlacedOptions extends WorkOptions {
+  /** Called for each plan before it is carried out: the first, and one more for each recovery. */
+  readonly onPlan?: (plan: Plan) => void;
+}
+
+/** A model that some node of the mesh can run now. */
+export interface AvailableModel {
+  /** The best-known offer: loaded before on disk. */
+  readonly offer: ModelOffer;
+  readonly nodes: readonly NodeId[];
+}
+
+export interface Dispatcher {
+  /**
+   * As {@link Engine}, on whichever node ends soonest, and again elsewhere when that one is lost.
+   * @throws WeftError `no_capable_node` when none is left, with the last failure as its cause
+   */
+  run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement>;
+  encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement>;
+  generate(request: GenerateRequest, options: PlacedOptions, onTokens: OnTokens): Promise<GenerateResult & Placement>;
+  /** What the mesh can run, this node included, one entry per digest. */
+  models(): readonly AvailableModel[];
+  /** Requests placed from here that are not finished. */
+  inFlight(): number;
+}

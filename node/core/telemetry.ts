@@ -1,0 +1,24 @@
+// Counts and durations, with units in their names and few label values.
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** The metrics of a node. Names are fixed so that none is mistyped; prom-client sits behind it. */
+export interface Telemetry {
+  /** Adds to a counter. */
+  count(name: CounterName, labels?: Labels, by?: number): void;
+  /** Records a duration in seconds. */
+  observe(name: HistogramName, seconds: number, labels?: Labels): void;
+  /** Reads a value whenever metrics are collected. */
+  gauge(name: GaugeName, read: () => number): void;
+  /** Prometheus text format. */
+  text(): Promise<string>;
+}
+
+export type CounterName =
+  | 'weft_requests_total'
+  | 'weft_tokens_generated_total'
+  | 'weft_recoveries_total'
+  | 'weft_runner_restarts_total'
+  | 'weft_calls_rejected_total';
+export type HistogramName = 'weft_request_duration_seconds' | 'weft_time_to_first_token_seconds';
+export type GaugeName = 'weft_requests_in_flight' | 'weft_peers_connected' | 'weft_models_loaded';

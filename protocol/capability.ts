@@ -1,0 +1,79 @@
+// What a node tells the others about itself. Measured values are the teller's; receivers check them against their own.
+import type { ModelRef, NodeId } from './ids.ts';
+
+/** Something that can execute a graph. */
+export interface Device {
+  readonly kind: 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml';
+  readonly name: string;
+  /** Memory that models on it share, in bytes. */
+  readonly memoryBytes: number;
+}
+
+export interface Hardware {
+  readonly platform: string;
+  readonly arch: string;
+  readonly cpuModel: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly devices: readonly Device[];
+}
+
+/** Time of warm requests as `fixed + perToken · tokens (+ decode · output tokens)`; 0 samples = not measured yet. */
+export interface ServiceProfile {
+  readonly fixedMs: number;
+  readonly perTokenMs: number;
+  readonly decodeMs: number;
+  readonly loadMs: number;
+  readonly samples: number;
+}
+
+export type ModelTask = 'text-generation' | 'feature-extraction' | 'tensor';
+export type ModelState = 'disk' | 'loading' | 'loaded' | 'quarantined';
+
+/** A model that a node is ready to run. */
+export interface ModelOffer {
+  readonly model: ModelRef;
+  readonly task: ModelTask;
+  readonly state: ModelState;
+  /** Most tokens of a sequence. */
+  readonly contextLength: number;
+  /** Length of an embedding; 0 for other tasks. */
+  readonly dimensions: number;
+  readonly sizeBytes: number;
+  readonly profile: ServiceProfile;
+  /** Short names, such as `smollm2`. */
+  readonly aliases: readonly string[];
+}
+
+/** Fresh on every answer. */
+export interface Load {
+  readonly requestsInFlight: number;
+  /** Predicted time until work that arrives now begins. */
+  readonly queuedMs: number;
+  /** Median of recent service times near this load; 0 = none seen. */
+  readonly latencyMs: number;
+  readonly memoryFreeBytes: number;
+}
+
+/** Everything that a node publishes. A later (incarnation, sequence) replaces an earlier one. */
+export interface Advert {
+  readonly node: NodeId;
+  readonly name: string;
+  readonly version: string;
+  /** Milliseconds since 1970 at the node's start. */
+  readonly incarnation: number;
+  readonly sequence: number;
+  /** Multiaddrs at which the node can be dialled. */
+  readonly addresses: readonly string[];
+  readonly hardware: Hardware;
+  readonly offers: readonly ModelOffer[];
+  readonly load: Load;
+}
+
+/** True when `a` replaces `b`. */
+export function isNewer(
+  a: Pick<Advert, 'incarnation' | 'sequence'>,
+  b: Pick<Advert, 'incarnation' | 'sequence'>,
+): boolean {
+  return a.incarnation > b.incarnation || (a.incarnation === b.incarnation && a.sequence > b.sequence);
+}

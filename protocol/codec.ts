@@ -1,0 +1,373 @@
+// Turns the messages of each method into (payload, tensors) and back. Whatever comes in is checked here, once.
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask } from './capability.ts';
+import { isErrorCode, toWeftError, WeftError } from './errors.ts';
+import type { ModelRef } from './ids.ts';
+import type {
+  EncodeRequest,
+  EncodeResult,
+  GenerateRequest,
+  GenerateResult,
+  RunRequest,
+  RunResult,
+  Timing,
+} from './infer.ts';
+import * as pb from './messages/weft_pb.js';
+import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
+
+/** A message as it travels: protobuf bytes, and tensors behind them. */
+export interface Parts {
+  readonly payload: Uint8Array;
+  readonly tensors: readonly NamedTensor[];
+}
+
+/** Encodes and decodes one kind of message. `decode` throws WeftError `bad_request`, `frame_invalid` or `tensor_invalid`. */
+export interface Codec<T> {
+  encode(value: T): Parts;
+  decode(parts: Parts): T;
+}
+
+const NO_TENSORS: readonly NamedTensor[] = [];
+const bad = (message: string): WeftError => new WeftError({ code: 'bad_request', message });
+
+/** Reads a protobuf message. @throws WeftError `frame_invalid` */
+export function readMessage<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShape<D> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (cause) {
+    throw new WeftError({ code: 'frame_invalid', message: `The bytes are no ${schema.name}.` }, { cause });
+  }
+}
+
+/** Writes a protobuf message. */
+export function writeMessage<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Uint8Array {
+  return toBinary(schema, create(schema, init));
+}
+
+/** A protobuf message as a plain object: without the names that the library adds. */
+export type Plain<T> = T extends Uint8Array
+  ? T
+  : T extends readonly (infer Element)[]
+    ? Plain<Element>[]
+    : T extends object
+      ? { [Key in keyof T as Key extends '$typeName' | '$unknown' ? never : Key]: Plain<T[Key]> }
+      : T;
+
+/** A codec whose values are the protobuf message's own fields (without tensors). */
+export function messageCodec<D extends DescMessage>(schema: D): Codec<Plain<MessageShape<D>>> {
+  return {
+    encode: (value) => ({ payload: writeMessage(schema, value as MessageInitShape<D>), tensors: NO_TENSORS }),
+    decode: (parts) => readMessage(schema, parts.payload) as Plain<MessageShape<D>>,
+  };
+}
+
+/** A message with nothing in it. */
+export const emptyCodec: Codec<void> = {
+  encode: () => ({ payload: new Uint8Array(0), tensors: NO_TENSORS }),
+  decode: () => undefined,
+};
+
+// ── Errors and load ─────────────────────────────────────────────────────────────────────────────
+
+/** For the wire. Facts travel; causes and stacks stay. */
+export function errorToMessage(error: unknown): Plain<pb.Error> {
+  const { code, message, remedy, facts } = toWeftError(error);
+  return { code, message, remedy, facts: { ...facts } };
+}
+
+/** From the wire. A code that this version doesn't know becomes `internal`, with the code as a fact. */
+export function errorFromMessage(message: pb.Error | undefined): WeftError {
+  if (message === undefined)
+    return new WeftError({ code: 'internal', message: 'The other side failed without a reason.' });
+  const { code, message: text, remedy, facts } = message;
+  if (isErrorCode(code)) return new WeftError({ code, message: text, remedy, facts });
+  return new WeftError({ code: 'internal', message: text, remedy, facts: { ...facts, code } });
+}
+
+export function loadToMessage(load: Load): MessageInitShape<typeof pb.LoadSchema> {
+  return { ...load, memoryFreeBytes: BigInt(load.memoryFreeBytes) };
+}
+
+export function loadFromMessage(load: pb.Load | undefined): Load | undefined {
+  if (load === undefined) return undefined;
+  return {
+    requestsInFlight: load.requestsInFlight,
+    queuedMs: finite(load.queuedMs),
+    latencyMs: finite(load.latencyMs),
+    memoryFreeBytes: Number(load.memoryFreeBytes),
+  };
+}
+
+/** A peer's number as it may be used in a price: NaN, infinite and negative ones count as 0. */
+function finite(value: number): number {
+  return Number.isFinite(value) && value > 0 ? value : 0;
+}
+
+// ── Inference ───────────────────────────────────────────────────────────────────────────────────
+
+export function modelFromMessage(model: pb.ModelRef | undefined): ModelRef {
+  if (model === undefined || model.id === '') throw bad('The request names no model.');
+  return { id: model.id, digest: model.digest };
+}
+
+function timingFromMessage(timing: pb.Timing | undefined): Timing {
+  return {
+    queueMs: finite(timing?.queueMs ?? 0),
+    loadMs: finite(timing?.loadMs ?? 0),
+    computeMs: finite(timing?.computeMs ?? 0),
+    prefillMs: finite(timing?.prefillMs ?? 0),
+  };
+}
+
+export const runRequestCodec: Codec<RunRequest> = {
+  encode: ({ model, inputs, outputs }) => ({
+    payload: writeMessage(pb.RunRequestSchema, { model, outputs: [...outputs] }),
+    tensors: inputs,
+  }),
+  decode: ({ payload, tensors }) => {
+    const message = readMessage(pb.RunRequestSchema, payload);
+    return { model: modelFromMessage(message.model), inputs: tensors, outputs: message.outputs };
+  },
+};
+
+export const runResponseCodec: Codec<RunResult> = {
+  encode: ({ timing, node, outputs }) => ({
+    payload: writeMessage(pb.RunResponseSchema, { timing, node }),
+    tensors: outputs,
+  }),
+  decode: ({ payload, tensors }) => {
+    const message = readMessage(pb.RunResponseSchema, payload);
+    return { outputs: tensors, node: message.node, timing: timingFromMessage(message.timing) };
+  },
+};
+
+export const encodeRequestCodec: Codec<EncodeRequest> = {
+  encode: ({ model, ids, lengths, pooling, normalize }) => ({
+    payload: writeMessage(pb.EncodeRequestSchema, { model, pooling, normalize }),
+    tensors: [tensorOf('ids', 'int32', [ids.length], ids), tensorOf('lengths', 'int32', [lengths.length], lengths)],
+  }),
+  decode: ({ payload, tensors }) => {
+    const message = readMessage(pb.EncodeRequestSchema, payload);
+    const { pooling } = message;
+    if (pooling !== 'mean' && pooling !== 'cls') throw bad(`Pooling "${pooling}" is not known.`);
+    const ids = int32Elements(tensorNamed(tensors, 'ids'));
+    const lengths = int32Elements(tensorNamed(tensors, 'lengths'));
+    let sum = 0;
+    for (const length of lengths) {
+      if (length < 1) throw bad('A text without tokens.');
+      sum += length;
+    }
+    if (sum !== ids.length || lengths.length === 0) throw bad('The lengths of the texts do not sum to the token ids.');
+    return { model: modelFromMessage(message.model), ids, lengths, pooling, normalize: message.normalize };
+  },
+};
+
+export const encodeResponseCodec: Codec<EncodeResult> = {
+  encode: ({ embeddings, dimensions, node, timing }) => ({
+    payload: writeMessage(pb.EncodeResponseSchema, { timing, node }),
+    tensors: [tensorOf('embeddings', 'float32', [embeddings.length / dimensions, dimensions], embeddings)],
+  }),
+  decode: ({ payload, tensors }) => {
+    const message = readMessage(pb.EncodeResponseSchema, payload);
+    const tensor = tensorNamed(tensors, 'embeddings');
+    const dimensions = tensor.dims[1];
+    if (tensor.dims.length !== 2 || dimensions === undefined || dimensions < 1)
+      throw bad('Embeddings are not a matrix.');
+    return {
+      embeddings: float32Elements(tensor),
+      dimensions,
+      node: message.node,
+      timing: timingFromMessage(message.timing),
+    };
+  },
+};
+
+export const generateRequestCodec: Codec<GenerateRequest> = {
+  encode: ({ model, ids, promptLength, maxNewTokens, stopIds, sampling }) => ({
+    payload: writeMessage(pb.GenerateRequestSchema, {
+      model,
+      promptLength,
+      maxNewTokens,
+      stopIds: [...stopIds],
+      sampling,
+    }),
+    tensors: [tensorOf('ids', 'int32', [ids.length], ids)],
+  }),
+  decode: ({ payload, tensors }) => {
+    const message = readMessage(pb.GenerateRequestSchema, payload);
+    const ids = int32Elements(tensorNamed(tensors, 'ids'));
+    const { promptLength, maxNewTokens, sampling } = message;
+    if (ids.length === 0 || promptLength < 1 || promptLength > ids.length) throw bad('The prompt has no tokens.');
+    if (sampling === undefined) throw bad('The request names no sampling.');
+    const { temperature, topP, topK, seed } = sampling;
+    if (!(temperature >= 0 && temperature <= 100) || !(topP > 0 && topP <= 1)) throw bad('Sampling is out of range.');
+    return {
+      model: modelFromMessage(message.model),
+      ids,
+      promptLength,
+      maxNewTokens,
+      stopIds: message.stopIds,
+      sampling: { temperature, topP, topK, seed },
+    };
+  },
+};
+
+/** Some tokens of a stream: `firstIndex` 0 is the first behind the prompt. */
+export interface TokenRun {
+  readonly firstIndex: number;
+  readonly ids: readonly number[];
+}
+
+export const generateItemCodec: Codec<TokenRun> = {
+  encode: ({ firstIndex, ids }) => ({
+    payload: writeMessage(pb.GenerateItemSchema, { firstIndex, ids: [...ids] }),
+    tensors: NO_TENSORS,
+  }),
+  decode: ({ payload }) => readMessage(pb.GenerateItemSchema, payload),
+};
+
+export const generateResponseCodec: Codec<GenerateResult> = {
+  encode: ({ finish, generated, node, timing }) => ({
+    payload: writeMessage(pb.GenerateResponseSchema, { finish, generated, node, timing }),
+    tensors: NO_TENSORS,
+  }),
+  decode: ({ payload }) => {
+    const { finish, generated, node, timing } = readMessage(pb.GenerateResponseSchema, payload);
+    if (finish !== 'stop' && finish !== 'length') throw bad(`Finish "${finish}" is not known.`);
+    return { finish, generated, node, timing: timingFromMessage(timing) };
+  },
+};
+
+// ── Adverts ─────────────────────────────────────────────────────────────────────────────────────
+
+const DEVICE_KINDS: readonly string[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] satisfies Device['kind'][];
+const TASKS: readonly string[] = ['text-generation', 'feature-extraction', 'tensor'] satisfies ModelTask[];
+const STATES: readonly string[] = ['disk', 'loading', 'loaded', 'quarantined'] satisfies ModelState[];
+
+export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.AdvertSchema> {
+  const { hardware } = advert;
+  return {
+    node: advert.node,
+    name: advert.name,
+    version: advert.version,
+    incarnation: BigInt(advert.incarnation),
+    sequence: BigInt(advert.sequence),
+    addresses: [...advert.addresses],
+    hardware: {
+      ...hardware,
+      memoryBytes: BigInt(hardware.memoryBytes),
+      devices: hardware.devices.map((device) => ({ ...device, memoryBytes: BigInt(device.memoryBytes) })),
+    },
+    offers: advert.offers.map((offer) => ({
+      ...offer,
+      sizeBytes: BigInt(offer.sizeBytes),
+      aliases: [...offer.aliases],
+    })),
+    load: loadToMessage(advert.load),
+  };
+}
+
+/** Offers of tasks, states or devices that this version doesn't know are left out: a newer peer may have them. */
+export function advertFromMessage(message: pb.Advert): Advert {
+  if (message.node === '' || message.hardware === undefined) throw bad('An advert without node or hardware.');
+  const { hardware } = message;
+  return {
+    node: message.node,
+    name: message.name,
+    version: message.version,
+    incarnation: Number(message.incarnation),
+    sequence: Number(message.sequence),
+    addresses: message.addresses,
+    hardware: {
+      platform: hardware.platform,
+      arch: hardware.arch,
+      cpuModel: hardware.cpuModel,
+      cpuCount: hardware.cpuCount,
+      memoryBytes: Number(hardware.memoryBytes),
+      devices: hardware.devices
+        .filter((device) => DEVICE_KINDS.includes(device.kind))
+        .map(({ kind, name, memoryBytes }) => ({
+          kind: kind as Device['kind'],
+          name,
+          memoryBytes: Number(memoryBytes),
+        })),
+    },
+    offers: message.offers
+      .filter((offer) => TASKS.includes(offer.task) && STATES.includes(offer.state))
+      .map(offerFromMessage),
+    load: loadFromMessage(message.load) ?? { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 },
+  };
+}
+
+function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
+  const { profile } = offer;
+  return {
+    model: modelFromMessage(offer.model),
+    task: offer.task as ModelTask,
+    state: offer.state as ModelState,
+    contextLength: offer.contextLength,
+    dimensions: offer.dimensions,
+    sizeBytes: Number(offer.sizeBytes),
+    profile: {
+      fixedMs: finite(profile?.fixedMs ?? 0),
+      perTokenMs: finite(profile?.perTokenMs ?? 0),
+      decodeMs: finite(profile?.decodeMs ?? 0),
+      loadMs: finite(profile?.loadMs ?? 0),
+      samples: profile?.samples ?? 0,
+    },
+    aliases: offer.aliases,
+  };
+}
+
+/** What two nodes tell each other when they meet: themselves, the member list, and whom else they know. */
+export interface Acquaintance {
+  readonly advert: Advert;
+  /** Encoded `SignedStatement`s. */
+  readonly statements: readonly Uint8Array[];
+  readonly known: readonly Advert[];
+}
+
+function acquaintanceCodec(schema: typeof pb.SyncRequestSchema | typeof pb.SyncResponseSchema): Codec<Acquaintance> {
+  return {
+    encode: ({ advert, statements, known }) => ({
+      payload: writeMessage(schema, {
+        advert: advertToMessage(advert),
+        statements: [...statements],
+        known: known.map(advertToMessage),
+      } as MessageInitShape<typeof pb.SyncRequestSchema>),
+      tensors: NO_TENSORS,
+    }),
+    decode: ({ payload }) => {
+      const { advert, statements, known } = readMessage(schema as typeof pb.SyncRequestSchema, payload);
+      if (advert === undefined) throw bad('A sync without an advert.');
+      return { advert: advertFromMessage(advert), statements, known: known.map(advertFromMessage) };
+    },
+  };
+}
+
+export const syncRequestCodec = acquaintanceCodec(pb.SyncRequestSchema);
+export const syncResponseCodec = acquaintanceCodec(pb.SyncResponseSchema);
+
+/** A piece of a file, and how long the whole file is. */
+export interface FilePiece {
+  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+export const readFileResponseCodec: Codec<FilePiece> = {
+  encode: ({ bytes, sizeBytes }) => ({
+    payload: writeMessage(pb.ReadFileResponseSchema, { sizeBytes: BigInt(sizeBytes) }),
+    tensors: [{ name: 'bytes', type: 'uint8', dims: [bytes.byteLength], data: bytes }],
+  }),
+  decode: ({ payload, tensors }) => ({
+    bytes: tensorNamed(tensors, 'bytes').data,
+    sizeBytes: Number(readMessage(pb.ReadFileResponseSchema, payload).sizeBytes),
+  }),
+};

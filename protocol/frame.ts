@@ -1,0 +1,256 @@
+// Frames: how messages and tensors lie on a byte stream, between peers and to runners alike.
+//
+//   offset 0   u8    0x57 "W"
+//          1   u8    format version, 1
+//          2   u16   reserved, 0
+//          4   u32   header length, little-endian (≤ HEADER_BYTES_MAX)
+//          8   u32   body length, little-endian (≤ FRAME_BODY_BYTES_MAX)
+//         12         header: protobuf `weft.v1.Header`
+//                    body: tensor bytes, each tensor starting at a multiple of 8 within its message
+//
+// A message whose tensors exceed one frame goes on in `more` frames of the same call.
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { WeftError } from './errors.ts';
+import {
+  FRAME_BODY_BYTES_MAX,
+  HEADER_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  TENSOR_NAME_LENGTH_MAX,
+  TENSORS_MAX,
+} from './limits.ts';
+import { type Header, HeaderSchema, type TensorInfo } from './messages/weft_pb.js';
+import { byteLength, checkTensor, DataType, dataTypeName, elementCount, type NamedTensor } from './tensor.ts';
+
+/** First byte of every frame. */
+export const FRAME_MAGIC = 0x57;
+/** Version of the layout above. */
+export const FRAME_VERSION = 1;
+/** Bytes before the header. */
+export const FRAME_PREFIX_BYTES = 12;
+
+/** Below this, a frame is copied into one buffer: one write costs more than 64 KiB of memcpy. */
+const COPY_BELOW_BYTES = 64 << 10;
+const ALIGNMENT = 8;
+const PADDING = new Uint8Array(ALIGNMENT);
+
+const invalid = (message: string): WeftError => new WeftError({ code: 'frame_invalid', message });
+const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** What a frame's header says, without its tensors: `{ case: 'item', value }` and so on. */
+export type HeaderKind = Header['kind'];
+
+/**
+ * Lays a message out as frames.
+ * @returns for each frame the pieces to write one after the other; large pieces are views of the tensors' own memory,
+ *   which must not change until they are written
+ * @throws WeftError `tensor_invalid` when bytes and shape disagree
+ */
+export function encodeFrames(callId: number, kind: HeaderKind, tensors: readonly NamedTensor[] = []): Uint8Array[][] {
+  const infos: { name: string; dataType: number; dims: bigint[]; byteLength: bigint }[] = [];
+  let bodyBytes = 0;
+  for (const tensor of tensors) {
+    checkTensor(tensor);
+    infos.push({
+      name: tensor.name,
+      dataType: DataType[tensor.type],
+      dims: tensor.dims.map(BigInt),
+      byteLength: BigInt(tensor.data.byteLength),
+    });
+    bodyBytes += aligned(tensor.data.byteLength);
+  }
+  if (bodyBytes > MESSAGE_BYTES_MAX)
+    throw invalid(`A message of ${bodyBytes} bytes is above the limit of ${MESSAGE_BYTES_MAX}.`);
+  const header = toBinary(HeaderSchema, create(HeaderSchema, { callId, kind, tensors: infos }));
+  if (header.byteLength > HEADER_BYTES_MAX) throw invalid(`A header of ${header.byteLength} bytes is above the limit.`);
+
+  if (FRAME_PREFIX_BYTES + header.byteLength + bodyBytes <= COPY_BELOW_BYTES) {
+    const whole = new Uint8Array(FRAME_PREFIX_BYTES + header.byteLength + bodyBytes);
+    writePrefix(whole, header.byteLength, bodyBytes);
+    whole.set(header, FRAME_PREFIX_BYTES);
+    let offset = FRAME_PREFIX_BYTES + header.byteLength;
+    for (const { data } of tensors) {
+      whole.set(data, offset);
+      offset += aligned(data.byteLength);
+    }
+    return [[whole]];
+  }
+
+  const frames: Uint8Array[][] = [];
+  let left = bodyBytes;
+  let frame = openFrame(header, Math.min(left, FRAME_BODY_BYTES_MAX));
+  let room = Math.min(left, FRAME_BODY_BYTES_MAX);
+  frames.push(frame);
+  let moreHeader: Uint8Array | undefined;
+  const put = (piece: Uint8Array): void => {
+    let from = 0;
+    while (from < piece.byteLength) {
+      if (room === 0) {
+        moreHeader ??= toBinary(HeaderSchema, create(HeaderSchema, { callId, kind: { case: 'more', value: {} } }));
+        room = Math.min(left, FRAME_BODY_BYTES_MAX);
+        frame = openFrame(moreHeader, room);
+        frames.push(frame);
+      }
+      const taken = Math.min(room, piece.byteLength - from);
+      frame.push(piece.subarray(from, from + taken));
+      from += taken;
+      room -= taken;
+      left -= taken;
+    }
+  };
+  for (const { data } of tensors) {
+    put(data);
+    put(PADDING.subarray(0, aligned(data.byteLength) - data.byteLength));
+  }
+  return frames;
+}
+
+function openFrame(header: Uint8Array, bodyBytes: number): Uint8Array[] {
+  const head = new Uint8Array(FRAME_PREFIX_BYTES + header.byteLength);
+  writePrefix(head, header.byteLength, bodyBytes);
+  head.set(header, FRAME_PREFIX_BYTES);
+  return [head];
+}
+
+function writePrefix(target: Uint8Array, headerBytes: number, bodyBytes: number): void {
+  const view = new DataView(target.buffer, target.byteOffset, FRAME_PREFIX_BYTES);
+  view.setUint8(0, FRAME_MAGIC);
+  view.setUint8(1, FRAME_VERSION);
+  view.setUint32(4, headerBytes, true);
+  view.setUint32(8, bodyBytes, true);
+}
+
+/** What a {@link FrameReader} hands on. Pieces of the body are views that hold only during the call. */
+export interface FrameSink {
+  header(header: Header, bodyBytes: number): void;
+  body(piece: Uint8Array): void;
+}
+
+/**
+ * Takes frames apart as bytes come in, in pieces of any size, without holding a body: pieces go to the sink at once.
+ * Memory held is at most one header.
+ */
+export class FrameReader {
+  readonly #sink: FrameSink;
+  #pending = new Uint8Array(0);
+  #bodyLeft = 0;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  /** True between frames: the end of the stream is clean only here. */
+  get atFrameBoundary(): boolean {
+    return this.#pending.byteLength === 0 && this.#bodyLeft === 0;
+  }
+
+  /** @throws WeftError `frame_invalid`; the link is of no use afterwards */
+  push(chunk: Uint8Array): void {
+    let data = chunk;
+    if (this.#pending.byteLength > 0) {
+      data = new Uint8Array(this.#pending.byteLength + chunk.byteLength);
+      data.set(this.#pending);
+      data.set(chunk, this.#pending.byteLength);
+      this.#pending = new Uint8Array(0);
+    }
+    let offset = 0;
+    while (offset < data.byteLength) {
+      if (this.#bodyLeft > 0) {
+        const taken = Math.min(this.#bodyLeft, data.byteLength - offset);
+        this.#bodyLeft -= taken;
+        this.#sink.body(data.subarray(offset, offset + taken));
+        offset += taken;
+        continue;
+      }
+      const available = data.byteLength - offset;
+      if (available < FRAME_PREFIX_BYTES) break;
+      const view = new DataView(data.buffer, data.byteOffset + offset, FRAME_PREFIX_BYTES);
+      if (view.getUint8(0) !== FRAME_MAGIC) throw invalid('The bytes are not a Weft frame.');
+      if (view.getUint8(1) !== FRAME_VERSION) throw invalid(`Frame format ${view.getUint8(1)} is not known here.`);
+      if (view.getUint16(2, true) !== 0) throw invalid('A reserved field of the frame is in use.');
+      const headerBytes = view.getUint32(4, true);
+      const bodyBytes = view.getUint32(8, true);
+      if (headerBytes > HEADER_BYTES_MAX) throw invalid(`A header of ${headerBytes} bytes is above the limit.`);
+      if (bodyBytes > FRAME_BODY_BYTES_MAX) throw invalid(`A body of ${bodyBytes} bytes is above the limit.`);
+      if (available < FRAME_PREFIX_BYTES + headerBytes) break;
+      const start = offset + FRAME_PREFIX_BYTES;
+      const header = decodeHeader(data.subarray(start, start + headerBytes));
+      offset = start + headerBytes;
+      this.#bodyLeft = bodyBytes;
+      this.#sink.header(header, bodyBytes);
+    }
+    if (offset < data.byteLength) this.#pending = data.slice(offset);
+  }
+}
+
+function decodeHeader(bytes: Uint8Array): Header {
+  try {
+    return fromBinary(HeaderSchema, bytes);
+  } catch (cause) {
+    throw new WeftError({ code: 'frame_invalid', message: "A frame's header can't be read." }, { cause });
+  }
+}
+
+/**
+ * Collects the tensors of one message over its frames. The memory for all of them is taken once, after every size has
+ * been checked; the views that it gives are aligned.
+ */
+export class TensorAssembler {
+  readonly #layout: {
+    readonly name: string;
+    readonly type: NamedTensor['type'];
+    readonly dims: number[];
+    readonly offset: number;
+    readonly bytes: number;
+  }[] = [];
+  readonly #memory: Uint8Array;
+  #filled = 0;
+
+  /** @throws WeftError `tensor_invalid` or `frame_invalid` before anything is allocated */
+  constructor(infos: readonly TensorInfo[], bytesMax: number = MESSAGE_BYTES_MAX) {
+    if (infos.length > TENSORS_MAX) throw invalid(`${infos.length} tensors are above the limit of ${TENSORS_MAX}.`);
+    let total = 0;
+    for (const info of infos) {
+      if (info.name.length > TENSOR_NAME_LENGTH_MAX) throw invalid('A tensor name is too long.');
+      const type = dataTypeName(info.dataType);
+      const dims = info.dims.map(Number);
+      const bytes = Number(info.byteLength);
+      const expected = byteLength(type, dims, bytesMax);
+      if (!Number.isSafeInteger(bytes) || bytes > bytesMax || (expected !== undefined && bytes !== expected)) {
+        throw new WeftError({
+          code: 'tensor_invalid',
+          message: `"${info.name}", ${type} [${dims.join(', ')}], needs ${expected ?? `at most ${bytesMax}`} bytes, but says ${bytes}.`,
+        });
+      }
+      // A string takes at least its length field: a count that the bytes can't hold is refused before allocation.
+      if (expected === undefined && elementCount(dims) * 4 > bytes) {
+        throw new WeftError({ code: 'tensor_invalid', message: `"${info.name}" can't hold its strings.` });
+      }
+      this.#layout.push({ name: info.name, type, dims, offset: total, bytes });
+      total += aligned(bytes);
+      if (total > bytesMax) throw invalid(`A message of more than ${bytesMax} bytes is above the limit here.`);
+    }
+    this.#memory = new Uint8Array(total);
+  }
+
+  /** Bytes that are still to come. */
+  get missing(): number {
+    return this.#memory.byteLength - this.#filled;
+  }
+
+  /** Takes the next piece of the body. @throws WeftError `frame_invalid` when more comes than was declared */
+  write(piece: Uint8Array): void {
+    if (piece.byteLength > this.missing) throw invalid('More tensor bytes came than the header declares.');
+    this.#memory.set(piece, this.#filled);
+    this.#filled += piece.byteLength;
+  }
+
+  /** The tensors, as views of one buffer. @throws WeftError when bytes are missing or strings are malformed */
+  finish(): NamedTensor[] {
+    if (this.missing > 0) throw invalid(`${this.missing} tensor bytes are missing.`);
+    return this.#layout.map(({ name, type, dims, offset, bytes }) => {
+      const tensor = { name, type, dims, data: this.#memory.subarray(offset, offset + bytes) };
+      if (type === 'string') checkTensor(tensor);
+      return tensor;
+    });
+  }
+}

@@ -1,0 +1,25 @@
+// Bounds on what crosses a process. Each is checked before anything of that size is allocated.
+
+/** Largest frame header. The longest is a sync with a few hundred adverts in it. */
+export const HEADER_BYTES_MAX = 1 << 20;
+
+/** Tensor bytes in one frame: large pieces are fast (208 MB/s at 1 MiB, 93 at 16 KiB on loopback). */
+export const FRAME_BODY_BYTES_MAX = 1 << 20;
+
+/** Tensor bytes of one message over all its frames; a method's quota may allow less. */
+export const MESSAGE_BYTES_MAX = 256 << 20;
+
+/** Rank of a tensor. ONNX sets none; no operator of the standard needs more. */
+export const TENSOR_RANK_MAX = 16;
+
+/** Tensors in one message: a KV cache of 64 layers has 128, a stage's in and outputs fewer. */
+export const TENSORS_MAX = 512;
+
+/** Longest tensor name. */
+export const TENSOR_NAME_LENGTH_MAX = 512;
+
+/** Calls that one link may have open at once, whatever the methods' own quotas. */
+export const CALLS_PER_LINK_MAX = 256;
+
+/** Bytes of a text file (tokenizer, config) that a node fetches from a peer to coordinate a model. */
+export const SMALL_FILE_BYTES_MAX = 64 << 20;

@@ -1,0 +1,229 @@
+// The table of everything that one process may ask another: peers first, then runners. A method's number, name and
+// version never change their meaning; a new version is a new row.
+import {
+  type Codec,
+  emptyCodec,
+  encodeRequestCodec,
+  encodeResponseCodec,
+  generateItemCodec,
+  generateRequestCodec,
+  generateResponseCodec,
+  messageCodec,
+  readFileResponseCodec,
+  runRequestCodec,
+  runResponseCodec,
+  syncRequestCodec,
+  syncResponseCodec,
+} from './codec.ts';
+import { MESSAGE_BYTES_MAX } from './limits.ts';
+import * as pb from './messages/weft_pb.js';
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+/** How much of a method one peer may use at a time. */
+export interface Quota {
+  /** Calls in flight from one peer; one more is answered `quota_exceeded`. */
+  readonly callsPerPeer: number;
+  /** Tensor bytes of one request. */
+  readonly requestBytesMax: number;
+  /** Tensor bytes of one answer or item. */
+  readonly answerBytesMax: number;
+}
+
+/** How long each phase of a call may take before it is given up. The caller may ask for less, never for more. */
+export interface Timeouts {
+  /** Request sent → acknowledged. Added to a few round trips by the caller. */
+  readonly ackMs: number;
+  /** Acknowledged → answered in full, where the caller names no deadline. */
+  readonly totalMs: number;
+}
+
+/** One row of the table. */
+export interface MethodSpec<Request, Item, Response> {
+  readonly id: number;
+  readonly name: string;
+  readonly version: number;
+  readonly request: Codec<Request>;
+  readonly item: Codec<Item>;
+  readonly response: Codec<Response>;
+  readonly quota: Quota;
+  readonly timeouts: Timeouts;
+  /** Who may call: members of the mesh, strangers with a ticket (`joiner`), or only this node's own daemon. */
+  readonly access: 'member' | 'joiner' | 'daemon';
+  /** Streams kept open per peer. A call beyond them opens one more, up to `callsPerPeer`. */
+  readonly pooledStreams: number;
+}
+
+/** Any row, where the types of its messages don't matter. */
+// biome-ignore lint/suspicious/noExplicitAny: messages go in and out of a codec, so no narrower type fits every row
+export type AnyMethod = MethodSpec<any, any, any>;
+
+/** Checks a row against its own codecs. */
+function row<Request, Item, Response>(spec: MethodSpec<Request, Item, Response>): MethodSpec<Request, Item, Response> {
+  return spec;
+}
+
+/** libp2p's protocol id of a peer method. */
+export function protocolId(method: { readonly name: string; readonly version: number }): string {
+  return `/weft/${method.name}/${method.version}`;
+}
+
+// A noisy machine may stop a process for seconds; these catch what a heartbeat doesn't, they are not the first line.
+const CONTROL: Timeouts = { ackMs: 5_000, totalMs: 10_000 };
+const WORK: Timeouts = { ackMs: 2_000, totalMs: 600_000 };
+const LOAD: Timeouts = { ackMs: 5_000, totalMs: 120_000 };
+const SMALL: Quota = { callsPerPeer: 4, requestBytesMax: 0, answerBytesMax: 0 };
+
+/** What peers may ask each other. */
+export const PEER_METHODS = {
+  /** "I know this much; what do you know?": adverts and the member list. */
+  sync: row({
+    id: 1,
+    name: 'sync',
+    version: 1,
+    access: 'member',
+    pooledStreams: 1,
+    request: syncRequestCodec,
+    item: emptyCodec,
+    response: syncResponseCodec,
+    quota: SMALL,
+    timeouts: CONTROL,
+  }),
+  /** Heartbeat: round-trip time, load, and whether the other side knows something new. */
+  probe: row({
+    id: 2,
+    name: 'probe',
+    version: 1,
+    access: 'member',
+    pooledStreams: 1,
+    request: messageCodec(pb.ProbeRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.ProbeResponseSchema),
+    quota: SMALL,
+    timeouts: CONTROL,
+  }),
+  run: row({
+    id: 10,
+    name: 'run',
+    version: 1,
+    access: 'member',
+    pooledStreams: 4,
+    request: runRequestCodec,
+    item: emptyCodec,
+    response: runResponseCodec,
+    quota: { callsPerPeer: 32, requestBytesMax: MESSAGE_BYTES_MAX, answerBytesMax: MESSAGE_BYTES_MAX },
+    timeouts: WORK,
+  }),
+  encode: row({
+    id: 11,
+    name: 'encode',
+    version: 1,
+    access: 'member',
+    pooledStreams: 8,
+    request: encodeRequestCodec,
+    item: emptyCodec,
+    response: encodeResponseCodec,
+    quota: { callsPerPeer: 64, requestBytesMax: 16 * MIB, answerBytesMax: 64 * MIB },
+    timeouts: WORK,
+  }),
+  generate: row({
+    id: 12,
+    name: 'generate',
+    version: 1,
+    access: 'member',
+    pooledStreams: 4,
+    request: generateRequestCodec,
+    item: generateItemCodec,
+    response: generateResponseCodec,
+    quota: { callsPerPeer: 32, requestBytesMax: 4 * MIB, answerBytesMax: 64 * KIB },
+    timeouts: WORK,
+  }),
+  /** The manifest of a model that the peer offers. */
+  manifest: row({
+    id: 20,
+    name: 'manifest',
+    version: 1,
+    access: 'member',
+    pooledStreams: 1,
+    request: messageCodec(pb.ManifestRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.ManifestResponseSchema),
+    quota: SMALL,
+    timeouts: CONTROL,
+  }),
+  /** A piece of a file that a manifest of the peer's lists. */
+  readFile: row({
+    id: 21,
+    name: 'read-file',
+    version: 1,
+    access: 'member',
+    pooledStreams: 1,
+    request: messageCodec(pb.ReadFileRequestSchema),
+    item: emptyCodec,
+    response: readFileResponseCodec,
+    quota: { callsPerPeer: 4, requestBytesMax: 0, answerBytesMax: 4 * MIB },
+    timeouts: { ackMs: 5_000, totalMs: 60_000 },
+  }),
+  joinHello: row({
+    id: 30,
+    name: 'join-hello',
+    version: 1,
+    access: 'joiner',
+    pooledStreams: 0,
+    request: messageCodec(pb.JoinHelloRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.JoinHelloResponseSchema),
+    quota: { ...SMALL, callsPerPeer: 1 },
+    timeouts: CONTROL,
+  }),
+  joinProve: row({
+    id: 31,
+    name: 'join-prove',
+    version: 1,
+    access: 'joiner',
+    pooledStreams: 0,
+    request: messageCodec(pb.JoinProveRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.JoinProveResponseSchema),
+    quota: { ...SMALL, callsPerPeer: 1 },
+    timeouts: CONTROL,
+  }),
+} as const;
+
+const RUNNER_QUOTA: Quota = {
+  callsPerPeer: 256,
+  requestBytesMax: MESSAGE_BYTES_MAX,
+  answerBytesMax: MESSAGE_BYTES_MAX,
+};
+
+/** What a daemon may ask its runners. Work has the peers' codecs and numbers: one codec on both ways. */
+export const RUNNER_METHODS = {
+  load: row({
+    id: 100,
+    name: 'load',
+    version: 1,
+    access: 'daemon',
+    pooledStreams: 0,
+    request: messageCodec(pb.LoadModelRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.LoadModelResponseSchema),
+    quota: RUNNER_QUOTA,
+    timeouts: LOAD,
+  }),
+  unload: row({
+    id: 101,
+    name: 'unload',
+    version: 1,
+    access: 'daemon',
+    pooledStreams: 0,
+    request: messageCodec(pb.UnloadModelRequestSchema),
+    item: emptyCodec,
+    response: messageCodec(pb.UnloadModelResponseSchema),
+    quota: RUNNER_QUOTA,
+    timeouts: LOAD,
+  }),
+  run: { ...PEER_METHODS.run, access: 'daemon', quota: RUNNER_QUOTA },
+  encode: { ...PEER_METHODS.encode, access: 'daemon', quota: RUNNER_QUOTA },
+  generate: { ...PEER_METHODS.generate, access: 'daemon', quota: RUNNER_QUOTA },
+} as const;

@@ -1,0 +1,54 @@
+// A plan says who does what for one request, what that should cost, and what it was better than. Plain data: it crosses
+// processes, is kept with a request's trace, and answers "why this peer?".
+import type { NodeId } from './ids.ts';
+
+/** Predicted milliseconds of one way to do the work, by part. */
+export interface Price {
+  readonly queueMs: number;
+  /** Loading the model where it isn't loaded yet. */
+  readonly loadMs: number;
+  /** The request's bytes on the link, half a round trip included. */
+  readonly upMs: number;
+  readonly computeMs: number;
+  readonly downMs: number;
+  /** Sum: when the whole answer is here. */
+  readonly totalMs: number;
+}
+
+/** One way to do the work, priced. */
+export interface Candidate {
+  readonly node: NodeId;
+  readonly price: Price;
+  /** Measured samples behind the compute price; 0 = a pessimistic guess. */
+  readonly samples: number;
+}
+
+/** A node that can't do it, and why, for people. */
+export interface Rejection {
+  readonly node: NodeId;
+  readonly reason: string;
+}
+
+/** What one node has of a plan in parts: [from, to) of the graph's nodes (cut), the batch's items (scatter) or the layers (stages). */
+export interface Part {
+  readonly node: NodeId;
+  readonly from: number;
+  readonly to: number;
+  readonly price: Price;
+}
+
+interface PlanBase {
+  readonly price: Price;
+  /** The next best, best first; at most eight. They are also where recovery looks first. */
+  readonly others: readonly Candidate[];
+  readonly rejected: readonly Rejection[];
+}
+
+/** Who does what: whole here or there, a graph cut in parts, a batch scattered, layers in stages, or raced on several. */
+export type Plan =
+  | (PlanBase & { readonly kind: 'local'; readonly node: NodeId })
+  | (PlanBase & { readonly kind: 'remote'; readonly node: NodeId })
+  | (PlanBase & { readonly kind: 'cut'; readonly parts: readonly Part[] })
+  | (PlanBase & { readonly kind: 'scatter'; readonly parts: readonly Part[] })
+  | (PlanBase & { readonly kind: 'stages'; readonly parts: readonly Part[] })
+  | (PlanBase & { readonly kind: 'hedged'; readonly nodes: readonly NodeId[]; readonly afterMs: number });
