@@ -57,3 +57,29 @@ export interface Invitations {
     },
   ): Promise<{ readonly statements: readonly Uint8Array[]; readonly meshName: string }>;
 }
+
+/** The newcomer's side of joining: made from a ticket, carried over the network by node/mesh. */
+export interface JoinAttempt {
+  readonly ticketId: Uint8Array;
+  /** Fresh for this attempt. */
+  readonly nonce: Uint8Array;
+  /** Multiaddrs of the inviter, each ending in its /p2p/ part. */
+  readonly addresses: readonly string[];
+  readonly inviter: NodeId;
+  readonly meshId: string;
+  /**
+   * Checks that the inviter knows the ticket's secret, and gives the proof that this device does.
+   * Both proofs are HMACs bound to both peer ids, both nonces and the mesh; the secret itself is never sent.
+   * @throws WeftError `join_refused` when the inviter's proof is wrong
+   */
+  prove(answer: { readonly nonce: Uint8Array; readonly proof: Uint8Array }): Uint8Array;
+}
+
+/** This device's identity. */
+export interface DeviceKey {
+  readonly node: NodeId;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Ed25519 seed, 32 bytes; secret. */
+  readonly seed: Uint8Array;
+}
