@@ -1,12 +1,5 @@
 // Turns the messages of each method into (payload, tensors) and back. Whatever comes in is checked here, once.
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
 import type { ModelRef } from './ids.ts';
@@ -19,80 +12,52 @@ import type {
   RunResult,
   Timing,
 } from './infer.ts';
+import { ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
-import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
+import { float32Elements, int32Elements, tensorNamed, tensorOf } from './tensor.ts';
+import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
 
-/** A message as it travels: protobuf bytes, and tensors behind them. */
-export interface Parts {
-  readonly payload: Uint8Array;
-  readonly tensors: readonly NamedTensor[];
-}
+export { type Codec, emptyCodec, messageCodec, type Parts, type Plain, readMessage, writeMessage } from './wire.ts';
 
-/** Encodes and decodes one kind of message. `decode` throws WeftError `bad_request`, `frame_invalid` or `tensor_invalid`. */
-export interface Codec<T> {
-  encode(value: T): Parts;
-  decode(parts: Parts): T;
-}
-
-const NO_TENSORS: readonly NamedTensor[] = [];
 const bad = (message: string): WeftError => new WeftError({ code: 'bad_request', message });
-
-/** Reads a protobuf message. @throws WeftError `frame_invalid` */
-export function readMessage<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShape<D> {
-  try {
-    return fromBinary(schema, bytes);
-  } catch (cause) {
-    throw new WeftError({ code: 'frame_invalid', message: `The bytes are no ${schema.name}.` }, { cause });
-  }
-}
-
-/** Writes a protobuf message. */
-export function writeMessage<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Uint8Array {
-  return toBinary(schema, create(schema, init));
-}
-
-/** A protobuf message as a plain object: without the names that the library adds. */
-export type Plain<T> = T extends Uint8Array
-  ? T
-  : T extends readonly (infer Element)[]
-    ? Plain<Element>[]
-    : T extends object
-      ? { [Key in keyof T as Key extends '$typeName' | '$unknown' ? never : Key]: Plain<T[Key]> }
-      : T;
-
-/** A codec whose values are the protobuf message's own fields (without tensors). */
-export function messageCodec<D extends DescMessage>(schema: D): Codec<Plain<MessageShape<D>>> {
-  return {
-    encode: (value) => ({ payload: writeMessage(schema, value as MessageInitShape<D>), tensors: NO_TENSORS }),
-    decode: (parts) => readMessage(schema, parts.payload) as Plain<MessageShape<D>>,
-  };
-}
-
-/** A message with nothing in it. */
-export const emptyCodec: Codec<void> = {
-  encode: () => ({ payload: new Uint8Array(0), tensors: NO_TENSORS }),
-  decode: () => undefined,
-};
 
 // ── Errors and load ─────────────────────────────────────────────────────────────────────────────
 
 /** For the wire. Facts travel; causes and stacks stay. */
 export function errorToMessage(error: unknown): Plain<pb.Error> {
   const { code, message, remedy, facts } = toWeftError(error);
-  return { code, message, remedy, facts: { ...facts } };
+  return { code, message: clip(message), remedy: clip(remedy), facts: clipFacts(facts) };
 }
 
 /** From the wire. A code that this version doesn't know becomes `internal`, with the code as a fact. */
 export function errorFromMessage(message: pb.Error | undefined): WeftError {
   if (message === undefined)
     return new WeftError({ code: 'internal', message: 'The other side failed without a reason.' });
-  const { code, message: text, remedy, facts } = message;
-  if (isErrorCode(code)) return new WeftError({ code, message: text, remedy, facts });
-  return new WeftError({ code: 'internal', message: text, remedy, facts: { ...facts, code } });
+  const { code } = message;
+  const facts = clipFacts(message.facts);
+  const text = clip(message.message);
+  const init = message.remedy === '' ? { message: text } : { message: text, remedy: clip(message.remedy) };
+  if (isErrorCode(code)) return new WeftError({ ...init, code, facts });
+  return new WeftError({ ...init, code: 'internal', facts: { ...facts, code: clip(code) } });
+}
+
+/** An error is repeated to clients and in logs: a peer doesn't decide how long it is. */
+function clip(text: string): string {
+  return text.length <= ERROR_TEXT_LENGTH_MAX ? text : `${text.slice(0, ERROR_TEXT_LENGTH_MAX - 1)}…`;
+}
+
+function clipFacts(facts: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(facts).slice(0, ERROR_FACTS_MAX);
+  return Object.fromEntries(entries.map(([name, value]) => [clip(name), clip(value)]));
 }
 
 export function loadToMessage(load: Load): MessageInitShape<typeof pb.LoadSchema> {
-  return { ...load, memoryFreeBytes: BigInt(load.memoryFreeBytes) };
+  return {
+    requestsInFlight: Math.min(whole(load.requestsInFlight), 0xffff_ffff),
+    queuedMs: load.queuedMs,
+    latencyMs: load.latencyMs,
+    memoryFreeBytes: BigInt(whole(load.memoryFreeBytes)),
+  };
 }
 
 export function loadFromMessage(load: pb.Load | undefined): Load | undefined {
@@ -103,6 +68,11 @@ export function loadFromMessage(load: pb.Load | undefined): Load | undefined {
     latencyMs: finite(load.latencyMs),
     memoryFreeBytes: Number(load.memoryFreeBytes),
   };
+}
+
+/** A measured number as the wire takes it: a load that goes with every answer must never be what fails it. */
+function whole(value: number): number {
+  return Math.min(Math.trunc(finite(value)), Number.MAX_SAFE_INTEGER);
 }
 
 /** A peer's number as it may be used in a price: NaN, infinite and negative ones count as 0. */
@@ -124,6 +94,11 @@ function timingFromMessage(timing: pb.Timing | undefined): Timing {
     computeMs: finite(timing?.computeMs ?? 0),
     prefillMs: finite(timing?.prefillMs ?? 0),
   };
+}
+
+/** The vocabulary's size is the model's to know; a negative id is wrong for every model. */
+function checkIds(ids: Int32Array): void {
+  for (const id of ids) if (id < 0) throw bad(`${id} is not a token id.`);
 }
 
 export const runRequestCodec: Codec<RunRequest> = {
@@ -165,6 +140,7 @@ export const encodeRequestCodec: Codec<EncodeRequest> = {
       sum += length;
     }
     if (sum !== ids.length || lengths.length === 0) throw bad('The lengths of the texts do not sum to the token ids.');
+    checkIds(ids);
     return { model: modelFromMessage(message.model), ids, lengths, pooling, normalize: message.normalize };
   },
 };
@@ -205,6 +181,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
     const ids = int32Elements(tensorNamed(tensors, 'ids'));
     const { promptLength, maxNewTokens, sampling } = message;
     if (ids.length === 0 || promptLength < 1 || promptLength > ids.length) throw bad('The prompt has no tokens.');
+    checkIds(ids);
     if (sampling === undefined) throw bad('The request names no sampling.');
     const { temperature, topP, topK, seed } = sampling;
     if (!(temperature >= 0 && temperature <= 100) || !(topP > 0 && topP <= 1)) throw bad('Sampling is out of range.');
@@ -230,7 +207,10 @@ export const generateItemCodec: Codec<TokenRun> = {
     payload: writeMessage(pb.GenerateItemSchema, { firstIndex, ids: [...ids] }),
     tensors: NO_TENSORS,
   }),
-  decode: ({ payload }) => readMessage(pb.GenerateItemSchema, payload),
+  decode: ({ payload }) => {
+    const { firstIndex, ids } = readMessage(pb.GenerateItemSchema, payload);
+    return { firstIndex, ids };
+  },
 };
 
 export const generateResponseCodec: Codec<GenerateResult> = {
@@ -282,8 +262,8 @@ export function advertFromMessage(message: pb.Advert): Advert {
     node: message.node,
     name: message.name,
     version: message.version,
-    incarnation: Number(message.incarnation),
-    sequence: Number(message.sequence),
+    incarnation: counter(message.incarnation),
+    sequence: counter(message.sequence),
     addresses: message.addresses,
     hardware: {
       platform: hardware.platform,
@@ -304,6 +284,12 @@ export function advertFromMessage(message: pb.Advert): Advert {
       .map(offerFromMessage),
     load: loadFromMessage(message.load) ?? { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 },
   };
+}
+
+/** A number that decides what is newer: one that loses digits here would never be replaced. */
+function counter(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw bad('An advert counts beyond 2^53.');
+  return Number(value);
 }
 
 function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
@@ -366,8 +352,9 @@ export const readFileResponseCodec: Codec<FilePiece> = {
     payload: writeMessage(pb.ReadFileResponseSchema, { sizeBytes: BigInt(sizeBytes) }),
     tensors: [{ name: 'bytes', type: 'uint8', dims: [bytes.byteLength], data: bytes }],
   }),
-  decode: ({ payload, tensors }) => ({
-    bytes: tensorNamed(tensors, 'bytes').data,
-    sizeBytes: Number(readMessage(pb.ReadFileResponseSchema, payload).sizeBytes),
-  }),
+  decode: ({ payload, tensors }) => {
+    const { type, data } = tensorNamed(tensors, 'bytes');
+    if (type !== 'uint8') throw bad('The piece of a file is not bytes.');
+    return { bytes: data, sizeBytes: Number(readMessage(pb.ReadFileResponseSchema, payload).sizeBytes) };
+  },
 };

@@ -119,6 +119,9 @@ export function isErrorCode(code: string): code is ErrorCode {
  */
 export function toWeftError(error: unknown): WeftError {
   if (error instanceof WeftError) return error;
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new WeftError({ code: 'deadline_exceeded', message: 'The time for it is over.' }, { cause: error });
+  }
   if (error instanceof Error && error.name === 'AbortError') {
     return error.cause instanceof WeftError
       ? error.cause

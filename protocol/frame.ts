@@ -9,8 +9,8 @@
 //                    body: tensor bytes, each tensor starting at a multiple of 8 within its message
 //
 // A message whose tensors exceed one frame goes on in `more` frames of the same call.
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { WeftError } from './errors.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { toWeftError, WeftError } from './errors.ts';
 import {
   FRAME_BODY_BYTES_MAX,
   HEADER_BYTES_MAX,
@@ -20,6 +20,7 @@ import {
 } from './limits.ts';
 import { type Header, HeaderSchema, type TensorInfo } from './messages/weft_pb.js';
 import { byteLength, checkTensor, DataType, dataTypeName, elementCount, type NamedTensor } from './tensor.ts';
+import { NO_TENSORS, readMessage } from './wire.ts';
 
 /** First byte of every frame. */
 export const FRAME_MAGIC = 0x57;
@@ -34,6 +35,8 @@ const ALIGNMENT = 8;
 const PADDING = new Uint8Array(ALIGNMENT);
 
 const invalid = (message: string): WeftError => new WeftError({ code: 'frame_invalid', message });
+const tooLarge = (bytesMax: number): WeftError =>
+  new WeftError({ code: 'tensor_invalid', message: `The tensors of the message take more than ${bytesMax} bytes.` });
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** What a frame's header says, without its tensors: `{ case: 'item', value }` and so on. */
@@ -41,11 +44,19 @@ export type HeaderKind = Header['kind'];
 
 /**
  * Lays a message out as frames.
+ * @param bytesMax bound on its tensors, padding included
  * @returns for each frame the pieces to write one after the other; large pieces are views of the tensors' own memory,
  *   which must not change until they are written
- * @throws WeftError `tensor_invalid` when bytes and shape disagree
+ * @throws WeftError `tensor_invalid` when bytes and shape disagree or there are too many, `frame_invalid` when the header
+ *   is too large
  */
-export function encodeFrames(callId: number, kind: HeaderKind, tensors: readonly NamedTensor[] = []): Uint8Array[][] {
+export function encodeFrames(
+  callId: number,
+  kind: HeaderKind,
+  tensors: readonly NamedTensor[] = NO_TENSORS,
+  bytesMax: number = MESSAGE_BYTES_MAX,
+): Uint8Array[][] {
+  if (tensors.length > TENSORS_MAX) throw invalid(`${tensors.length} tensors are above the limit of ${TENSORS_MAX}.`);
   const infos: { name: string; dataType: number; dims: bigint[]; byteLength: bigint }[] = [];
   let bodyBytes = 0;
   for (const tensor of tensors) {
@@ -58,8 +69,7 @@ export function encodeFrames(callId: number, kind: HeaderKind, tensors: readonly
     });
     bodyBytes += aligned(tensor.data.byteLength);
   }
-  if (bodyBytes > MESSAGE_BYTES_MAX)
-    throw invalid(`A message of ${bodyBytes} bytes is above the limit of ${MESSAGE_BYTES_MAX}.`);
+  if (bodyBytes > bytesMax) throw tooLarge(bytesMax);
   const header = toBinary(HeaderSchema, create(HeaderSchema, { callId, kind, tensors: infos }));
   if (header.byteLength > HEADER_BYTES_MAX) throw invalid(`A header of ${header.byteLength} bytes is above the limit.`);
 
@@ -127,12 +137,15 @@ export interface FrameSink {
 
 /**
  * Takes frames apart as bytes come in, in pieces of any size, without holding a body: pieces go to the sink at once.
- * Memory held is at most one header.
+ * Memory held is at most one header, and never more than twice what came of it.
  */
 export class FrameReader {
   readonly #sink: FrameSink;
-  #pending = new Uint8Array(0);
+  /** Prefix and header of a frame that came in pieces; `#held` bytes of it are here. */
+  #head = new Uint8Array(64);
+  #held = 0;
   #bodyLeft = 0;
+  #broken: WeftError | undefined;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -140,59 +153,95 @@ export class FrameReader {
 
   /** True between frames: the end of the stream is clean only here. */
   get atFrameBoundary(): boolean {
-    return this.#pending.byteLength === 0 && this.#bodyLeft === 0;
+    return this.#held === 0 && this.#bodyLeft === 0;
   }
 
-  /** @throws WeftError `frame_invalid`; the link is of no use afterwards */
+  /**
+   * @param chunk must not change afterwards: the bytes fields of headers are views of it
+   * @throws WeftError `frame_invalid`, or what the sink throws; the link is of no use afterwards, and every further push
+   *   throws the same
+   */
   push(chunk: Uint8Array): void {
-    let data = chunk;
-    if (this.#pending.byteLength > 0) {
-      data = new Uint8Array(this.#pending.byteLength + chunk.byteLength);
-      data.set(this.#pending);
-      data.set(chunk, this.#pending.byteLength);
-      this.#pending = new Uint8Array(0);
+    if (this.#broken !== undefined) throw this.#broken;
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.#broken = toWeftError(error);
+      this.#head = new Uint8Array(0);
+      throw this.#broken;
     }
+  }
+
+  #take(chunk: Uint8Array): void {
     let offset = 0;
-    while (offset < data.byteLength) {
+    while (offset < chunk.byteLength) {
       if (this.#bodyLeft > 0) {
-        const taken = Math.min(this.#bodyLeft, data.byteLength - offset);
+        const taken = Math.min(this.#bodyLeft, chunk.byteLength - offset);
         this.#bodyLeft -= taken;
-        this.#sink.body(data.subarray(offset, offset + taken));
+        this.#sink.body(chunk.subarray(offset, offset + taken));
         offset += taken;
         continue;
       }
-      const available = data.byteLength - offset;
-      if (available < FRAME_PREFIX_BYTES) break;
-      const view = new DataView(data.buffer, data.byteOffset + offset, FRAME_PREFIX_BYTES);
-      if (view.getUint8(0) !== FRAME_MAGIC) throw invalid('The bytes are not a Weft frame.');
-      if (view.getUint8(1) !== FRAME_VERSION) throw invalid(`Frame format ${view.getUint8(1)} is not known here.`);
-      if (view.getUint16(2, true) !== 0) throw invalid('A reserved field of the frame is in use.');
-      const headerBytes = view.getUint32(4, true);
-      const bodyBytes = view.getUint32(8, true);
-      if (headerBytes > HEADER_BYTES_MAX) throw invalid(`A header of ${headerBytes} bytes is above the limit.`);
-      if (bodyBytes > FRAME_BODY_BYTES_MAX) throw invalid(`A body of ${bodyBytes} bytes is above the limit.`);
-      if (available < FRAME_PREFIX_BYTES + headerBytes) break;
-      const start = offset + FRAME_PREFIX_BYTES;
-      const header = decodeHeader(data.subarray(start, start + headerBytes));
-      offset = start + headerBytes;
-      this.#bodyLeft = bodyBytes;
-      this.#sink.header(header, bodyBytes);
+      const available = chunk.byteLength - offset;
+      if (this.#held === 0 && available >= FRAME_PREFIX_BYTES) {
+        const headBytes = FRAME_PREFIX_BYTES + readPrefix(chunk, offset).headerBytes;
+        if (available >= headBytes) {
+          this.#open(chunk.subarray(offset, offset + headBytes));
+          offset += headBytes;
+          continue;
+        }
+      }
+      offset += this.#hold(chunk.subarray(offset));
     }
-    if (offset < data.byteLength) this.#pending = data.slice(offset);
+  }
+
+  /** Keeps what is missing of prefix and header. @returns how many bytes it took */
+  #hold(bytes: Uint8Array): number {
+    const wanted =
+      this.#held < FRAME_PREFIX_BYTES ? FRAME_PREFIX_BYTES : FRAME_PREFIX_BYTES + readPrefix(this.#head, 0).headerBytes;
+    const taken = Math.min(wanted - this.#held, bytes.byteLength);
+    const held = this.#held + taken;
+    if (held > this.#head.byteLength) {
+      // Doubled, so that a header in many small pieces is copied twice at most on average.
+      const grown = new Uint8Array(Math.min(wanted, Math.max(held, 2 * this.#head.byteLength)));
+      grown.set(this.#head.subarray(0, this.#held));
+      this.#head = grown;
+    }
+    this.#head.set(bytes.subarray(0, taken), this.#held);
+    this.#held = held;
+    if (held < FRAME_PREFIX_BYTES) return taken;
+    if (held === FRAME_PREFIX_BYTES + readPrefix(this.#head, 0).headerBytes) {
+      const head = this.#head.subarray(0, held);
+      this.#head = new Uint8Array(64);
+      this.#held = 0;
+      this.#open(head);
+    }
+    return taken;
+  }
+
+  #open(head: Uint8Array): void {
+    const { bodyBytes } = readPrefix(head, 0);
+    const header = readMessage(HeaderSchema, head.subarray(FRAME_PREFIX_BYTES));
+    this.#bodyLeft = bodyBytes;
+    this.#sink.header(header, bodyBytes);
   }
 }
 
-function decodeHeader(bytes: Uint8Array): Header {
-  try {
-    return fromBinary(HeaderSchema, bytes);
-  } catch (cause) {
-    throw new WeftError({ code: 'frame_invalid', message: "A frame's header can't be read." }, { cause });
-  }
+function readPrefix(bytes: Uint8Array, offset: number): { headerBytes: number; bodyBytes: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, FRAME_PREFIX_BYTES);
+  if (view.getUint8(0) !== FRAME_MAGIC) throw invalid('The bytes are not a Weft frame.');
+  if (view.getUint8(1) !== FRAME_VERSION) throw invalid(`Frame format ${view.getUint8(1)} is not known here.`);
+  if (view.getUint16(2, true) !== 0) throw invalid('A reserved field of the frame is in use.');
+  const headerBytes = view.getUint32(4, true);
+  const bodyBytes = view.getUint32(8, true);
+  if (headerBytes > HEADER_BYTES_MAX) throw invalid(`A header of ${headerBytes} bytes is above the limit.`);
+  if (bodyBytes > FRAME_BODY_BYTES_MAX) throw invalid(`A body of ${bodyBytes} bytes is above the limit.`);
+  return { headerBytes, bodyBytes };
 }
 
 /**
- * Collects the tensors of one message over its frames. The memory for all of them is taken once, after every size has
- * been checked; the views that it gives are aligned.
+ * Collects the tensors of one message over its frames. The memory for all of them is taken once, when the first byte
+ * comes and every size has been checked; the views that it gives are aligned.
  */
 export class TensorAssembler {
   readonly #layout: {
@@ -202,15 +251,20 @@ export class TensorAssembler {
     readonly offset: number;
     readonly bytes: number;
   }[] = [];
-  readonly #memory: Uint8Array;
+  readonly #bytes: number;
+  #memory: Uint8Array | undefined;
   #filled = 0;
+  #discarded = false;
 
   /** @throws WeftError `tensor_invalid` or `frame_invalid` before anything is allocated */
   constructor(infos: readonly TensorInfo[], bytesMax: number = MESSAGE_BYTES_MAX) {
     if (infos.length > TENSORS_MAX) throw invalid(`${infos.length} tensors are above the limit of ${TENSORS_MAX}.`);
     let total = 0;
+    const names = new Set<string>();
     for (const info of infos) {
       if (info.name.length > TENSOR_NAME_LENGTH_MAX) throw invalid('A tensor name is too long.');
+      if (names.has(info.name)) throw invalid(`Two tensors are named "${info.name}".`);
+      names.add(info.name);
       const type = dataTypeName(info.dataType);
       const dims = info.dims.map(Number);
       const bytes = Number(info.byteLength);
@@ -227,28 +281,39 @@ export class TensorAssembler {
       }
       this.#layout.push({ name: info.name, type, dims, offset: total, bytes });
       total += aligned(bytes);
-      if (total > bytesMax) throw invalid(`A message of more than ${bytesMax} bytes is above the limit here.`);
+      if (total > bytesMax) throw tooLarge(bytesMax);
     }
-    this.#memory = new Uint8Array(total);
+    this.#bytes = total;
   }
 
   /** Bytes that are still to come. */
   get missing(): number {
-    return this.#memory.byteLength - this.#filled;
+    return this.#bytes - this.#filled;
   }
 
   /** Takes the next piece of the body. @throws WeftError `frame_invalid` when more comes than was declared */
   write(piece: Uint8Array): void {
     if (piece.byteLength > this.missing) throw invalid('More tensor bytes came than the header declares.');
-    this.#memory.set(piece, this.#filled);
+    if (!this.#discarded) {
+      this.#memory ??= new Uint8Array(this.#bytes);
+      this.#memory.set(piece, this.#filled);
+    }
     this.#filled += piece.byteLength;
+  }
+
+  /** Nobody wants these tensors any more: gives the memory back, and only counts what still comes. */
+  discard(): void {
+    this.#discarded = true;
+    this.#memory = undefined;
   }
 
   /** The tensors, as views of one buffer. @throws WeftError when bytes are missing or strings are malformed */
   finish(): NamedTensor[] {
     if (this.missing > 0) throw invalid(`${this.missing} tensor bytes are missing.`);
+    if (this.#discarded) throw new Error('Invariant broken: discarded tensors are not asked for');
+    const memory = this.#memory ?? new Uint8Array(0);
     return this.#layout.map(({ name, type, dims, offset, bytes }) => {
-      const tensor = { name, type, dims, data: this.#memory.subarray(offset, offset + bytes) };
+      const tensor = { name, type, dims, data: memory.subarray(offset, offset + bytes) };
       if (type === 'string') checkTensor(tensor);
       return tensor;
     });

@@ -3,6 +3,12 @@
 /** Largest frame header. The longest is a sync with a few hundred adverts in it. */
 export const HEADER_BYTES_MAX = 1 << 20;
 
+/**
+ * Submessages, strings, bytes, map entries and list elements of one message, nested ones included. An advert with ten
+ * offers has some 90, so that a few hundred fit; at up to 2.7 µs for one, reading this many stays below 100 ms.
+ */
+export const MESSAGE_ELEMENTS_MAX = 32_768;
+
 /** Tensor bytes in one frame: large pieces are fast (208 MB/s at 1 MiB, 93 at 16 KiB on loopback). */
 export const FRAME_BODY_BYTES_MAX = 1 << 20;
 
@@ -20,6 +26,15 @@ export const TENSOR_NAME_LENGTH_MAX = 512;
 
 /** Calls that one link may have open at once, whatever the methods' own quotas. */
 export const CALLS_PER_LINK_MAX = 256;
+
+/** Refusals that a caller may leave unread before its link is closed; one that keeps to the line above never has more. */
+export const REFUSALS_UNREAD_MAX = 256;
+
+/** Length of an error's message, remedy, and each fact's name and value, in UTF-16 units. */
+export const ERROR_TEXT_LENGTH_MAX = 2048;
+
+/** Facts of an error. */
+export const ERROR_FACTS_MAX = 16;
 
 /** Bytes of a text file (tokenizer, config) that a node fetches from a peer to coordinate a model. */
 export const SMALL_FILE_BYTES_MAX = 64 << 20;

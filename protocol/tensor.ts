@@ -175,8 +175,8 @@ export function elements(tensor: Tensor): ElementArray {
   if (Elements === undefined) return data;
   const length = data.byteLength / Elements.BYTES_PER_ELEMENT;
   if (data.byteOffset % Elements.BYTES_PER_ELEMENT === 0) return new Elements(data.buffer, data.byteOffset, length);
-  const aligned = data.slice();
-  return new Elements(aligned.buffer, 0, length);
+  // Not data.slice(), which for a Buffer of Node's gives a view.
+  return new Elements(new Uint8Array(data).buffer, 0, length);
 }
 
 function typed<T extends ElementArray>(tensor: NamedTensor, type: DataTypeName): T {
@@ -202,14 +202,17 @@ export function tensorNamed(tensors: readonly NamedTensor[], name: string): Name
   return tensor;
 }
 
-/** String elements as bytes: each its length as uint32 little-endian, then UTF-8. */
+/** String elements as bytes: each its length as uint32 little-endian, then UTF-8. Lone surrogates become U+FFFD. */
 export function packStrings(strings: readonly string[]): Uint8Array {
-  const parts = strings.map((text) => Buffer.from(text, 'utf8'));
-  const packed = Buffer.alloc(parts.reduce((sum, part) => sum + 4 + part.byteLength, 0));
+  const encoder = new TextEncoder();
+  const parts = strings.map((text) => encoder.encode(text));
+  const packed = new Uint8Array(parts.reduce((sum, part) => sum + 4 + part.byteLength, 0));
+  const view = new DataView(packed.buffer);
   let offset = 0;
   for (const part of parts) {
-    offset = packed.writeUInt32LE(part.byteLength, offset);
-    offset += part.copy(packed, offset);
+    view.setUint32(offset, part.byteLength, true);
+    packed.set(part, offset + 4);
+    offset += 4 + part.byteLength;
   }
   return packed;
 }
@@ -219,7 +222,7 @@ export function unpackStrings(data: Uint8Array, count: number): string[] {
   // Every element takes at least its length field, so the bytes bound the count before anything grows.
   if (count * 4 > data.byteLength) throw invalid(`${data.byteLength} bytes can't hold ${count} strings.`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const strings: string[] = [];
   let offset = 0;
   for (let index = 0; index < count; index++) {

@@ -1,5 +1,5 @@
 // Places work on a node and sees it through: the coordinator's only way to an engine.
-import type { ModelOffer } from '../../protocol/capability.ts';
+import type { ModelOffer, ModelState } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
@@ -26,11 +26,14 @@ export interface PlacedOptions extends WorkOptions {
   readonly onPlan?: (plan: Plan) => void;
 }
 
-/** A model that some node of the mesh can run now. */
+/** A model that some node of the mesh offers. */
 export interface AvailableModel {
   /** The best-known offer: loaded before on disk. */
   readonly offer: ModelOffer;
+  /** Who is there to run it; none when only absent peers offer it, whose adverts are remembered. */
   readonly nodes: readonly NodeId[];
+  /** How it stands on each of the nodes, in their order. */
+  readonly states: readonly ModelState[];
 }
 
 export interface Dispatcher {
@@ -41,7 +44,7 @@ export interface Dispatcher {
   run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement>;
   encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement>;
   generate(request: GenerateRequest, options: PlacedOptions, onTokens: OnTokens): Promise<GenerateResult & Placement>;
-  /** What the mesh can run, this node included, one entry per digest. */
+  /** What the mesh offers, this node included, one entry per digest. */
   models(): readonly AvailableModel[];
   /** Requests placed from here that are not finished. */
   inFlight(): number;

@@ -38,7 +38,7 @@ export declare type Header = Message<"weft.v1.Header"> & {
     case: "call";
   } | {
     /**
-     * callee → caller, the request is here in full; sent before the work begins
+     * callee → caller, the request is here in full; sent at once, however long the work takes
      *
      * @generated from field: weft.v1.Ack ack = 3;
      */
@@ -62,7 +62,7 @@ export declare type Header = Message<"weft.v1.Header"> & {
     case: "end";
   } | {
     /**
-     * callee → caller, the call failed; it is over
+     * callee → caller, the call failed; it is over, also in the middle of an item or answer
      *
      * @generated from field: weft.v1.Fault fault = 6;
      */
@@ -70,7 +70,7 @@ export declare type Header = Message<"weft.v1.Header"> & {
     case: "fault";
   } | {
     /**
-     * caller → callee, the answer is no longer wanted; answered by a Fault or End
+     * caller → callee, the answer is no longer wanted; answered by a Fault or End. Also ends a
      *
      * @generated from field: weft.v1.Cancel cancel = 7;
      */
@@ -78,6 +78,8 @@ export declare type Header = Message<"weft.v1.Header"> & {
     case: "cancel";
   } | {
     /**
+     * request in its middle
+     *
      * either way, further tensor bytes of the message that this call last sent
      *
      * @generated from field: weft.v1.More more = 8;

@@ -1,0 +1,254 @@
+// Composition root: how a node is put together. Start reading here. Every layer gets the others by their ports in
+// node/core; nothing outside this folder knows another layer's classes.
+import type { InstalledModel } from '../../models/installed.ts';
+import { ModelStore } from '../../models/store.ts';
+import type { WeftError } from '../../protocol/errors.ts';
+import { loadApiKey } from '../config/api-key.ts';
+import { writeDaemonRecord } from '../config/daemon-record.ts';
+import type { Home } from '../config/home.ts';
+import type { Settings } from '../config/settings.ts';
+import { TextCoordinator } from '../coordinator/text-coordinator.ts';
+import { systemClock as clock } from '../core/clock.ts';
+import type { NodeControl } from '../core/control.ts';
+import type { Coordinator } from '../core/coordinator.ts';
+import type { Dispatcher } from '../core/dispatcher.ts';
+import type { LocalEngine } from '../core/engine.ts';
+import type { Log } from '../core/log.ts';
+import type { Mesh } from '../core/mesh.ts';
+import { MeshDispatcher } from '../dispatch/mesh-dispatcher.ts';
+import { SupervisedEngine } from '../engine/supervised-engine.ts';
+import { Gateway } from '../gateway/gateway.ts';
+import { SessionMemory } from '../memory/sessions.ts';
+import { Libp2pMesh } from '../mesh/mesh.ts';
+import { RemoteEngine } from '../mesh/remote-engine.ts';
+import { serveEngine } from '../mesh/serve-engine.ts';
+import { serveFiles } from '../mesh/serve-files.ts';
+import { PeerTransfer } from '../mesh/transfer.ts';
+import { PrepProcess } from '../prep/prep-process.ts';
+import { PromTelemetry } from '../telemetry/prom-telemetry.ts';
+import { loadDeviceKey } from '../trust/device-key.ts';
+import { InvitationBook } from '../trust/invitations.ts';
+import { MemberList } from '../trust/member-list.ts';
+import { MemberPolicy } from '../trust/policy.ts';
+import { AddressBook } from './address-book.ts';
+import { AssembledControl } from './control.ts';
+import { detectHardware } from './hardware.ts';
+import { joinByTicket } from './join.ts';
+import { planListening } from './listen.ts';
+import { modelFiles } from './model-files.ts';
+import { packagePaths } from './paths.ts';
+import { systemRandom as random } from './random.ts';
+import { Teardown } from './teardown.ts';
+
+export interface NodeInit {
+  readonly settings: Settings;
+  /** Held by the caller, who closes it after the node has stopped. */
+  readonly home: Home;
+  readonly log: Log;
+  readonly version: string;
+  /** Join this ticket's mesh before anything is started. */
+  readonly joinTicket?: string | undefined;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  /** Address of the API, such as `http://127.0.0.1:9338`. */
+  readonly url: string;
+  /** The file that holds the API key; undefined when it was set by flag or environment. */
+  readonly apiKeyFile: string | undefined;
+  readonly node: string;
+  readonly name: string;
+  /** What the person who started it should know, such as a port that moved. */
+  readonly notices: readonly string[];
+  readonly control: NodeControl;
+  readonly coordinator: Coordinator;
+  readonly dispatcher: Dispatcher;
+  readonly engine: LocalEngine;
+  readonly mesh: Mesh;
+  /** Ends everything that was started; never rejects. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node. It answers its API as soon as this resolves; models load on demand and peers are found meanwhile.
+ * @throws WeftError `port_in_use`, `config_invalid`, or what joining failed with; nothing is left running then
+ */
+export async function startNode(init: NodeInit): Promise<RunningNode> {
+  const teardown = new Teardown(init.log);
+  try {
+    return await assemble(init, teardown);
+  } catch (error) {
+    await teardown.run();
+    throw error;
+  }
+}
+
+async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode> {
+  const { settings, home, log, version } = init;
+  const { store, folder } = home;
+  const paths = packagePaths();
+  const listening = await planListening(settings);
+
+  // Who this is, and whom it trusts.
+  const apiKey = await loadApiKey({ folder, asked: settings.apiKey });
+  const key = await loadDeviceKey(store, random);
+  const members = await MemberList.open({ store, clock, log }, { key, name: settings.name });
+  const addresses = await AddressBook.open(store);
+  if (init.joinTicket !== undefined) await joinByTicket({ log, members, addresses }, { key, ticket: init.joinTicket });
+  const invitations = await InvitationBook.open({ store, clock, members, key });
+  const policy = new MemberPolicy({ membership: members });
+
+  // What it can do by itself.
+  const telemetry = new PromTelemetry({ processMetrics: true });
+  const hardware = detectHardware();
+  const models = new ModelStore(
+    { log },
+    { roots: [settings.models, paths.bundledModels], cacheFolder: home.path('cache', 'models') },
+  );
+  await models.open();
+  const notices = [...listening.notices, ...models.problems().map(({ id, error }) => problemLine(id, error))];
+  const engine = new SupervisedEngine(
+    { clock, log, telemetry },
+    {
+      node: key.node,
+      models: offered(models.list(), settings.offer),
+      threads: settings.threads,
+      memoryBytesMax: settings.memoryBytes,
+      keepAliveMs: settings.keepAliveMs,
+      runnerEntry: paths.runnerEntry,
+      nodePath: process.execPath,
+      pidFolder: home.path('runners'),
+      liveness: { timeoutMs: settings.runnerTimeoutMs },
+    },
+  );
+  const prep = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
+
+  // What it can do with others.
+  const incarnation = clock.wallNow();
+  const mesh = new Libp2pMesh(
+    {
+      clock,
+      log,
+      telemetry,
+      membership: members,
+      invitations,
+      policy,
+      load: () => engine.load(),
+      advert: () => ({ node: key.node, name: settings.name, version, incarnation, hardware, offers: engine.offers() }),
+    },
+    {
+      key,
+      listen: listening.swarm,
+      announce: settings.announce,
+      mdns: settings.mdns,
+      bootstrap: () => addresses.list(),
+      liveness: { timeoutMs: settings.livenessTimeoutMs },
+    },
+  );
+  serveEngine({ mesh, engine, policy });
+  serveFiles({ mesh, files: modelFiles(models) });
+
+  // A request's way.
+  const dispatcher = new MeshDispatcher({
+    clock,
+    random,
+    log,
+    telemetry,
+    mesh,
+    local: engine,
+    remote: (node) => new RemoteEngine({ mesh }, { node }),
+    memory: new SessionMemory(),
+  });
+  const coordinator = new TextCoordinator({
+    clock,
+    random,
+    log,
+    telemetry,
+    dispatcher,
+    prep,
+    transfer: new PeerTransfer({ mesh }),
+    models,
+    nodeName: (node) => (node === key.node ? settings.name : (mesh.peer(node)?.advert.name ?? node)),
+    self: key.node,
+  });
+  let url = '';
+  const control = new AssembledControl(
+    {
+      clock,
+      membership: members,
+      invitations,
+      mesh,
+      engine,
+      dispatcher,
+      join: async (ticket) => {
+        await joinByTicket({ log, members, addresses }, { key, ticket });
+        // The network names, topics and gates are those of a mesh: a node changes mesh by starting them anew.
+        await mesh.stop();
+        await mesh.start();
+      },
+    },
+    { version, home: folder, offer: settings.offer, hardware, api: () => url },
+  );
+  const gateway = new Gateway(
+    { clock, random, log, telemetry, coordinator, control },
+    {
+      host: listening.apiHost,
+      port: listening.apiPort,
+      apiKey: apiKey.key,
+      origins: settings.origins,
+      nodeId: key.node,
+      name: settings.name,
+    },
+  );
+
+  telemetry.gauge('weft_requests_in_flight', () => dispatcher.inFlight());
+  telemetry.gauge('weft_models_loaded', () => engine.loaded().filter(({ state }) => state === 'loaded').length);
+
+  // Started from the inside out, so that nothing is reached before what it needs; stopped the other way round.
+  teardown.add('prep', () => prep.stop());
+  teardown.add('engine', () => engine.stop());
+  await engine.start();
+  teardown.add('mesh', () => mesh.stop());
+  await mesh.start();
+  teardown.add('announcing', engine.onChange(() => mesh.announce()));
+  teardown.add('remembering addresses', mesh.onPeers(() => remember(addresses, mesh, log)));
+  teardown.add('gateway', () => gateway.stop());
+  ({ url } = await gateway.start());
+  await writeDaemonRecord(folder, {
+    pid: process.pid,
+    api: url,
+    node: key.node,
+    version,
+    startedAt: new Date(clock.wallNow()).toISOString(),
+  });
+
+  return {
+    url,
+    apiKeyFile: apiKey.file,
+    node: key.node,
+    name: settings.name,
+    notices,
+    control,
+    coordinator,
+    dispatcher,
+    engine,
+    mesh,
+    stop: () => teardown.run(),
+  };
+}
+
+/** What of the installed models this node runs: all, none, or those named by hub id or short name. */
+function offered(installed: readonly InstalledModel[], offer: Settings['offer']): readonly InstalledModel[] {
+  if (offer === 'all') return installed;
+  if (offer === 'none') return [];
+  const wanted = new Set(offer.map((name) => name.toLowerCase()));
+  return installed.filter(({ ref, aliases }) => [ref.id, ...aliases].some((name) => wanted.has(name.toLowerCase())));
+}
+
+function remember(addresses: AddressBook, mesh: Libp2pMesh, log: Log): void {
+  addresses.remember(mesh.knownAddresses()).catch((error: unknown) => {
+    log.warn({ error }, 'the addresses of peers could not be kept');
+  });
+}
+
+const problemLine = (id: string, error: WeftError): string => `${id} is left out: ${error.message} ${error.remedy}`;

@@ -1,0 +1,59 @@
+// `weft peers`: the other nodes of the mesh, as this node knows them.
+import type { Command } from 'commander';
+import type { PeersAnswer } from '../../../protocol/api/control.ts';
+import { connect } from '../connect.ts';
+import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
+import { type Column, formatBytes, formatMs, orDash, shortNode, table } from '../format.ts';
+
+type PeerStatus = PeersAnswer['peers'][number];
+type Hardware = NonNullable<PeerStatus['hardware']>;
+
+interface Options extends ClientOptions {
+  readonly json?: true;
+}
+
+export function define(command: Command, context: CommandContext): void {
+  command
+    .option('--json', 'print one JSON object')
+    .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
+    .action(async (options: Options) => {
+      const { client } = await connect(context, options);
+      const answer = await client.get<PeersAnswer>('/api/v1/peers', context);
+      if (options.json) return printJson(context, answer);
+      if (answer.peers.length === 0) {
+        context.stderr.write(
+          'This node is alone. `weft invite` prints a ticket; `weft join TICKET` uses it on the next machine.\n',
+        );
+        return;
+      }
+      context.stdout.write(table(COLUMNS, answer.peers));
+    });
+}
+
+const COLUMNS: readonly Column<PeerStatus>[] = [
+  { title: 'NAME', value: (peer) => peer.name },
+  { title: 'NODE', value: (peer) => shortNode(peer.node) },
+  { title: 'STATE', value: describeState },
+  { title: 'HARDWARE', value: (peer) => orDash(peer.hardware, describeHardware) },
+  { title: 'MODELS', value: describeModels },
+  { title: 'LOAD', value: (peer) => orDash(peer.load, (load) => `${load.requestsInFlight} running`) },
+  { title: 'RTT', value: (peer) => orDash(peer.link?.rttMs, formatMs), align: 'right' },
+  {
+    title: 'GOODPUT',
+    value: (peer) => orDash(peer.link?.goodputBytesPerSecond, (rate) => `${formatBytes(rate)}/s`),
+    align: 'right',
+  },
+];
+
+function describeState({ state, heardAgoMs }: PeerStatus): string {
+  return state === 'connected' || heardAgoMs === undefined ? state : `${state} (${formatMs(heardAgoMs)})`;
+}
+
+function describeHardware({ arch, platform, cpuCount, memoryBytes, devices }: Hardware): string {
+  const accelerators = devices.filter(({ kind }) => kind !== 'cpu').map(({ name }) => name);
+  return [`${cpuCount} × ${arch} ${platform}`, formatBytes(memoryBytes), ...accelerators].join(', ');
+}
+
+function describeModels({ offers }: PeerStatus): string {
+  return offers.length === 0 ? '-' : offers.map(({ aliases, model }) => aliases[0] ?? model.id).join(', ');
+}

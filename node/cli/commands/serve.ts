@@ -1,0 +1,104 @@
+// `weft serve`: starts the node, says where it answers and what to type next, and serves until it is asked to stop.
+import type { Command } from 'commander';
+import { WeftError } from '../../../protocol/errors.ts';
+import type { RunningNode } from '../../app/node.ts';
+import { homeFolder, openHome } from '../../config/home.ts';
+import { loadSettings, type SettingsInit } from '../../config/settings.ts';
+import { SETTINGS, type SettingName } from '../../config/settings-table.ts';
+import type { CommandContext } from '../context.ts';
+import { STOP_MS_MAX } from '../limits.ts';
+import { logLines } from '../log-lines.ts';
+import { VERSION } from '../version.ts';
+import { welcome } from '../welcome.ts';
+
+interface Options {
+  readonly home?: string;
+  readonly join?: string;
+  readonly selfCheck?: true;
+}
+
+/** What each setting is for; how its value is written stands in the table of settings. */
+const SUMMARIES: Readonly<Record<SettingName, string>> = {
+  host: 'where the API listens',
+  apiKey: 'key that the API asks for',
+  origins: 'pages that may call the API',
+  listen: 'where peers are awaited',
+  announce: 'addresses that peers are told as well',
+  mdns: 'neither announce this node on the local network nor look there for others',
+  name: 'what this node calls itself',
+  offer: 'which models this node runs, for itself and for others',
+  models: 'where further models lie',
+  threads: 'processor threads of all models together',
+  memory: 'most memory of all loaded models together',
+  keepAlive: 'how long an idle model stays loaded',
+  livenessTimeout: 'silence after which a peer counts as lost',
+  runnerTimeout: 'silence after which a model process counts as hung',
+  logLevel: 'least level of the lines on stderr',
+};
+
+const settingNames = Object.keys(SETTINGS) as SettingName[];
+
+export function define(command: Command, context: CommandContext): void {
+  command
+    .option('--join <ticket>', "join the ticket's mesh first; repeating it does no harm")
+    .option('--self-check', 'answer one embedding and one chat before anything is said')
+    .option('--home <folder>', 'data folder (WEFT_HOME)');
+  for (const name of settingNames) {
+    const { flag, env, expected } = SETTINGS[name];
+    const isSwitch = flag.startsWith('--no-');
+    command.option(
+      isSwitch ? flag : `${flag} <value>`,
+      `${SUMMARIES[name]}${isSwitch ? '' : `: ${expected}`} (${env})`,
+    );
+  }
+  command.action((options: Options) => serve(options, givenFlags(command), context));
+}
+
+/** What stands on the command line; commander's own defaults are not asked for. */
+function givenFlags(command: Command): SettingsInit['flags'] {
+  const given = settingNames.filter((name) => command.getOptionValueSource(name) === 'cli');
+  return Object.fromEntries(given.map((name) => [name, command.getOptionValue(name)]));
+}
+
+async function serve(options: Options, flags: SettingsInit['flags'], context: CommandContext): Promise<void> {
+  const folder = homeFolder({ env: context.env, asked: options.home });
+  const settings = loadSettings({ flags, env: context.env, home: folder });
+  const [{ startNode }, { createPinoLog }] = await Promise.all([
+    import('../../app/node.ts'),
+    import('../../telemetry/pino-log.ts'),
+  ]);
+  await using home = await openHome({ folder });
+  const log = createPinoLog({ level: settings.logLevel, destination: logLines(context.stderr) });
+  const joinTicket = options.join === undefined ? {} : { joinTicket: options.join };
+  const node = await startNode({ settings, home, log, version: VERSION, ...joinTicket });
+  try {
+    await welcome({ node, home, context }, { selfCheck: options.selfCheck === true });
+    await aborted(context.signal);
+  } finally {
+    await stop(node, context);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Ends the node in good order, or the whole process where that takes too long: its runners end with it. */
+async function stop(node: RunningNode, { exit, stderr }: CommandContext): Promise<void> {
+  const overdue = setTimeout(() => {
+    const remedy = 'Nothing to do: the operating system cleans up. Report it with the lines above.';
+    const message = `The node did not stop within ${STOP_MS_MAX} ms and was ended by force.`;
+    void import('../errors.ts').then(({ describeError }) => {
+      stderr.write(describeError(new WeftError({ code: 'internal', message, remedy })));
+      exit(1);
+    });
+  }, STOP_MS_MAX);
+  try {
+    await node.stop();
+  } finally {
+    clearTimeout(overdue);
+  }
+}

@@ -1,0 +1,57 @@
+// What a command gets to work with, and the little that all of them need of it.
+import type { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { WeftError } from '../../protocol/errors.ts';
+import type { Environment } from '../config/home.ts';
+import { STDIN_BYTES_MAX } from './limits.ts';
+
+/** A stream of the process, or a test's own. */
+export type Input = Readable & { readonly isTTY?: boolean };
+export type Output = Writable & { readonly isTTY?: boolean };
+
+export interface CommandContext {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Environment;
+  /** Aborts at Ctrl-C and at a plain `kill`: the command ends in good order. */
+  readonly signal: AbortSignal;
+  /** Ends the process at once: only for what can't be ended in good order. */
+  readonly exit: (exitCode: number) => void;
+}
+
+/** Options that every command which talks to a daemon has. */
+export interface ClientOptions {
+  readonly home?: string;
+}
+
+/** Prints a value as JSON for programs: one object, one line. */
+export function printJson(context: CommandContext, value: unknown): void {
+  context.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Everything that a pipe brings, as text. @throws WeftError `body_too_large`, `cancelled` */
+export async function readPipe({ stdin, signal }: CommandContext): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  const onAbort = () => stdin.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    stdin.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= STDIN_BYTES_MAX) text += decoder.decode(chunk, { stream: true });
+      else stdin.destroy();
+    });
+    await finished(stdin, { writable: false, error: false }).catch((error: unknown) => {
+      if (bytes <= STDIN_BYTES_MAX && !signal.aborted) throw error;
+    });
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+  if (signal.aborted) throw new WeftError({ code: 'cancelled', message: 'Ended while reading from the pipe.' });
+  if (bytes > STDIN_BYTES_MAX) {
+    throw new WeftError({ code: 'body_too_large', message: 'The pipe brought more than a request can hold.' });
+  }
+  return text + decoder.decode();
+}

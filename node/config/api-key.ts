@@ -1,0 +1,57 @@
+// The key of the HTTP API: the one that was set, else one made at the first start and kept in WEFT_HOME/api-key.
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { WeftError } from '../../protocol/errors.ts';
+import { readBounded, writeWhole } from './files.ts';
+import { SMALL_FILE_BYTES_MAX } from './limits.ts';
+
+const KEY_FILE = 'api-key';
+
+/** What fits into an Authorization header as it is. */
+export const API_KEY_PATTERN = /^[\x21-\x7e]{1,512}$/;
+
+export interface ApiKey {
+  readonly key: string;
+  /** The file that holds it; undefined when it was set by a flag or the environment, and no file does. */
+  readonly file: string | undefined;
+}
+
+export interface ApiKeyInit {
+  /** The data folder. */
+  readonly folder: string;
+  /** From `WEFT_API_KEY` or a flag, checked. */
+  readonly asked: string | undefined;
+}
+
+/**
+ * The key that there is. For commands, which make none.
+ * @throws WeftError `config_invalid` when the file holds no key
+ */
+export async function readApiKey(init: ApiKeyInit): Promise<ApiKey | undefined> {
+  if (init.asked !== undefined) return { key: init.asked, file: undefined };
+  const file = join(init.folder, KEY_FILE);
+  const bytes = await readBounded(file, SMALL_FILE_BYTES_MAX);
+  if (bytes === undefined) return undefined;
+  const key = Buffer.from(bytes).toString('utf8').trim();
+  if (!API_KEY_PATTERN.test(key)) {
+    throw new WeftError({
+      code: 'config_invalid',
+      message: `The file ${file} holds no API key.`,
+      remedy: 'Delete the file; the next start makes a new key.',
+    });
+  }
+  return { key, file };
+}
+
+/**
+ * The key, made if there is none: 256 random bits, in a file for its owner only.
+ * @throws WeftError `config_invalid` or `home_unwritable`
+ */
+export async function loadApiKey(init: ApiKeyInit): Promise<ApiKey> {
+  const present = await readApiKey(init);
+  if (present !== undefined) return present;
+  const key = `weft_${randomBytes(32).toString('base64url')}`;
+  const file = join(init.folder, KEY_FILE);
+  await writeWhole(file, `${key}\n`);
+  return { key, file };
+}

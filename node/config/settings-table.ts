@@ -1,0 +1,218 @@
+// The table of settings: one row for each, with its flag, its environment variable, how a value is checked, and its
+// default. settings.ts reads by it, and a test holds docs/configuration.md against it.
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
+import { API_KEY_PATTERN } from './api-key.ts';
+import { KEEP_ALIVE_MS_MAX, LIST_LENGTH_MAX, MEMORY_BYTES_MIN, THREADS_MAX, VALUE_LENGTH_MAX } from './limits.ts';
+import { parseDuration, parseSize } from './units.ts';
+
+/** What defaults are made from. */
+export interface Machine {
+  /** Absolute path of the data folder. */
+  readonly home: string;
+  readonly hostname: string;
+  /** Cores that this process may use. */
+  readonly cores: number;
+  readonly memoryBytes: number;
+}
+
+interface Row<Schema extends z.ZodType> {
+  /** As the CLI names it. */
+  readonly flag: string;
+  readonly env: string;
+  /** False for what doesn't belong into settings.json. */
+  readonly inFile: boolean;
+  readonly schema: Schema;
+  /** What to write, for a person who wrote something else. */
+  readonly expected: string;
+  /** As a person would write it; checked like any other value. */
+  readonly byDefault: (machine: Machine) => unknown;
+}
+
+function row<Schema extends z.ZodType>(spec: Omit<Row<Schema>, 'inFile'> & { readonly inFile?: boolean }): Row<Schema> {
+  return { inFile: true, ...spec };
+}
+
+const text = z.string().trim().min(1).max(VALUE_LENGTH_MAX);
+
+/** A string (or a number in JSON) that `parse` understands. */
+function parsed<T>(parse: (value: string) => T | undefined) {
+  return z.union([text, z.number().transform(String)]).transform((value, context): T => {
+    const result = parse(value);
+    if (result !== undefined) return result;
+    context.addIssue('not understood');
+    return z.NEVER;
+  });
+}
+
+const wholeNumber = (min: number, max: number) =>
+  parsed((value) =>
+    /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
+  );
+
+const duration = (minMs: number, maxMs: number) =>
+  parsed((value) => {
+    const ms = parseDuration(value);
+    return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
+  });
+
+const TRUTH: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['yes', true],
+  ['on', true],
+  ['false', false],
+  ['0', false],
+  ['no', false],
+  ['off', false],
+]);
+
+/** "a,b" or an array; each element as `check` wants it. */
+function listOf(check: (value: string) => boolean) {
+  const split = z
+    .string()
+    .max(LIST_LENGTH_MAX * VALUE_LENGTH_MAX)
+    .transform((value) => value.split(','));
+  return z
+    .union([split, z.array(z.string())])
+    .transform((values) => values.map((value) => value.trim()).filter((value) => value !== ''))
+    .pipe(z.array(z.string().max(VALUE_LENGTH_MAX).refine(check)).max(LIST_LENGTH_MAX));
+}
+
+/** A hub id, `owner/name`, or a short name. */
+const MODEL_NAME = /^[A-Za-z0-9][\w.-]{0,95}(\/[A-Za-z0-9][\w.-]{0,95})?$/;
+const offer = listOf((value) => MODEL_NAME.test(value)).transform((names, context) => {
+  const [first, ...more] = names;
+  if (more.length === 0 && (first === 'all' || first === 'none')) return first;
+  if (first !== undefined && !names.includes('all') && !names.includes('none')) return names;
+  context.addIssue('not understood');
+  return z.NEVER;
+});
+
+const isListenAddress = (value: string): boolean =>
+  /^\/ip[46]\//.test(value) && !value.includes('/p2p/') && parseSwarmAddress(value) !== undefined;
+
+/** Every setting of a node. The key is its name in settings.json. */
+export const SETTINGS = {
+  host: row({
+    flag: '--host',
+    env: 'WEFT_HOST',
+    schema: parsed(parseApiAddress),
+    expected: 'host:port, such as 127.0.0.1:9338',
+    byDefault: () => '127.0.0.1:9338',
+  }),
+  apiKey: row({
+    flag: '--api-key',
+    env: 'WEFT_API_KEY',
+    inFile: false,
+    schema: z.string().regex(API_KEY_PATTERN).optional(),
+    expected: 'up to 512 visible ASCII characters without spaces',
+    byDefault: () => undefined,
+  }),
+  origins: row({
+    flag: '--origins',
+    env: 'WEFT_ORIGINS',
+    schema: listOf(isOrigin),
+    expected: 'origins such as https://app.example, separated by commas',
+    byDefault: () => [],
+  }),
+  listen: row({
+    flag: '--listen',
+    env: 'WEFT_LISTEN',
+    schema: listOf(isListenAddress).refine((values) => values.length > 0),
+    expected: 'swarm addresses such as /ip4/0.0.0.0/tcp/9339, separated by commas',
+    byDefault: () => ['/ip4/0.0.0.0/tcp/9339'],
+  }),
+  announce: row({
+    flag: '--announce',
+    env: 'WEFT_ANNOUNCE',
+    schema: listOf((value) => parseSwarmAddress(value) !== undefined),
+    expected: 'swarm addresses such as /dns4/home.example/tcp/9339, separated by commas',
+    byDefault: () => [],
+  }),
+  mdns: row({
+    flag: '--no-mdns',
+    env: 'WEFT_MDNS',
+    schema: z.union([z.boolean(), parsed((value) => TRUTH.get(value.toLowerCase()))]),
+    expected: 'true or false',
+    byDefault: () => true,
+  }),
+  name: row({
+    flag: '--name',
+    env: 'WEFT_NAME',
+    schema: z
+      .string()
+      .trim()
+      .regex(/^\P{C}{1,64}$/u),
+    expected: 'up to 64 visible characters',
+    byDefault: ({ hostname }) => hostname.replace(/\p{C}/gu, '').trim().slice(0, 64) || 'weft',
+  }),
+  offer: row({
+    flag: '--offer',
+    env: 'WEFT_OFFER',
+    schema: offer,
+    expected: '"all", "none", or names of models separated by commas',
+    byDefault: () => 'all',
+  }),
+  models: row({
+    flag: '--models',
+    env: 'WEFT_MODELS',
+    schema: text.transform((value) => resolve(value)),
+    expected: 'a folder',
+    byDefault: ({ home }) => join(home, 'models'),
+  }),
+  threads: row({
+    flag: '--threads',
+    env: 'WEFT_THREADS',
+    schema: wholeNumber(1, THREADS_MAX),
+    expected: `a whole number from 1 to ${THREADS_MAX}`,
+    byDefault: ({ cores }) => Math.max(1, Math.min(8, cores)),
+  }),
+  memory: row({
+    flag: '--memory',
+    env: 'WEFT_MEMORY',
+    schema: parsed((value) => {
+      const bytes = parseSize(value);
+      return bytes !== undefined && bytes >= MEMORY_BYTES_MIN ? bytes : undefined;
+    }),
+    expected: 'a size of at least 1MiB, such as 4GiB',
+    byDefault: ({ memoryBytes }) => Math.max(MEMORY_BYTES_MIN, Math.floor(memoryBytes / 2)),
+  }),
+  keepAlive: row({
+    flag: '--keep-alive',
+    env: 'WEFT_KEEP_ALIVE',
+    schema: parsed((value) => {
+      const ms = value === '-1' ? Number.POSITIVE_INFINITY : parseDuration(value);
+      return ms !== undefined && (ms <= KEEP_ALIVE_MS_MAX || value === '-1') ? ms : undefined;
+    }),
+    expected: 'a duration such as 5m (24d at most), 0 for none, or -1 for ever',
+    byDefault: () => '5m',
+  }),
+  livenessTimeout: row({
+    flag: '--liveness-timeout',
+    env: 'WEFT_LIVENESS_TIMEOUT',
+    schema: duration(200, 60_000),
+    expected: 'a duration from 200ms to 1m',
+    byDefault: () => '2s',
+  }),
+  runnerTimeout: row({
+    flag: '--runner-timeout',
+    env: 'WEFT_RUNNER_TIMEOUT',
+    schema: duration(200, 600_000),
+    expected: 'a duration from 200ms to 10m',
+    byDefault: () => '2s',
+  }),
+  logLevel: row({
+    flag: '--log-level',
+    env: 'WEFT_LOG_LEVEL',
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    expected: 'debug, info, warn, error or silent',
+    byDefault: () => 'info',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** What a row's check gives. */
+export type SettingValue<Name extends SettingName> = z.output<(typeof SETTINGS)[Name]['schema']>;

@@ -1,0 +1,25 @@
+// Bounds of the coordinator: what one request may hold, and what is kept between requests.
+
+/** Tokenizers kept ready: SmolLM2's takes some 50 MB of heap once its vocabulary is parsed. */
+export const TASKS_KEPT_MAX = 8;
+
+/** Manifest and tokenizer of a model, from the peers that offer it: a few MB over a slow link. */
+export const METADATA_TIMEOUT_MS = 30_000;
+
+/** Texts of one embedding request: as many as OpenAI takes. */
+export const INPUTS_MAX = 2048;
+
+/** Tokens of one EncodeRequest, 32 texts of full length: a bigger list goes out in several, which nodes share. */
+export const ENCODE_TOKENS_MAX = 16_384;
+
+/** EncodeRequests of one embedding request that are under way together. */
+export const ENCODES_IN_FLIGHT_MAX = 4;
+
+/** Texts tokenised on this thread between two turns of its event loop, in characters. */
+export const CHARS_PER_TURN_MAX = 16_384;
+
+/** Characters of a name from outside that an error repeats. */
+export const NAME_SHOWN_MAX = 96;
+
+/** Models that "there is no such model" lists. */
+export const NAMES_LISTED_MAX = 12;

@@ -1,0 +1,70 @@
+// Owns a request from text to text, on a node that may have no weights at all. The gateway's only way into the node.
+import type { NodeId } from '../../protocol/ids.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import type {
+  ChatEvents,
+  ChatRequest,
+  ChatResult,
+  Coordinator,
+  EmbedAnswer,
+  EmbedRequest,
+  ModelListing,
+  RequestOptions,
+} from '../core/coordinator.ts';
+import type { Dispatcher } from '../core/dispatcher.ts';
+import type { Log } from '../core/log.ts';
+import type { Prep } from '../core/prep.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import type { Transfer } from '../core/transfer.ts';
+import { embed } from './feature-extraction.ts';
+import { listable } from './model-names.ts';
+import { ModelResolver, type ModelSource } from './model-resolver.ts';
+import { chat } from './text-generation.ts';
+
+export interface TextCoordinatorComponents {
+  readonly clock: Clock;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly dispatcher: Dispatcher;
+  readonly prep: Pick<Prep, 'tokenize'>;
+  readonly transfer: Transfer;
+  readonly models: ModelSource;
+  /** A node's name for people; its id where it has none. */
+  readonly nodeName: (node: NodeId) => string;
+  readonly self: NodeId;
+}
+
+export class TextCoordinator implements Coordinator {
+  readonly #components: TextCoordinatorComponents & { readonly resolver: ModelResolver };
+
+  constructor(components: TextCoordinatorComponents) {
+    this.#components = { ...components, resolver: new ModelResolver(components) };
+  }
+
+  models(): readonly ModelListing[] {
+    const { dispatcher, nodeName, self } = this.#components;
+    return listable(dispatcher.models(), self).map(({ offer, nodes, states }) => ({
+      id: offer.model.id,
+      aliases: offer.aliases,
+      task: offer.task,
+      contextLength: offer.contextLength,
+      dimensions: offer.dimensions,
+      sizeBytes: offer.sizeBytes,
+      nodes: nodes.map((node, index) => ({
+        node,
+        name: nodeName(node),
+        state: states[index] ?? 'disk',
+        self: node === self,
+      })),
+    }));
+  }
+
+  chat(request: ChatRequest, options: RequestOptions, events: ChatEvents): Promise<ChatResult> {
+    return chat(this.#components, request, options, events);
+  }
+
+  embed(request: EmbedRequest, options: RequestOptions): Promise<EmbedAnswer> {
+    return embed(this.#components, request, options);
+  }
+}

@@ -1,0 +1,324 @@
+// The callee's side of a link: takes requests in, acknowledges them, lets a handler answer, and stops it when the caller
+// ends the call, its time is over or the link is lost. Used by node/mesh for peers and by the runner for its daemon.
+import type { Load } from '../../protocol/capability.ts';
+import { errorToMessage, loadToMessage } from '../../protocol/codec.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
+import { encodeFrames, FrameReader, type HeaderKind, TensorAssembler } from '../../protocol/frame.ts';
+import type { RequestId } from '../../protocol/ids.ts';
+import { CALLS_PER_LINK_MAX, REFUSALS_UNREAD_MAX } from '../../protocol/limits.ts';
+import type { Header } from '../../protocol/messages/weft_pb.js';
+import type { AnyMethod } from '../../protocol/methods.ts';
+import { assert } from './assert.ts';
+import type { Clock, Timer } from './clock.ts';
+import { type FrameWriter, type Incoming, writeFrames } from './frame-writer.ts';
+
+/** What a handler knows of the call that it answers. */
+export interface CallContext<Item> {
+  /** Aborts when the caller cancels, its deadline passes, or the link is lost; the reason is a WeftError. */
+  readonly signal: AbortSignal;
+  readonly requestId: RequestId;
+  /** Milliseconds that the caller waits for the whole, at most the method's own bound; 0 = it didn't say. */
+  readonly budgetMs: number;
+  /** Whose link it is: set by whoever owns the link. */
+  readonly caller: string;
+  /**
+   * Sends one element of a streamed answer.
+   * @returns a promise when the link is full: wait for it before the next. Elements without tensors may go on all the
+   *   same, where their number is bounded
+   * @throws the signal's reason once that has aborted
+   */
+  item(value: Item): Promise<void> | undefined;
+}
+
+/** Answers a method. What it throws reaches the caller as a WeftError. */
+export type CallHandler<Request, Item, Response> = (request: Request, context: CallContext<Item>) => Promise<Response>;
+
+/** What a callee needs to know of a method: how to answer it, and whether it may be answered now. */
+export interface Registered {
+  readonly method: AnyMethod;
+  // biome-ignore lint/suspicious/noExplicitAny: as in AnyMethod
+  readonly handler: CallHandler<any, any, any>;
+  /**
+   * Takes a place in the method's quota and returns what gives it back, which is called once: when the answer has left,
+   * or the request was given up before it was here in full.
+   * @throws WeftError when there is none
+   */
+  admit(): () => void;
+}
+
+export interface CallServerComponents {
+  readonly writer: FrameWriter;
+  readonly clock: Clock;
+  /** The method of that number and version. @throws WeftError `method_unknown` */
+  readonly lookup: (method: number, version: number) => Registered;
+  /** Sent with acknowledgements and answers. */
+  readonly load?: () => Load;
+}
+
+export interface CallServerInit {
+  readonly caller: string;
+  /** Acknowledge every request once it is here in full. @default true */
+  readonly acknowledge?: boolean;
+}
+
+interface ServerCall {
+  readonly id: number;
+  readonly abort: AbortController;
+  readonly registered: Registered;
+  readonly release: () => void;
+  readonly deadline: Timer;
+  /** The request, until it is here in full and with its handler. */
+  incoming: Incoming | undefined;
+  nextItem: number;
+  /** An item of several frames that is being written. */
+  writing: Promise<void> | undefined;
+  /** No item may follow. */
+  over: boolean;
+}
+
+const invalid = (message: string): WeftError => new WeftError({ code: 'frame_invalid', message });
+const cancelled = (): WeftError => new WeftError({ code: 'cancelled', message: 'The caller ended the request.' });
+
+/** Answers the calls that come in on a link. */
+export class CallServer {
+  readonly #components: CallServerComponents;
+  readonly #caller: string;
+  readonly #acknowledge: boolean;
+  readonly #calls = new Map<number, ServerCall>();
+  readonly #reader: FrameReader;
+  #receiving: ServerCall | undefined;
+  /** Faults of calls that were never taken on, and that the link hasn't taken yet. */
+  #refusals = 0;
+  #closed = false;
+
+  constructor(components: CallServerComponents, init: CallServerInit) {
+    this.#components = components;
+    this.#caller = init.caller;
+    this.#acknowledge = init.acknowledge ?? true;
+    this.#reader = new FrameReader({
+      header: (header, bodyBytes) => this.#onHeader(header, bodyBytes),
+      body: (piece) => this.#onBody(piece),
+    });
+  }
+
+  /** Calls whose answer has not left yet. */
+  get open(): number {
+    return this.#calls.size;
+  }
+
+  /** True while a frame or a request is here only in part: the rest of it should be on its way. */
+  get partial(): boolean {
+    if (!this.#reader.atFrameBoundary) return true;
+    for (const call of this.#calls.values()) if (call.incoming !== undefined) return true;
+    return false;
+  }
+
+  /** Bytes from the link, which must not change afterwards. @throws WeftError `frame_invalid`: close the link then */
+  push(chunk: Uint8Array): void {
+    if (!this.#closed) this.#reader.push(chunk);
+  }
+
+  /** The link is gone: all work for it is cancelled, with this as the reason. */
+  close(error: WeftError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const call of [...this.#calls.values()]) {
+      // A call whose request never came in full has no handler that would give its place back.
+      if (call.incoming !== undefined) this.#remove(call);
+      call.abort.abort(error);
+    }
+  }
+
+  #onHeader(header: Header, bodyBytes: number): void {
+    this.#receiving = undefined;
+    if (this.#closed) return;
+    const { kind, callId } = header;
+    const known = this.#calls.get(callId);
+    switch (kind.case) {
+      case 'call':
+        if (known !== undefined) throw invalid(`Call ${callId} is open already.`);
+        this.#open(header, kind.value, bodyBytes);
+        return;
+      case 'more':
+        if (bodyBytes === 0) throw invalid('A continuation without bytes.');
+        // A refused call's caller learns of it while it still sends: what comes is passed over.
+        if (known === undefined) return;
+        if (bodyBytes > (known.incoming?.tensors.missing ?? 0)) throw invalid('Nothing to continue.');
+        this.#receiving = known;
+        return;
+      case 'cancel':
+        if (bodyBytes > 0) throw invalid('A cancellation has no body.');
+        // A call that has its answer already may be cancelled on its way.
+        if (known !== undefined) this.#end(known, cancelled());
+        return;
+      default:
+        throw invalid(`A callee can't be sent "${kind.case}".`);
+    }
+  }
+
+  #open(header: Header, call: { method: number; version: number; budgetMs: number }, bodyBytes: number): void {
+    const { callId } = header;
+    // Whoever keeps to the bound on calls never has that many refusals unread: this one only sends.
+    if (this.#refusals >= REFUSALS_UNREAD_MAX) throw invalid('The caller does not read its answers.');
+    if (this.#calls.size >= CALLS_PER_LINK_MAX) {
+      this.#refuse(callId, new WeftError({ code: 'quota_exceeded', message: 'Too many calls are open on this link.' }));
+      return;
+    }
+    let opened: ServerCall;
+    try {
+      const registered = this.#components.lookup(call.method, call.version);
+      const { quota, timeouts } = registered.method;
+      const tensors = new TensorAssembler(header.tensors, quota.requestBytesMax);
+      if (bodyBytes > tensors.missing) throw invalid('More tensor bytes come than the header declares.');
+      const release = registered.admit();
+      const budgetMs = Math.min(call.budgetMs === 0 ? Number.POSITIVE_INFINITY : call.budgetMs, timeouts.totalMs);
+      const late = new WeftError({ code: 'deadline_exceeded', message: `Not done within ${budgetMs} ms.` });
+      opened = {
+        id: callId,
+        abort: new AbortController(),
+        registered,
+        release,
+        deadline: this.#components.clock.after(budgetMs, () => this.#end(opened, late)),
+        incoming: { header, tensors },
+        nextItem: 0,
+        writing: undefined,
+        over: false,
+      };
+    } catch (error) {
+      this.#refuse(callId, toWeftError(error));
+      return;
+    }
+    this.#calls.set(callId, opened);
+    this.#receiving = opened;
+    if (opened.incoming?.tensors.missing === 0) this.#begin(opened, opened.incoming);
+  }
+
+  #onBody(piece: Uint8Array): void {
+    const call = this.#receiving;
+    // It may have ended, or begun, since its header came.
+    if (call?.incoming === undefined || this.#calls.get(call.id) !== call) return;
+    call.incoming.tensors.write(piece);
+    if (call.incoming.tensors.missing === 0) this.#begin(call, call.incoming);
+  }
+
+  /** Ends a call from here: the handler hears of it by its signal, and what is being written stops. */
+  #end(call: ServerCall, error: WeftError): void {
+    if (call.incoming !== undefined) {
+      this.#remove(call);
+      this.#refuse(call.id, error);
+    }
+    call.abort.abort(error);
+  }
+
+  #begin(call: ServerCall, { header: { kind }, tensors }: Incoming): void {
+    assert(kind.case === 'call', 'a call begins with its own header');
+    call.incoming = undefined;
+    const { requestId, budgetMs } = kind.value;
+    const context: CallContext<unknown> = {
+      signal: call.abort.signal,
+      requestId,
+      budgetMs: Math.min(budgetMs, call.registered.method.timeouts.totalMs),
+      caller: this.#caller,
+      item: (value) => this.#sendItem(call, value),
+    };
+    // The work is under way before the acknowledgement is written: that write then costs the caller no time.
+    const work = this.#work(call, { payload: kind.value.payload, tensors }, context);
+    if (this.#acknowledge) this.#acknowledgeReceipt(call);
+    void this.#finish(call, work);
+  }
+
+  async #work(
+    call: ServerCall,
+    { payload, tensors }: { readonly payload: Uint8Array; readonly tensors: TensorAssembler },
+    context: CallContext<unknown>,
+  ): Promise<unknown> {
+    const { method, handler } = call.registered;
+    return handler(method.request.decode({ payload, tensors: tensors.finish() }), context);
+  }
+
+  #acknowledgeReceipt(call: ServerCall): void {
+    try {
+      // A lost link is heard of from the link itself.
+      this.#write(call.id, { case: 'ack', value: { load: this.#load() } } as HeaderKind)?.catch(heardFromTheLink);
+    } catch {
+      // As above.
+    }
+  }
+
+  #sendItem(call: ServerCall, value: unknown): Promise<void> | undefined {
+    call.abort.signal.throwIfAborted();
+    assert(!call.over, 'no item follows the answer');
+    assert(call.writing === undefined, 'an item in several frames is waited for');
+    const { payload, tensors } = call.registered.method.item.encode(value);
+    const kind = { case: 'item', value: { sequence: call.nextItem, payload } } as HeaderKind;
+    const frames = encodeFrames(call.id, kind, tensors, call.registered.method.quota.answerBytesMax);
+    const written = writeFrames(this.#components.writer, frames, () => !call.over && !call.abort.signal.aborted);
+    call.nextItem++;
+    if (written === undefined) return undefined;
+    const room = written.then(() => {
+      call.writing = undefined;
+    });
+    if (frames.length > 1) call.writing = room;
+    // A handler need not wait, and hears of a lost link by its signal.
+    room.catch(heardFromTheLink);
+    return room;
+  }
+
+  async #finish(call: ServerCall, work: Promise<unknown>): Promise<void> {
+    try {
+      const { payload, tensors } = call.registered.method.response.encode(await work);
+      await call.writing;
+      call.over = true;
+      const kind = { case: 'end', value: { payload, load: this.#load() } } as HeaderKind;
+      const frames = encodeFrames(call.id, kind, tensors, call.registered.method.quota.answerBytesMax);
+      const whole = await writeFrames(this.#components.writer, frames, () => !call.abort.signal.aborted);
+      if (whole === false) throw call.abort.signal.reason;
+    } catch (error) {
+      call.over = true;
+      await this.#fault(call.id, toWeftError(error));
+    } finally {
+      this.#remove(call);
+    }
+  }
+
+  #refuse(callId: number, error: WeftError): void {
+    this.#refusals++;
+    void this.#fault(callId, error).then(() => {
+      this.#refusals--;
+    });
+  }
+
+  /** Ends a call without an answer, also in the middle of one. Never rejects. */
+  async #fault(callId: number, error: WeftError): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.#write(callId, {
+        case: 'fault',
+        value: { error: errorToMessage(error), load: this.#load() },
+      } as HeaderKind);
+    } catch {
+      // The link is gone; its owner hears of that from the link itself.
+    }
+  }
+
+  /** Writes a message of one frame. */
+  #write(callId: number, kind: HeaderKind): Promise<boolean> | undefined {
+    return writeFrames(this.#components.writer, encodeFrames(callId, kind), () => true);
+  }
+
+  #load(): ReturnType<typeof loadToMessage> | undefined {
+    const load = this.#components.load?.();
+    return load === undefined ? undefined : loadToMessage(load);
+  }
+
+  #remove(call: ServerCall): void {
+    if (this.#calls.get(call.id) !== call) return;
+    this.#calls.delete(call.id);
+    call.deadline.cancel();
+    call.release();
+  }
+}
+
+function heardFromTheLink(): void {
+  /* the link's owner closes the calls */
+}

@@ -1,0 +1,74 @@
+// What went wrong so far with one request, on which node: whom to leave out next, and what to say when nobody is left.
+import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+
+/** The node itself is well: its runner is being started again. */
+const RUNNER_RESTARTS: ReadonlySet<ErrorCode> = new Set(['runner_lost', 'runner_timeout']);
+
+/** Codes that tell the caller more than "no node is left" would: that it may come back, or what is broken. */
+const SAYS_MORE: ReadonlySet<ErrorCode> = new Set([
+  'overloaded',
+  'quota_exceeded',
+  'out_of_memory',
+  'model_quarantined',
+  'model_corrupt',
+  'model_load_failed',
+  'runner_lost',
+  'runner_timeout',
+]);
+
+export class Failures {
+  readonly #failures: { readonly node: NodeId; readonly error: WeftError; readonly progressed: boolean }[] = [];
+
+  get count(): number {
+    return this.#failures.length;
+  }
+
+  /** @param progressed the attempt brought a part of the answer before it failed */
+  add(node: NodeId, error: WeftError, progressed: boolean): void {
+    this.#failures.push({ node, error, progressed });
+  }
+
+  /** Every node that failed, each with the reason for people. */
+  excluded(): ReadonlyMap<NodeId, string> {
+    return new Map(this.#failures.map(({ node, error }) => [node, `excluded after failure (${error.code})`]));
+  }
+
+  /**
+   * As {@link excluded} without the nodes that may be asked again; undefined when there is none. Those are nodes whose
+   * runner was lost once, or whenever it had brought the answer forward: a request that only kills runners gets two.
+   */
+  excludedInNeed(): ReadonlyMap<NodeId, string> | undefined {
+    const excluded = new Map(this.excluded());
+    const all = excluded.size;
+    for (const node of [...excluded.keys()]) {
+      const failures = this.#failures.filter((failure) => failure.node === node);
+      const last = failures.at(-1);
+      if (last === undefined || !RUNNER_RESTARTS.has(last.error.code)) continue;
+      if (failures.length === 1 || last.progressed) excluded.delete(node);
+    }
+    return excluded.size < all ? excluded : undefined;
+  }
+
+  /**
+   * The error that ends the request: the last failure that says more than that no node is left, else just that.
+   * @param none what the scheduler said, where it found nobody
+   */
+  giveUp(none?: WeftError): WeftError {
+    const last = this.#failures.at(-1)?.error;
+    if (last === undefined) {
+      return none ?? new WeftError({ code: 'no_capable_node', message: 'No node was asked.' });
+    }
+    const telling = this.#failures.findLast(({ error }) => SAYS_MORE.has(error.code))?.error;
+    if (telling !== undefined) return telling;
+    const tried = this.#failures.map(({ node, error }) => `${node}: ${error.code}`).join('; ');
+    return new WeftError(
+      {
+        code: 'no_capable_node',
+        message: 'Every node of this mesh that could do it failed, or is gone.',
+        facts: { ...none?.facts, tried },
+      },
+      { cause: last },
+    );
+  }
+}

@@ -1,0 +1,231 @@
+// The three kinds of work: how each is sent to a runner, and what its answer does to the requests behind it. Called by
+// the runner slot when a place in the runner is free; nothing here waits.
+import { ERRORS, toWeftError, type WeftError } from '../../protocol/errors.ts';
+import type { RequestId } from '../../protocol/ids.ts';
+import type {
+  EncodeRequest,
+  EncodeResult,
+  GenerateRequest,
+  GenerateResult,
+  OnTokens,
+  RunRequest,
+  RunResult,
+  Timing,
+} from '../../protocol/infer.ts';
+import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import type { Row } from './batching.ts';
+import type { ModelState } from './model-state.ts';
+import type { Pending, PendingRequest } from './pending.ts';
+
+export interface RunJob {
+  readonly pending: Pending<RunResult>;
+  readonly request: RunRequest;
+}
+
+export interface EncodeJob {
+  readonly pending: Pending<EncodeResult>;
+  readonly request: EncodeRequest;
+  /** Where each text begins among the ids. */
+  readonly offsets: Int32Array;
+  /** Filled as batches come back. */
+  readonly embeddings: Float32Array;
+  textsLeft: number;
+  computeMs: number;
+}
+
+export interface GenerateJob {
+  readonly pending: Pending<GenerateResult>;
+  readonly request: GenerateRequest;
+  readonly onTokens: OnTokens;
+}
+
+/** How a call to the runner is made. */
+export interface SendOptions {
+  readonly signal: AbortSignal;
+  /** Who is to blame when the runner dies by it. */
+  readonly requestIds: readonly RequestId[];
+  readonly budgetMs: number;
+}
+
+/** Makes a call to the model's runner. */
+export type Send = <Request, Item, Response>(
+  method: MethodSpec<Request, Item, Response>,
+  request: Request,
+  options: SendOptions,
+  onItem?: (item: Item) => void,
+) => Promise<Response>;
+
+/** What answers are told to the engine through. */
+export interface JobComponents {
+  readonly now: () => number;
+  readonly node: string;
+}
+
+/** One run of the graph, for one request. */
+export function sendRun(components: JobComponents, model: ModelState, job: RunJob, send: Send): void {
+  const { pending, request } = job;
+  begin(components, pending);
+  send(RUNNER_METHODS.run, request, only(pending)).then(
+    ({ outputs, timing }) => {
+      worked(model, 1, timing.computeMs);
+      pending.resolve({ outputs, node: components.node, timing: timingOf(model, pending, timing) });
+    },
+    (error: unknown) => pending.reject(toWeftError(error)),
+  );
+}
+
+/** One generation. Tokens go on as they come. */
+export function sendGenerate(components: JobComponents, model: ModelState, job: GenerateJob, send: Send): void {
+  const { pending, request, onTokens } = job;
+  begin(components, pending);
+  const before = request.ids.length;
+  const onItem = ({ firstIndex, ids }: { readonly firstIndex: number; readonly ids: readonly number[] }): void => {
+    model.ledger.worked();
+    if (!pending.settled) onTokens(firstIndex, ids);
+  };
+  send(RUNNER_METHODS.generate, request, only(pending), onItem).then(
+    ({ finish, generated, timing }) => {
+      const fresh = generated - (before - request.promptLength);
+      // What was resumed was computed token by token: its time says nothing of a prompt's.
+      const prompt = before === request.promptLength && fresh > 0 ? before : undefined;
+      worked(model, prompt, timing.prefillMs);
+      if (model.answers > 1) model.profile.decoded(fresh - 1, timing.computeMs - timing.prefillMs);
+      pending.resolve({ finish, generated, node: components.node, timing: timingOf(model, pending, timing) });
+    },
+    (error: unknown) => pending.reject(toWeftError(error)),
+  );
+}
+
+/** One batch of texts, of one request or of several. */
+export function sendBatch(
+  components: JobComponents,
+  model: ModelState,
+  rows: readonly Row<EncodeJob>[],
+  send: Send,
+): void {
+  const first = rows[0];
+  if (first === undefined) return;
+  const jobs = [...new Set(rows.map(({ job }) => job))];
+  for (const { pending } of jobs) begin(components, pending);
+  const { model: ref, pooling, normalize } = first.job.request;
+  const { ids, lengths } = gather(rows);
+  const { signal, release } = untilAllSettled(jobs.map(({ pending }) => pending));
+  const options = {
+    signal,
+    requestIds: jobs.map(({ pending }) => pending.requestId),
+    budgetMs: Math.max(...jobs.map(({ pending }) => pending.remainingMs)),
+  };
+  send(RUNNER_METHODS.encode, { model: ref, ids, lengths, pooling, normalize }, options)
+    .then(
+      ({ embeddings, dimensions, timing }) => {
+        worked(model, lengths.length * Math.max(...lengths), timing.computeMs);
+        for (const [at, { job, index }] of rows.entries()) {
+          job.embeddings.set(embeddings.subarray(at * dimensions, (at + 1) * dimensions), index * dimensions);
+          job.textsLeft--;
+        }
+        for (const job of jobs) {
+          job.computeMs += timing.computeMs;
+          if (job.textsLeft > 0) continue;
+          const { pending } = job;
+          const whole = timingOf(model, pending, { ...timing, computeMs: job.computeMs });
+          pending.resolve({ embeddings: job.embeddings, dimensions, node: components.node, timing: whole });
+        }
+      },
+      (error: unknown) => batchFailed(model, rows, jobs, toWeftError(error)),
+    )
+    .finally(release);
+}
+
+/** One bad text (an id beyond the vocabulary) must not fail the requests that shared its batch: each goes alone then. */
+function batchFailed(
+  model: ModelState,
+  rows: readonly Row<EncodeJob>[],
+  jobs: readonly EncodeJob[],
+  error: WeftError,
+): void {
+  const ownFault = !ERRORS[error.code].elsewhere && error.code !== 'cancelled' && error.code !== 'deadline_exceeded';
+  if (!ownFault || jobs.length === 1) {
+    for (const { pending } of jobs) pending.reject(error);
+    return;
+  }
+  for (const job of jobs) {
+    const { arrival } = job.pending;
+    model.rows.add(
+      rows.filter((row) => row.job === job),
+      arrival,
+      `alone-${arrival}`,
+    );
+  }
+}
+
+/** A request's texts, as rows to be queued. */
+export function rowsOf(job: EncodeJob): Row<EncodeJob>[] {
+  return Array.from(job.request.lengths, (length, index) => ({ job, index, length }));
+}
+
+/** @returns an encode job with nothing done */
+export function encodeJob(pending: Pending<EncodeResult>, request: EncodeRequest, dimensions: number): EncodeJob {
+  const texts = request.lengths.length;
+  const offsets = new Int32Array(texts);
+  for (let text = 1; text < texts; text++) {
+    offsets[text] = (offsets[text - 1] as number) + (request.lengths[text - 1] as number);
+  }
+  const embeddings = new Float32Array(texts * dimensions);
+  return { pending, request, offsets, embeddings, textsLeft: texts, computeMs: 0 };
+}
+
+function gather(rows: readonly Row<EncodeJob>[]): { ids: Int32Array; lengths: Int32Array } {
+  const lengths = Int32Array.from(rows, ({ length }) => length);
+  const ids = new Int32Array(rows.reduce((sum, { length }) => sum + length, 0));
+  let to = 0;
+  for (const { job, index, length } of rows) {
+    const from = job.offsets[index] as number;
+    ids.set(job.request.ids.subarray(from, from + length), to);
+    to += length;
+  }
+  return { ids, lengths };
+}
+
+function only(pending: PendingRequest): SendOptions {
+  return { signal: pending.signal, requestIds: [pending.requestId], budgetMs: pending.remainingMs };
+}
+
+/** A batch is worth its work until the last of its requests has ended. */
+function untilAllSettled(pendings: readonly PendingRequest[]): { signal: AbortSignal; release: () => void } {
+  const [single] = pendings;
+  if (pendings.length === 1 && single !== undefined) {
+    return {
+      signal: single.signal,
+      release: () => {
+        /* nothing was added */
+      },
+    };
+  }
+  const controller = new AbortController();
+  const check = (): void => {
+    if (pendings.every(({ settled }) => settled)) controller.abort(single?.signal.reason);
+  };
+  for (const { signal } of pendings) signal.addEventListener('abort', check, { once: true });
+  return {
+    signal: controller.signal,
+    release: () => {
+      for (const { signal } of pendings) signal.removeEventListener('abort', check);
+    },
+  };
+}
+
+function begin(components: JobComponents, pending: PendingRequest): void {
+  pending.begunAtMs ??= components.now();
+}
+
+/** The first answer after a load is slower than those that follow, so it says nothing of them. */
+function worked(model: ModelState, tokens: number | undefined, computeMs: number): void {
+  model.ledger.worked();
+  model.answers++;
+  if (model.answers > 1 && tokens !== undefined) model.profile.worked(tokens, computeMs);
+}
+
+function timingOf(model: ModelState, pending: PendingRequest, measured: Timing): Timing {
+  const queueMs = Math.max(0, (pending.begunAtMs ?? pending.arrivedAtMs) - pending.arrivedAtMs);
+  return { ...measured, queueMs, loadMs: pending.waitedForLoad ? Math.min(queueMs, model.lastLoadMs) : 0 };
+}

@@ -1,0 +1,379 @@
+// Keeps one runner process for the models that share it: started on demand, loaded, given work, watched, started again
+// when it dies, ended when nothing is in it. The engine has one slot per large language model and one for small models.
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
+import { type AnyMethod, type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import { type Clock, delay } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerate, sendRun } from './jobs.ts';
+import type { RunnerRecords } from './leftovers.ts';
+import {
+  CALLS_IN_FLIGHT_MAX,
+  GENERATIONS_IN_FLIGHT_MAX,
+  KEEP_ALIVE_MS_MAX,
+  OVERRUN_GRACE_MS,
+  RESTART_PAUSE_MS,
+  RESTART_PAUSE_MS_MAX,
+  RUNNER_STABLE_MS,
+} from './limits.ts';
+import type { ModelState } from './model-state.ts';
+import { type RunnerLaunch, RunnerProcess } from './runner-process.ts';
+import type { VerifiedFiles } from './verified.ts';
+
+export interface RunnerSlotComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly records: RunnerRecords;
+  readonly verified: VerifiedFiles;
+  readonly jobs: JobComponents;
+  /**
+   * Reserves memory for a model that is about to load, and ends others for it.
+   * @throws WeftError `out_of_memory`
+   */
+  readonly makeRoom: (model: ModelState, newProcess: boolean) => Promise<void>;
+  /** A model has been measured: others may have to go, or the model itself. @throws WeftError `out_of_memory` */
+  readonly measured: (model: ModelState) => void;
+  /** A model's state has changed. */
+  readonly onChange: () => void;
+}
+
+export interface RunnerSlotInit {
+  readonly launch: RunnerLaunch;
+  readonly threads: number;
+  readonly keepAliveMs: number;
+}
+
+type Lane = 'load' | 'short' | 'generation';
+
+/** A call that the runner has not finished. */
+interface Flight {
+  readonly model: ModelState;
+  readonly lane: Lane;
+  readonly requestIds: readonly string[];
+}
+
+export class RunnerSlot {
+  readonly models: ModelState[] = [];
+  readonly #components: RunnerSlotComponents;
+  readonly #init: RunnerSlotInit;
+  readonly #flights = new Set<Flight>();
+  readonly #stopped = new AbortController();
+  #process: RunnerProcess | undefined;
+  /** Resolves once a process that was told to end is gone. */
+  #ending: Promise<void> | undefined;
+  /** Processes in a row that did not live long. */
+  #shortLives = 0;
+  #pumpQueued = false;
+
+  constructor(components: RunnerSlotComponents, init: RunnerSlotInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** There is work to look at. It begins in this turn of the loop, so that requests made together share batches. */
+  pump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      while (this.#next());
+    });
+  }
+
+  /** A request of the model was taken in: it is needed again. */
+  used(model: ModelState): void {
+    model.lastUsedMs = this.#components.clock.now();
+    model.idleTimer?.cancel();
+    model.idleTimer = undefined;
+    model.idleAtMs = undefined;
+  }
+
+  /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
+  released(model: ModelState): void {
+    const { keepAliveMs } = this.#init;
+    if (!model.idle || model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
+    this.used(model);
+    if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
+    model.idleAtMs = model.lastUsedMs + keepAliveMs;
+    model.idleTimer = this.#components.clock.after(keepAliveMs, () => {
+      if (model.idle && model.phase === 'loaded') void this.unload(model);
+    });
+  }
+
+  /** Takes an idle model out of memory: with its process when it is the last one there. Never rejects. */
+  async unload(model: ModelState): Promise<void> {
+    this.used(model);
+    this.#enter(model, 'unloading');
+    const process = this.#process;
+    const alone = this.models.every(({ phase }) => phase !== 'loaded' && phase !== 'loading');
+    try {
+      if (alone) await this.#end();
+      else await this.#call(model, 'load', RUNNER_METHODS.unload, { model: model.installed.ref }, this.#untilStopped());
+    } catch (error) {
+      // A runner that can't unload keeps memory that is counted as free: it goes as a whole.
+      const cause = toWeftError(error);
+      this.#components.log.warn({ model: model.id, code: cause.code }, 'unloading failed');
+      if (this.#process === process) process?.kill(cause);
+    }
+    model.residentBytes = 0;
+    if (model.phase === 'unloading') this.#enter(model, 'disk');
+    this.pump();
+  }
+
+  /** Ends the process. Requests are the engine's to reject. */
+  async stop(): Promise<void> {
+    this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
+    for (const model of this.models) model.idleTimer?.cancel();
+    await this.#end();
+  }
+
+  // ── Work ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends the oldest work for which there is a place. @returns whether there may be more to send */
+  #next(): boolean {
+    if (this.#stopped.signal.aborted) return false;
+    const shortFree = this.#inLane('short') < CALLS_IN_FLIGHT_MAX;
+    const generationFree = this.#inLane('generation') < GENERATIONS_IN_FLIGHT_MAX;
+    let oldest = Number.POSITIVE_INFINITY;
+    let send: (() => void) | undefined;
+    const offer = (arrival: number | undefined, how: () => void): void => {
+      if (arrival === undefined || arrival >= oldest) return;
+      oldest = arrival;
+      send = how;
+    };
+    for (const model of this.models) {
+      if (model.pending.size === 0) continue;
+      if (model.phase !== 'loaded') {
+        for (const pending of model.pending) pending.waitedForLoad ||= pending.begunAtMs === undefined;
+        if (model.phase === 'disk') void this.#load(model);
+        continue;
+      }
+      const { jobs } = this.#components;
+      if (shortFree) {
+        const run = firstWanted(model.runs);
+        offer(run?.pending.arrival, () => {
+          model.runs.shift();
+          if (run !== undefined) sendRun(jobs, model, run, this.#sender(model, 'short'));
+        });
+        offer(
+          model.rows.oldest((job) => !job.pending.settled),
+          () => {
+            const rows = model.rows.take((job) => !job.pending.settled);
+            sendBatch(jobs, model, rows, this.#sender(model, 'short'));
+          },
+        );
+      }
+      if (generationFree) {
+        const generation = firstWanted(model.generations);
+        offer(generation?.pending.arrival, () => {
+          model.generations.shift();
+          if (generation !== undefined) sendGenerate(jobs, model, generation, this.#sender(model, 'generation'));
+        });
+      }
+    }
+    send?.();
+    return send !== undefined;
+  }
+
+  #inLane(lane: Lane): number {
+    let count = 0;
+    for (const flight of this.#flights) if (flight.lane === lane) count++;
+    return count;
+  }
+
+  #sender(model: ModelState, lane: Lane): Send {
+    return (method, request, options, onItem) => this.#call(model, lane, method, request, options, onItem);
+  }
+
+  #call<Request, Item, Response>(
+    model: ModelState,
+    lane: Lane,
+    method: MethodSpec<Request, Item, Response>,
+    request: Request,
+    options: SendOptions,
+    onItem?: (item: Item) => void,
+  ): Promise<Response> {
+    const process = this.#process;
+    if (process === undefined) {
+      return Promise.reject(new WeftError({ code: 'runner_lost', message: 'The runner is not there.' }));
+    }
+    const { signal, requestIds } = options;
+    const flight: Flight = { model, lane, requestIds };
+    this.#flights.add(flight);
+    model.calls++;
+    const budgetMs = Math.min(options.budgetMs, method.timeouts.totalMs);
+    const call = process.client.call(method, request, { signal, requestId: requestIds[0] ?? '', budgetMs, onItem });
+    // A run can't be interrupted. Cancelled work ends within one; what doesn't end long after its deadline never will.
+    const overrun = this.#components.clock.after(budgetMs + OVERRUN_GRACE_MS, () => process.kill(overran(method)));
+    void call.settled.then(() => {
+      overrun.cancel();
+      this.#flights.delete(flight);
+      model.calls--;
+      this.released(model);
+      this.pump();
+    });
+    return call.response;
+  }
+
+  #untilStopped(): SendOptions {
+    return { signal: this.#stopped.signal, requestIds: [], budgetMs: Number.POSITIVE_INFINITY };
+  }
+
+  // ── Loading ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Loads the model for all who wait for it. Never rejects: it is they who are told. */
+  async #load(model: ModelState): Promise<void> {
+    this.#enter(model, 'loading');
+    const begun = this.#components.clock.now();
+    try {
+      await this.#loadOnce(model).catch((error: unknown) => {
+        // A runner that died by this, once, may have been killed from outside: it is started again at once.
+        const { code } = toWeftError(error);
+        if (model.reason !== undefined || (code !== 'runner_lost' && code !== 'runner_timeout')) throw error;
+        return this.#loadOnce(model);
+      });
+      model.lastLoadMs = this.#components.clock.now() - begun;
+      model.profile.loaded(model.lastLoadMs);
+      model.answers = 0;
+      model.ledger.loaded();
+      this.#enter(model, 'loaded');
+      this.#components.log.info(
+        { model: model.id, pid: this.pid, loadMs: Math.round(model.lastLoadMs), residentBytes: model.residentBytes },
+        'loaded a model',
+      );
+      this.#components.measured(model);
+      this.released(model);
+    } catch (thrown) {
+      const error = toWeftError(thrown);
+      this.#components.log.warn({ model: model.id, code: error.code, cause: error.message }, 'a model was not loaded');
+      if (model.phase === 'loading') {
+        model.residentBytes = 0;
+        this.#enter(model, model.reason === undefined ? 'disk' : 'quarantined');
+      }
+      model.rejectAll(model.reason === undefined ? error : model.quarantineError());
+      await this.#endIfEmpty();
+    }
+    this.pump();
+  }
+
+  async #loadOnce(model: ModelState): Promise<void> {
+    const { makeRoom, verified } = this.#components;
+    await makeRoom(model, this.#process === undefined);
+    const looks = await verified.look(model.installed);
+    const process = await this.#start();
+    const request = {
+      model: model.installed.ref,
+      folder: model.installed.folder,
+      manifestJson: model.manifestJson,
+      threads: this.#init.threads,
+      provider: 'cpu',
+      verifyLarge: !verified.has(looks),
+    };
+    const response = await this.#call(model, 'load', RUNNER_METHODS.load, request, this.#untilStopped());
+    verified.add(looks);
+    if (this.#process !== process) {
+      throw new WeftError({ code: 'runner_lost', message: 'The runner ended when it had loaded the model.' });
+    }
+    // The process is shared: what the others don't account for is this model's, the process itself included.
+    const others = this.models.reduce((sum, other) => (other === model ? sum : sum + other.residentBytes), 0);
+    model.residentBytes = Math.max(1, Number(response.residentBytes) - others);
+    model.measuredBytes = model.residentBytes;
+    model.provider = response.provider;
+  }
+
+  #enter(model: ModelState, phase: ModelState['phase']): void {
+    model.phase = phase;
+    this.#components.onChange();
+  }
+
+  // ── The process ───────────────────────────────────────────────────────────────────────────────
+
+  /** The running process, or a new one. */
+  async #start(): Promise<RunnerProcess> {
+    const { clock, log, records } = this.#components;
+    const { signal } = this.#stopped;
+    while (this.#ending !== undefined) await this.#ending;
+    if (this.#process === undefined && this.#shortLives > 1) {
+      await delay(clock, Math.min(RESTART_PAUSE_MS_MAX, RESTART_PAUSE_MS * 2 ** (this.#shortLives - 2)), signal);
+    }
+    signal.throwIfAborted();
+    if (this.#process !== undefined) return this.#process;
+    const process: RunnerProcess = new RunnerProcess(
+      {
+        clock,
+        log,
+        onLost: (error) => this.#onLost(process, error),
+        onGone: () => {
+          if (process.pid !== undefined) records.remove(process.pid);
+        },
+      },
+      this.#init.launch,
+    );
+    this.#process = process;
+    if (process.pid !== undefined) records.add(process.pid);
+    return process;
+  }
+
+  /** The process died, or was killed because it was silent. Called before its calls fail. */
+  #onLost(process: RunnerProcess, error: WeftError): void {
+    if (this.#process !== process) return;
+    this.#process = undefined;
+    const { clock, log, telemetry } = this.#components;
+    this.#shortLives = clock.now() - process.startedAtMs < RUNNER_STABLE_MS ? this.#shortLives + 1 : 0;
+    telemetry.count('weft_runner_restarts_total');
+    this.#blame(error.message);
+    const lost = this.models.filter(({ phase }) => phase === 'loaded');
+    log.warn({ pid: process.pid, code: error.code, models: lost.map(({ id }) => id) }, 'a runner was lost');
+    for (const model of lost) {
+      this.used(model);
+      model.residentBytes = 0;
+      if (model.reason !== undefined) {
+        this.#enter(model, 'quarantined');
+        model.rejectAll(model.quarantineError());
+      } else {
+        this.#enter(model, 'disk');
+        void this.#load(model);
+      }
+    }
+  }
+
+  /** A load stands still whatever else the runner has, so when there is one, it is what the runner died by. */
+  #blame(how: string): void {
+    const flights = [...this.#flights];
+    const loads = flights.filter(({ lane }) => lane === 'load');
+    for (const { model, lane, requestIds } of loads.length > 0 ? loads : flights) {
+      if (model.phase === 'unloading') continue;
+      model.reason ??= lane === 'load' ? model.ledger.diedAtLoad(how) : model.ledger.diedWorking(requestIds, how);
+    }
+  }
+
+  async #endIfEmpty(): Promise<void> {
+    if (this.models.every(({ phase }) => phase === 'disk' || phase === 'quarantined')) await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    if (process !== undefined) {
+      const ending = process.stop().finally(() => {
+        if (this.#ending === ending) this.#ending = undefined;
+      });
+      this.#ending = ending;
+    }
+    await this.#ending;
+  }
+}
+
+/** The first job that is still wanted; those before it are dropped. */
+function firstWanted<Job extends { readonly pending: { readonly settled: boolean } }>(jobs: Job[]): Job | undefined {
+  while (jobs[0]?.pending.settled === true) jobs.shift();
+  return jobs[0];
+}
+
+const overran = (method: AnyMethod): WeftError =>
+  new WeftError({ code: 'runner_timeout', message: `The runner did not end a "${method.name}" past its deadline.` });

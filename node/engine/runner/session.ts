@@ -1,0 +1,145 @@
+// Makes and ends sessions of ONNX Runtime, and carries tensors in and out of them. The only file that knows the
+// runtime's own types beside the generator. Runs in a runner process.
+import { join } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Manifest } from '../../../models/manifest.ts';
+import { verifyFiles } from '../../../models/verify.ts';
+import { type ErrorCode, WeftError } from '../../../protocol/errors.ts';
+import type { RunRequest } from '../../../protocol/infer.ts';
+import {
+  type DataTypeName,
+  elementCount,
+  elements,
+  type NamedTensor,
+  packStrings,
+  unpackStrings,
+} from '../../../protocol/tensor.ts';
+
+/** How a session is made. */
+export interface SessionInit {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  /** Threads within one operator. */
+  readonly threads: number;
+  /** Other runners use the same cores: threads then sleep rather than spin while they wait. */
+  readonly shareCores: boolean;
+  /** Hash the large files too. */
+  readonly verifyLarge: boolean;
+}
+
+/** A session and how long it took to get it, in milliseconds. */
+export interface OpenedSession {
+  readonly session: InferenceSession;
+  readonly verifyMs: number;
+  readonly loadMs: number;
+}
+
+/** The runtime's provider that sessions of this version run on. */
+export const PROVIDER = 'cpu';
+
+/**
+ * Verifies the files and creates the session. Blocks this thread while the runtime reads the graph.
+ * @throws WeftError `model_corrupt` when files or graph aren't what the manifest says, `model_load_failed` with what
+ *   the runtime reported
+ */
+export async function openSession(init: SessionInit): Promise<OpenedSession> {
+  const { folder, manifest } = init;
+  const begun = performance.now();
+  await verifyFiles(folder, manifest, init.verifyLarge ? 'all' : 'small');
+  const verified = performance.now();
+  let session: InferenceSession;
+  try {
+    session = await InferenceSession.create(join(folder, ...manifest.graph.split('/')), {
+      executionProviders: [PROVIDER],
+      intraOpNumThreads: init.threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      // 3 = errors: warnings about a graph concern its author, not whoever runs it.
+      logSeverityLevel: 3,
+      // Two 2-thread sessions on two cores: 51 tokens/s with spinning, 75 without.
+      extra: { session: { intra_op: { allow_spinning: init.shareCores ? '0' : '1' } } },
+    });
+  } catch (error) {
+    throw runtimeError('model_load_failed', error);
+  }
+  checkPorts(manifest, session);
+  return { session, verifyMs: verified - begun, loadMs: performance.now() - verified };
+}
+
+/** What requests are checked against must be what the graph has. */
+function checkPorts(manifest: Manifest, session: InferenceSession): void {
+  const differ = (kind: string, listed: readonly { name: string }[], actual: readonly string[]): void => {
+    const names = new Set(actual);
+    if (listed.length === names.size && listed.every(({ name }) => names.has(name))) return;
+    throw new WeftError({
+      code: 'model_corrupt',
+      message: `The graph's ${kind} are not those that its manifest lists.`,
+    });
+  };
+  differ('inputs', manifest.inputs, session.inputNames);
+  differ('outputs', manifest.outputs, session.outputNames);
+}
+
+/**
+ * Runs the graph once on any tensors.
+ * @throws WeftError `tensor_invalid` for a type that the runtime doesn't take, or shapes that the graph refuses
+ */
+export async function runGraph(session: InferenceSession, request: RunRequest): Promise<NamedTensor[]> {
+  const feeds: Record<string, OrtTensor> = {};
+  for (const input of request.inputs) feeds[input.name] = toRuntime(input);
+  const names = request.outputs.length > 0 ? request.outputs : session.outputNames;
+  const results = await runSession(session, feeds, names, 'tensor_invalid');
+  return names.map((name) => fromRuntime(name, results[name]));
+}
+
+/**
+ * `session.run`, with the runtime's complaint as a WeftError of this code. The binding waits for a `setImmediate`
+ * before it enters the runtime, so that frames which have come meanwhile (a cancellation) are read before every run.
+ */
+export async function runSession(
+  session: InferenceSession,
+  feeds: Record<string, OrtTensor>,
+  fetches: readonly string[],
+  code: ErrorCode,
+): Promise<InferenceSession.OnnxValueMapType> {
+  try {
+    return await session.run(feeds, fetches);
+  } catch (error) {
+    throw runtimeError(code, error);
+  }
+}
+
+/** What the runtime says is for people, but it may hold paths of this machine: those don't leave the process. */
+function runtimeError(code: ErrorCode, error: unknown): WeftError {
+  const text = error instanceof Error ? error.message : String(error);
+  const safe = (text.split('\n')[0] ?? '').replaceAll(/(?:[A-Za-z]:)?[\\/][^\s"'<>:]*[\\/][^\s"'<>:]*/g, '…');
+  return new WeftError({ code, message: `The runtime reported: ${safe.slice(0, 300)}` }, { cause: error });
+}
+
+function toRuntime(tensor: NamedTensor): OrtTensor {
+  const { type, dims, data } = tensor;
+  try {
+    if (type === 'string') return new OrtTensor('string', unpackStrings(data, elementCount(dims)), dims);
+    // Runs on what the wire's types have beyond the runtime's (complex, 8-bit floats) end in its own TypeError.
+    const Typed = OrtTensor as unknown as new (type: DataTypeName, data: unknown, dims: readonly number[]) => OrtTensor;
+    return new Typed(type, elements(tensor), dims);
+  } catch (cause) {
+    if (cause instanceof WeftError) throw cause;
+    throw new WeftError(
+      { code: 'tensor_invalid', message: `"${tensor.name}": the runtime takes no ${type} tensor of this shape.` },
+      { cause },
+    );
+  }
+}
+
+function fromRuntime(name: string, value: InferenceSession.OnnxValueMapType[string] | undefined): NamedTensor {
+  if (!(value instanceof OrtTensor)) {
+    throw new WeftError({ code: 'unsupported', message: `Output "${name}" is not a tensor.` });
+  }
+  const type = value.type as DataTypeName;
+  const { dims, data } = value;
+  if (type === 'string') return { name, type, dims, data: packStrings(data as string[]) };
+  const array = data as Exclude<typeof data, string[]>;
+  return { name, type, dims, data: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) };
+}

@@ -1,0 +1,104 @@
+// What a request must be before it costs anything: checked against the model's manifest, so that neither a runner nor
+// the runtime sees ids or tensors that the graph can't take. Pure; called by the engine first of all.
+import type { Manifest } from '../../models/manifest.ts';
+import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
+import type { EncodeRequest, GenerateRequest, RunRequest } from '../../protocol/infer.ts';
+import { checkTensor, type NamedTensor } from '../../protocol/tensor.ts';
+import { STOP_IDS_MAX, TEXTS_PER_REQUEST_MAX } from './limits.ts';
+
+const refuse = (code: ErrorCode, message: string, param: string): WeftError =>
+  new WeftError({ code, message, facts: { param } });
+
+const SEED_MAX = (1n << 64n) - 1n;
+
+/** @throws WeftError `bad_request`, `context_too_long` */
+export function checkEncode(request: EncodeRequest, manifest: Manifest): void {
+  const { ids, lengths } = request;
+  if (manifest.encoding === undefined) throw wrongTask(manifest, 'embeddings');
+  if (lengths.length === 0) throw refuse('bad_request', 'There is no text to encode.', 'lengths');
+  if (lengths.length > TEXTS_PER_REQUEST_MAX) {
+    throw refuse('bad_request', `More than ${TEXTS_PER_REQUEST_MAX} texts in one request.`, 'lengths');
+  }
+  let sum = 0;
+  for (const length of lengths) {
+    if (length < 1) throw refuse('bad_request', 'A text without tokens.', 'lengths');
+    if (length > manifest.contextLength) throw tooLong(length, manifest.contextLength);
+    sum += length;
+  }
+  if (sum !== ids.length) {
+    throw refuse('bad_request', `The lengths sum to ${sum}, but ${ids.length} ids came.`, 'lengths');
+  }
+  // The size of an encoder's vocabulary is in its graph only: ids beyond it are refused there.
+  checkIds(ids, Number.POSITIVE_INFINITY);
+}
+
+/** @throws WeftError `bad_request`, `context_too_long` */
+export function checkGenerate(request: GenerateRequest, manifest: Manifest): void {
+  const { ids, promptLength, maxNewTokens, stopIds, sampling } = request;
+  if (manifest.generation === undefined) throw wrongTask(manifest, 'text');
+  if (!Number.isInteger(promptLength) || promptLength < 1 || promptLength > ids.length) {
+    throw refuse('bad_request', 'The prompt has no tokens.', 'promptLength');
+  }
+  // One token at least must fit behind the prompt. A stream that is resumed may have filled the context already.
+  if (promptLength >= manifest.contextLength) throw tooLong(promptLength, manifest.contextLength - 1);
+  if (ids.length > manifest.contextLength) throw tooLong(ids.length, manifest.contextLength);
+  checkIds(ids, manifest.generation.vocabularySize);
+  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 0) {
+    throw refuse('bad_request', 'The number of new tokens is not a whole number of 0 or more.', 'maxNewTokens');
+  }
+  if (stopIds.length > STOP_IDS_MAX) throw refuse('bad_request', `More than ${STOP_IDS_MAX} stop ids.`, 'stopIds');
+  const { temperature, topP, topK, seed } = sampling;
+  if (!(temperature >= 0 && temperature <= 100)) throw refuse('bad_request', 'Out of range: 0 to 100.', 'temperature');
+  if (!(topP > 0 && topP <= 1)) throw refuse('bad_request', 'Out of range: above 0, up to 1.', 'topP');
+  if (!Number.isInteger(topK) || topK < 0) throw refuse('bad_request', 'Not a whole number of 0 or more.', 'topK');
+  if (seed < 0n || seed > SEED_MAX) throw refuse('bad_request', 'Not a number of 64 bits.', 'seed');
+}
+
+/** @throws WeftError `tensor_invalid`, `bad_request` */
+export function checkRun(request: RunRequest, manifest: Manifest): void {
+  const given = new Map<string, NamedTensor>();
+  for (const tensor of request.inputs) {
+    if (given.has(tensor.name)) throw invalid(`"${tensor.name}" came twice.`);
+    given.set(tensor.name, tensor);
+  }
+  for (const port of manifest.inputs) {
+    const tensor = given.get(port.name);
+    if (tensor === undefined) throw invalid(`The input "${port.name}" is missing.`);
+    given.delete(port.name);
+    if (tensor.type !== port.type) throw invalid(`"${port.name}" takes ${port.type}, but ${tensor.type} came.`);
+    const fits =
+      tensor.dims.length === port.dims.length &&
+      port.dims.every((dim, axis) => typeof dim === 'string' || dim === tensor.dims[axis]);
+    if (!fits) throw invalid(`"${port.name}" takes [${port.dims.join(', ')}], but [${tensor.dims.join(', ')}] came.`);
+    checkTensor(tensor);
+  }
+  const [unknown] = given.keys();
+  if (unknown !== undefined) throw invalid(`The model takes no input of the name "${unknown.slice(0, 100)}".`);
+  const outputs = new Set(request.outputs);
+  if (outputs.size !== request.outputs.length) throw refuse('bad_request', 'An output is named twice.', 'outputs');
+  for (const { name } of manifest.outputs) outputs.delete(name);
+  const [missing] = outputs;
+  if (missing !== undefined) {
+    throw refuse('bad_request', `The model has no output of the name "${missing.slice(0, 100)}".`, 'outputs');
+  }
+}
+
+function checkIds(ids: Int32Array, vocabularySize: number): void {
+  for (const id of ids) {
+    if (id < 0 || id >= vocabularySize) throw refuse('bad_request', `Token id ${id} is not in the vocabulary.`, 'ids');
+  }
+}
+
+const invalid = (message: string): WeftError => refuse('tensor_invalid', message, 'inputs');
+
+function tooLong(tokens: number, max: number): WeftError {
+  return new WeftError({
+    code: 'context_too_long',
+    message: `${tokens} tokens are more than the ${max} that the model takes.`,
+    facts: { tokens: String(tokens), limit: String(max) },
+  });
+}
+
+function wrongTask(manifest: Manifest, what: string): WeftError {
+  return refuse('bad_request', `${manifest.id} is a model for ${manifest.task}: it gives no ${what}.`, 'model');
+}

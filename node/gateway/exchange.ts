@@ -1,0 +1,97 @@
+// One request with a valid key, from its headers to the end of its answer: what an endpoint gets. Ends the work when the
+// client goes away, when the node stops, and past its deadline.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { WeftError } from '../../protocol/errors.ts';
+import type { RequestId } from '../../protocol/ids.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { RequestOptions } from '../core/coordinator.ts';
+import type { Guards } from './auth.ts';
+import { type ByteBudget, checkEncoding, parseJson, readBody } from './body.ts';
+import { parseBody } from './errors.ts';
+import type { GatewayLimits } from './limits.ts';
+import { EventStream } from './sse.ts';
+
+export interface ExchangeComponents {
+  readonly clock: Clock;
+  readonly guards: Guards;
+  readonly budget: ByteBudget;
+  readonly limits: GatewayLimits;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** An endpoint: what it answers at, and how. */
+export interface Endpoint {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  /** Resolves to the JSON body (or text, or a stream) of a 200; to undefined when it has streamed its answer itself. */
+  handle(exchange: Exchange): unknown;
+}
+
+export class Exchange implements RequestOptions {
+  readonly requestId: RequestId;
+  readonly signal: AbortSignal;
+  readonly reply: FastifyReply;
+  /** Resolves when the answer has been handed to the system, or the connection is gone. */
+  readonly closed: Promise<void>;
+  readonly #components: ExchangeComponents;
+  readonly #controller = new AbortController();
+  readonly #deadline: Timer;
+  #bytes = 0;
+
+  constructor(components: ExchangeComponents) {
+    const { clock, limits, request, reply } = components;
+    this.#components = components;
+    this.requestId = request.id;
+    this.reply = reply;
+    this.signal = this.#controller.signal;
+    this.#deadline = clock.after(limits.answerMsMax, () =>
+      this.abort(new WeftError({ code: 'deadline_exceeded', message: 'The request took too long.' })),
+    );
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    reply.raw.once('close', () => {
+      this.#deadline.cancel();
+      if (!reply.raw.writableFinished)
+        this.abort(new WeftError({ code: 'cancelled', message: 'The client went away.' }));
+      components.budget.give(this.#bytes);
+      this.#bytes = 0;
+      resolve();
+    });
+  }
+
+  /** Parameter of the path that stands for its rest. */
+  get wildcard(): string {
+    return (this.#components.request.params as { '*'?: string })['*'] ?? '';
+  }
+
+  /** Ends the work. Only the first reason counts. */
+  abort(reason: WeftError): void {
+    this.#controller.abort(reason);
+  }
+
+  /**
+   * The body, checked. Its memory counts until the exchange is over.
+   * @throws WeftError as {@link readBody}, {@link parseJson} and {@link parseBody} do; `forbidden` for another type
+   */
+  async readJson<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
+    const { guards, budget, limits, request, reply } = this.#components;
+    guards.contentType(request.headers);
+    checkEncoding(request.raw);
+    const bytes = await readBody(request.raw, reply.raw, limits, (count) => {
+      this.signal.throwIfAborted();
+      budget.take(count);
+      this.#bytes += count;
+    });
+    return parseBody(schema, parseJson(bytes, limits));
+  }
+
+  /** An answer as server-sent events. The endpoint opens it when it knows its headers. */
+  eventStream(): EventStream {
+    return new EventStream(
+      { response: this.reply.raw },
+      { bufferBytesMax: this.#components.limits.streamBufferBytesMax },
+    );
+  }
+}

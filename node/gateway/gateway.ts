@@ -1,0 +1,362 @@
+// The node's HTTP server: OpenAI's API, the control API, health and metrics on one port. Made and started by the
+// composition root. What each endpoint does is in the file of its name; what may reach one at all is decided here.
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { WeftError } from '../../protocol/errors.ts';
+import { assert } from '../core/assert.ts';
+import { type Clock, delay, type Random } from '../core/clock.ts';
+import type { NodeControl } from '../core/control.ts';
+import type { Coordinator } from '../core/coordinator.ts';
+import type { Log } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { checkListen, createGuards, type Guards } from './auth.ts';
+import { ByteBudget, linger } from './body.ts';
+import { chatCompletions } from './chat-completions.ts';
+import { control } from './control.ts';
+import { embeddings } from './embeddings.ts';
+import { errorBody, HttpError, retryAfter, toClientError } from './errors.ts';
+import { type Endpoint, Exchange } from './exchange.ts';
+import { OPEN_PATHS, registerHealth } from './health.ts';
+import { newId } from './ids.ts';
+import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
+import { metrics } from './metrics.ts';
+import { models } from './models.ts';
+
+export interface GatewayComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly coordinator: Coordinator;
+  readonly control: NodeControl;
+  /** Tests leave a guard out to show what it stops. @default createGuards(init) */
+  readonly guards?: Guards;
+  /** Tests shorten waits and lift bounds. @default GATEWAY_LIMITS */
+  readonly limits?: Partial<GatewayLimits>;
+}
+
+export interface GatewayInit {
+  /** Name or address to listen on, such as 127.0.0.1. */
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly apiKey: string;
+  /** Web origins that may call, beside the node's own pages. */
+  readonly origins: readonly string[];
+  readonly nodeId: string;
+  readonly name: string;
+}
+
+const CORS_EXPOSED = 'x-request-id, x-weft-node, x-weft-node-name, x-weft-truncated, retry-after';
+
+export class Gateway {
+  readonly #components: GatewayComponents;
+  readonly #init: GatewayInit;
+  readonly #limits: GatewayLimits;
+  readonly #guards: Guards;
+  readonly #budget: ByteBudget;
+  readonly #server: FastifyInstance;
+  readonly #exchanges = new Set<Exchange>();
+  /** Connections on which a request is being answered. */
+  readonly #answering = new WeakMap<Duplex, FastifyReply>();
+  #stopped: Promise<void> | undefined;
+
+  /** @throws WeftError `config_invalid` when the key is missing, or too weak for where the server listens */
+  constructor(components: GatewayComponents, init: GatewayInit) {
+    checkListen(init);
+    this.#components = components;
+    this.#init = init;
+    this.#limits = { ...GATEWAY_LIMITS, ...components.limits };
+    this.#guards = components.guards ?? createGuards(init);
+    this.#budget = new ByteBudget(this.#limits.bodiesBytesMax);
+    this.#server = this.#createServer();
+    this.#register(this.#server);
+  }
+
+  /** Requests with a valid key that are not answered yet. */
+  get requestsInFlight(): number {
+    return this.#exchanges.size;
+  }
+
+  /** @throws WeftError `port_in_use`, or `config_invalid` for an address that this machine doesn't have */
+  async start(): Promise<{ readonly url: string; readonly port: number }> {
+    const { host, port } = this.#init;
+    try {
+      // `localhost` would open a second server for ::1, on which no limit of ours holds.
+      await this.#server.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port, backlog: 511 });
+    } catch (cause) {
+      throw listenError(cause, host, port);
+    }
+    const bound = this.#server.server.address() as AddressInfo;
+    return { url: `http://${reachable(bound)}:${bound.port}`, port: bound.port };
+  }
+
+  /** Ends every request under way with `stopping`, and closes all connections, within a second. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    const reason = stopping();
+    const open = [...this.#exchanges];
+    for (const exchange of open) exchange.abort(reason);
+    const waited = new AbortController();
+    await Promise.race([
+      Promise.all(open.map(({ closed }) => closed)),
+      delay(this.#components.clock, this.#limits.stopMs, waited.signal),
+    ]);
+    waited.abort();
+    await this.#server.close();
+  }
+
+  #createServer(): FastifyInstance {
+    const limits = this.#limits;
+    const server = fastify({
+      logger: false,
+      genReqId: () => newId(this.#components.random, 'req_'),
+      requestIdHeader: false,
+      trustProxy: false,
+      // Ours counts while the bytes arrive (body.ts); this one stands behind it.
+      bodyLimit: limits.bodyBytesMax,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      // Silence of the client is no fault while it waits for an answer: #watch looks at what it leaves unread.
+      connectionTimeout: 0,
+      maxRequestsPerSocket: 0,
+      forceCloseConnections: true,
+      return503OnClosing: false,
+      routerOptions: { maxParamLength: limits.pathSegmentLengthMax },
+      http: {
+        headersTimeout: limits.headersTimeoutMs,
+        requestTimeout: limits.requestTimeoutMs,
+        connectionsCheckingInterval: limits.timeoutCheckIntervalMs,
+        maxHeaderSize: limits.headerBytesMax,
+        insecureHTTPParser: false,
+        // Refused by the Host guard, with an error that says so.
+        requireHostHeader: false,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: limits.tcpKeepAliveMs,
+      },
+      clientErrorHandler: (error, socket) => this.#clientError(error, socket),
+      frameworkErrors: (error, request, reply) => this.#answerError(error, request, reply),
+    });
+    server.server.maxConnections = limits.connectionsMax;
+    server.server.maxHeadersCount = limits.headersMax;
+    // "100 Continue" is sent once the headers have been accepted, by whoever reads the body.
+    server.server.on('checkContinue', (request, response) => server.server.emit('request', request, response));
+    return server;
+  }
+
+  #register(server: FastifyInstance): void {
+    const { clock, random, coordinator, telemetry, control: nodeControl } = this.#components;
+    const nameOf = (node: string): string | undefined =>
+      node === this.#init.nodeId ? this.#init.name : nodeControl.peers().find((peer) => peer.node === node)?.name;
+
+    // No parser reads the body: the endpoint does, when it has decided that it wants one.
+    server.removeAllContentTypeParsers();
+    server.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    server.addHook('onRequest', async (request, reply) => this.#admit(request, reply));
+    server.setErrorHandler((error, request, reply) => this.#answerError(error, request, reply));
+    server.setNotFoundHandler((request) => {
+      throw new WeftError({ code: 'not_found', message: `There is no ${request.method} at this address.` });
+    });
+
+    registerHealth(server);
+    const endpoints: readonly Endpoint[] = [
+      chatCompletions({
+        clock,
+        random,
+        coordinator,
+        nameOf,
+        version: () => nodeControl.status().version,
+        failure: (error, exchange) => errorBody(this.#report(error, exchange.reply), exchange.requestId),
+      }),
+      embeddings({ coordinator, nameOf }),
+      ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
+      metrics({ telemetry }),
+      ...control({ control: nodeControl, coordinator }),
+    ];
+    for (const endpoint of endpoints) this.#route(server, endpoint);
+  }
+
+  #route(server: FastifyInstance, endpoint: Endpoint): void {
+    const { method, url } = endpoint;
+    server.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
+    server.route({
+      method: method === 'GET' ? ['POST', 'PUT', 'PATCH', 'DELETE'] : ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'],
+      url,
+      handler: (_request, reply) => {
+        reply.header('allow', method === 'GET' ? 'GET, HEAD' : method);
+        throw new HttpError(405, {
+          code: 'not_found',
+          message: `This address takes ${method} only.`,
+          remedy: `Send the request with ${method}.`,
+        });
+      },
+    });
+  }
+
+  /** Decides on the headers alone. Runs for every request, those to unknown addresses included. */
+  #admit(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
+    this.#watch(request, reply);
+    reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    this.#guards.host(request.headers);
+    const origin = this.#guards.origin(request.headers);
+    if (origin !== undefined) {
+      reply.headers({
+        vary: 'origin',
+        'access-control-allow-origin': origin,
+        'access-control-expose-headers': CORS_EXPOSED,
+      });
+      if (request.method === 'OPTIONS') return preflight(reply);
+    }
+    if (this.#stopped !== undefined) throw stopping();
+    if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return undefined;
+    this.#guards.key(request.headers);
+    return undefined;
+  }
+
+  async #handle(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const limits = this.#limits;
+    if (this.#exchanges.size >= limits.requestsInFlightMax)
+      throw new WeftError({ code: 'overloaded', message: 'Too many requests are under way.' });
+    const { clock } = this.#components;
+    const exchange = new Exchange({ clock, guards: this.#guards, budget: this.#budget, limits, request, reply });
+    this.#exchanges.add(exchange);
+    void exchange.closed.then(() => this.#exchanges.delete(exchange));
+    try {
+      const answer = await endpoint.handle(exchange);
+      return answer === undefined ? reply : answer;
+    } catch (error) {
+      // The work ended because it was told to: the reason is what the client should see.
+      throw exchange.signal.aborted ? exchange.signal.reason : error;
+    }
+  }
+
+  /** Whatever becomes of a request: it is counted once, its client is not waited for, its connection is left clean. */
+  #watch({ raw, method, routeOptions }: FastifyRequest, reply: FastifyReply): void {
+    const { clock, telemetry } = this.#components;
+    const response = reply.raw;
+    const begunAt = clock.now();
+    this.#answering.set(raw.socket, reply);
+    // Fires after so long without a byte moving. Waiting for work is no fault; leaving an answer unread is.
+    response.setTimeout(this.#limits.stallMs, () => {
+      if (response.writableLength > 0) response.destroy();
+    });
+    response.once('finish', () => {
+      if (!raw.complete) linger(raw, this.#limits);
+    });
+    response.once('close', () => {
+      if (this.#answering.get(raw.socket) === reply) this.#answering.delete(raw.socket);
+      const endpoint = routeOptions.url ?? 'unknown';
+      const status = response.writableFinished ? String(response.statusCode) : 'aborted';
+      telemetry.count('weft_requests_total', { endpoint, method, status });
+      telemetry.observe('weft_request_duration_seconds', (clock.now() - begunAt) / 1_000, { endpoint });
+    });
+  }
+
+  #answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const error = this.#report(thrown, reply);
+    const seconds = retryAfter(error);
+    if (seconds !== undefined) reply.header('retry-after', seconds);
+    if (error.status === 401) reply.header('www-authenticate', 'Bearer');
+    return reply
+      .status(error.status)
+      .headers({ 'x-request-id': request.id, 'content-type': 'application/json; charset=utf-8' })
+      .send(errorBody(error, request.id));
+  }
+
+  /** Logs a failure by its weight, and gives what the client may see of it. */
+  #report(thrown: unknown, { request }: FastifyReply): WeftError {
+    const error = toClientError(thrown);
+    const fields = { requestId: request.id, method: request.method, endpoint: request.routeOptions.url };
+    const { log } = this.#components;
+    if (error.code === 'internal') log.error({ ...fields, err: thrown }, 'request failed inside the node');
+    else if (error.status >= 500) log.warn({ ...fields, code: error.code, facts: error.facts }, 'request failed');
+    else log.debug({ ...fields, code: error.code, facts: error.facts }, 'request refused');
+    return error;
+  }
+
+  /** Bytes that are no request, or a request that doesn't come to its end. */
+  #clientError(cause: NodeJS.ErrnoException, socket: Socket): void {
+    const busy = this.#answering.get(socket)?.raw.headersSent === true;
+    // In the midst of another answer, one more would be taken for a part of it.
+    if (socket.writable && !busy && cause.code !== 'ECONNRESET')
+      socket.write(rawAnswer(clientError(cause), this.#newId()));
+    socket.destroy();
+  }
+
+  #newId(): string {
+    return newId(this.#components.random, 'req_');
+  }
+}
+
+function preflight(reply: FastifyReply): FastifyReply {
+  return reply
+    .headers({
+      'access-control-allow-methods': 'GET, POST',
+      'access-control-allow-headers': 'authorization, content-type',
+      'access-control-max-age': '600',
+    })
+    .status(204)
+    .send();
+}
+
+function clientError({ code }: NodeJS.ErrnoException): WeftError {
+  const refused = (status: number, message: string): WeftError =>
+    new HttpError(status, { code: 'bad_request', message, remedy: 'Send a well-formed request, without pauses.' });
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refused(408, 'The request did not arrive in time.');
+  if (code === 'HPE_HEADER_OVERFLOW') return refused(431, 'The headers are too large.');
+  return refused(400, 'The bytes are no HTTP request.');
+}
+
+/** An answer on a connection that has no request to answer. */
+function rawAnswer(error: WeftError, requestId: string): string {
+  const body = JSON.stringify(errorBody(error, requestId));
+  return [
+    `HTTP/1.1 ${error.status} ${error.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${requestId}`,
+    'connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}
+
+function listenError(cause: unknown, host: string, port: number): WeftError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'EADDRINUSE') {
+    return new WeftError(
+      { code: 'port_in_use', message: `Port ${port} on ${host} is taken.`, facts: { port: String(port) } },
+      { cause },
+    );
+  }
+  assert(cause instanceof Error, 'listening fails with an error');
+  return new WeftError(
+    {
+      code: 'config_invalid',
+      message: `The API can't listen on ${host}:${port}: ${String(code ?? cause.message)}.`,
+      remedy: 'Choose another host or port (WEFT_HOST).',
+    },
+    { cause },
+  );
+}
+
+/** The bound address as a client on this machine would type it. */
+function reachable({ address, family }: AddressInfo): string {
+  if (address === '0.0.0.0') return '127.0.0.1';
+  if (address === '::') return '[::1]';
+  return family === 'IPv6' ? `[${address}]` : address;
+}
+
+function stopping(): WeftError {
+  return new WeftError({ code: 'stopping', message: 'The node is stopping.' });
+}

@@ -1,0 +1,75 @@
+// Every bound of the HTTP surface, with its reason. Nothing here is left to a library's default.
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+/** Bounds of one gateway. Tests shrink waits and lift single bounds; a node always runs with {@link GATEWAY_LIMITS}. */
+export interface GatewayLimits {
+  readonly bodyBytesMax: number;
+  readonly bodiesBytesMax: number;
+  readonly jsonDepthMax: number;
+  readonly jsonValuesMax: number;
+  readonly headerBytesMax: number;
+  readonly headersMax: number;
+  readonly pathSegmentLengthMax: number;
+  readonly connectionsMax: number;
+  readonly requestsInFlightMax: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly timeoutCheckIntervalMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly tcpKeepAliveMs: number;
+  readonly answerMsMax: number;
+  readonly stallMs: number;
+  readonly streamBufferBytesMax: number;
+  readonly lingerMs: number;
+  readonly lingerBytesMax: number;
+  readonly stopMs: number;
+}
+
+export const GATEWAY_LIMITS: GatewayLimits = {
+  /**
+   * One body. Holds a prompt of four million tokens; more is refused while it arrives. Checking and parsing one of this
+   * size takes the main thread 60 to 150 ms.
+   */
+  bodyBytesMax: 16 * MIB,
+  /** All bodies of unanswered requests together: memory stays flat however many clients send the most they may. */
+  bodiesBytesMax: 128 * MIB,
+  /** No supported request nests deeper than 5; `metadata` may be anything. */
+  jsonDepthMax: 32,
+  /**
+   * Arrays, objects and elements of one body. The largest supported request has 4,096 messages of 3 each, or of 6 with
+   * parts; without this bound, 16 MiB of "[" became 470 MB of objects in 3.4 s, and of "[]," 224 MB in 1.6 s.
+   */
+  jsonValuesMax: 1 << 16,
+  /** All headers of one request. */
+  headerBytesMax: 16 * KIB,
+  headersMax: 100,
+  /** The router compares this much of a path's segment; a model's name has at most 256 characters, each maybe escaped. */
+  pathSegmentLengthMax: 1_024,
+  /** Half of the file handles that a process usually has (1,024); one more connection is closed at once. */
+  connectionsMax: 512,
+  /** Requests with a valid key; one more is answered 429. The coordinator and the engines refuse earlier, by load. */
+  requestsInFlightMax: 256,
+  /** First byte of a connection, or of a request → end of its headers. */
+  headersTimeoutMs: 10_000,
+  /** First byte of a request → end of its body: 16 MiB at 280 KB/s. */
+  requestTimeoutMs: 60_000,
+  /** How often the two above are looked at. */
+  timeoutCheckIntervalMs: 500,
+  /** An idle connection. Longer than the pools of common clients keep theirs (5 s), so that they close first. */
+  keepAliveTimeoutMs: 30_000,
+  /** A client's machine that vanished is found out by the kernel, although the answer takes long. */
+  tcpKeepAliveMs: 30_000,
+  /** A whole request. A call to a peer may take 10 minutes (protocol/methods.ts) and be repeated elsewhere. */
+  answerMsMax: 1_800_000,
+  /** A client that takes not one byte of what waits for it. */
+  stallMs: 10_000,
+  /** Text of a stream that a slow client has not taken: more than 8,192 tokens as events would be 2 MB. */
+  streamBufferBytesMax: MIB,
+  /** After a refusal, for how long and how much more of the body is read and dropped, so that the client sees the answer. */
+  lingerMs: 5_000,
+  lingerBytesMax: 64 * MIB,
+  /** At a stop, until requests under way have ended; then their connections are cut. */
+  stopMs: 500,
+};

@@ -1,0 +1,189 @@
+// Every bound on what the network may cost this node, libp2p's own included: no option that bounds something is left to
+// a library's default. Tests pass smaller values to see that each one refuses.
+import { HEADER_BYTES_MAX } from '../../protocol/limits.ts';
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+export const MESH_LIMITS = {
+  /** libp2p's connection manager, dial queue and upgrader. Times in milliseconds. */
+  connections: {
+    /** A mesh is a team's machines; each costs two sockets' buffers and a heartbeat. */
+    maxConnections: 256,
+    /** Handshakes under way: half-open floods stop here, before any signature is checked. */
+    maxIncomingPendingConnections: 32,
+    /** Per second and host. Several nodes may share a host, and all redial at once when one returns. */
+    inboundConnectionThreshold: 20,
+    /** A handshake takes two round trips; one that takes longer than this holds a pending place for nothing. */
+    inboundUpgradeTimeout: 5_000,
+    /** All addresses of a peer together, and one of them: a stopped machine must not delay the next address for long. */
+    dialTimeout: 10_000,
+    addressDialTimeout: 3_000,
+    maxParallelDials: 16,
+    maxDialQueueLength: 256,
+    maxPeerAddrsToDial: 16,
+    /** A peer that doesn't confirm a close is reset: stopping a node must take well under 2 s. */
+    connectionCloseTimeout: 500,
+    /** Two round trips on a connection that is open already. */
+    inboundStreamProtocolNegotiationTimeout: 5_000,
+    outboundStreamProtocolNegotiationTimeout: 5_000,
+    /** Redialling is the dialer's work (dialer.ts); libp2p's own would dial peers that were revoked. */
+    reconnectRetries: 0,
+    reconnectRetryInterval: 5_000,
+    reconnectBackoffFactor: 2,
+    maxParallelReconnects: 1,
+  },
+  /** Peers that are no members, admitted only while an invitation is open. */
+  strangers: {
+    /** At a time. One newcomer is enough; a few more so that one who hangs doesn't block the next. */
+    connectionsMax: 4,
+    /** Joining takes two calls. */
+    lifetimeMs: 10_000,
+  },
+  tcp: {
+    /** Sockets, those whose handshake is under way included; the kernel's queue behind them. */
+    maxConnections: 320,
+    backlog: 64,
+    /** Heartbeats cross every half second, so a minute without a byte is a leftover. */
+    socketInactivityMs: 60_000,
+    /** Of one connection, over all its streams: a peer that stops reading is cut off before it costs more. */
+    writeBufferBytesMax: 16 * MIB,
+  },
+  muxer: {
+    /** Above the sum of all methods' streams, gossip's and identify's. */
+    maxInboundStreams: 256,
+    maxOutboundStreams: 256,
+    /** Streams that arrive before the connection is handed over. */
+    maxEarlyStreams: 16,
+    /** yamux's ping measures the round trip by which windows grow. */
+    keepAliveIntervalMs: 10_000,
+    /** Both sides assume it of each other, so it may never change: 1 MiB filled 70 % of a 1 Gbit/s, 80 ms link, 256 KiB 58 %. */
+    initialStreamWindowBytes: MIB,
+    /** Unread bytes of one stream. Equal to the read buffer: a larger window would let a fast sender overrun a paused reader. */
+    maxStreamWindowBytes: 8 * MIB,
+    readBufferBytesMax: 8 * MIB,
+    /** Writers wait after each frame, so a stream holds one header and one body at most; above it something doesn't wait. */
+    writeBufferBytesMax: 4 * MIB,
+  },
+  identify: {
+    maxInboundStreams: 2,
+    maxOutboundStreams: 2,
+    maxMessageSize: 8 * KIB,
+    maxObservedAddresses: 4,
+    timeout: 5_000,
+  },
+  gossip: {
+    /** Adverts are a few KiB; one with hundreds of models has tens. */
+    messageBytesMax: 64 * KIB,
+    /** One frame may hold several messages. */
+    inboundBytesMax: 256 * KIB,
+    outboundBufferBytesMax: MIB,
+    maxInboundStreams: 2,
+    maxOutboundStreams: 2,
+    /** There is one topic. CVE-2026-46679: subscriptions without bound exhaust the heap. */
+    topicBytesPerPeerMax: 4 * KIB,
+    decode: {
+      maxSubscriptions: 8,
+      maxMessages: 64,
+      maxIhaveMessageIDs: 512,
+      maxIwantMessageIDs: 512,
+      maxIdontwantMessageIDs: 512,
+      maxControlMessages: 16,
+      maxPeerInfos: 0,
+    },
+    /** Message ids are kept this long, and messages for 5 heartbeats of 1 s. */
+    seenTtlMs: 60_000,
+  },
+  mdns: {
+    intervalMs: 10_000,
+    /** Addresses taken from one answer. */
+    addressesMax: 16,
+  },
+  /** Long-lived streams of calls. */
+  streams: {
+    /** A writer that the peer lets wait this long without reading a byte, or a request that stays incomplete. */
+    stallMs: 10_000,
+    /** A cancelled call's stream is kept for its last frame this long, then reset. */
+    settleMs: 2_000,
+    /** Streams beyond a method's calls in flight: those that a side has closed and the other not yet. */
+    closingSlack: 8,
+    /** Bytes in a stream's write buffer below which its writer goes on. */
+    lowWaterBytes: 64 * KIB,
+    /** Request bytes that one peer may have here unanswered, over all its streams. */
+    inboundBytesPerPeerMax: 512 * MIB,
+  },
+  directory: {
+    /** Adverts: as many as members that can be connected, and as many again that are gone. */
+    peersMax: 512,
+    /** How long a peer that left is shown as gone. */
+    goneKeptMs: 600_000,
+    addressesMax: 16,
+    addressLengthMax: 256,
+    offersMax: 1_024,
+    nameLengthMax: 256,
+  },
+  sync: {
+    /** Of other peers, in one message. */
+    advertsMax: 256,
+    statementsMax: 4_096,
+    /** One message is one frame header; the rest of it is field numbers and lengths. */
+    bytesMax: HEADER_BYTES_MAX - 16 * KIB,
+    /** Between two syncs of one link when the last changed nothing. */
+    idleMs: 5_000,
+  },
+  dialer: {
+    addressesPerPeerMax: 16,
+    peersMax: 512,
+  },
+  join: {
+    addressesMax: 16,
+    timeoutMs: 15_000,
+  },
+  transfer: {
+    /** Bytes of one piece: a round trip each, so large; under the method's answer quota. */
+    pieceBytes: MIB,
+    /** Files that are fetched at once, so that a peer's quota is never reached. */
+    parallelMax: 2,
+    manifestBytesMax: 1 * MIB,
+  },
+  links: {
+    /** Samples and age of what an estimate stands on. */
+    samplesMax: 32,
+    rttWindowMs: 60_000,
+    /** Smaller transfers measure latency, not goodput. */
+    goodputBytesMin: 256 * KIB,
+  },
+} as const;
+
+/** The shape of {@link MESH_LIMITS}, with any numbers. */
+export type MeshLimits = Widen<typeof MESH_LIMITS>;
+type Widen<T> = T extends number ? number : { readonly [Key in keyof T]: Widen<T[Key]> };
+
+/** When a silent peer is given up, and when one that left is dialled again. Milliseconds. */
+export interface Liveness {
+  /** Between two heartbeats of a connection. @default 500 */
+  readonly intervalMs: number;
+  /** Without a byte from the peer, a heartbeat under way: the connection is reset. @default 2000 */
+  readonly timeoutMs: number;
+  /** First wait after a failed dial; it doubles up to `redialMaxMs`. @default 200 */
+  readonly redialMs: number;
+  /** @default 5000 */
+  readonly redialMaxMs: number;
+  /** After a connection is lost, dials come this often at least for `returnWindowMs`: most peers that go are restarted. @default 500 */
+  readonly returnRedialMs: number;
+  /** @default 20000 */
+  readonly returnWindowMs: number;
+  /** Several announcements in a row are sent as one. @default 50 */
+  readonly announceMs: number;
+}
+
+/** A loaded machine stalls a process for a second now and then; a real loss is told within 2.5 s. */
+export const LIVENESS: Liveness = {
+  intervalMs: 500,
+  timeoutMs: 2_000,
+  redialMs: 200,
+  redialMaxMs: 5_000,
+  returnRedialMs: 500,
+  returnWindowMs: 20_000,
+  announceMs: 50,
+};

@@ -1,0 +1,419 @@
+// The mesh: members found, connected, watched and called. Puts the parts of this layer together; the composition root
+// and tests make one per node. Start here, then host.ts (libp2p), client.ts and server.ts (calls), dialer.ts.
+import type { Connection } from '@libp2p/interface';
+import type { Advert, Load } from '../../protocol/capability.ts';
+import { WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+import { type MethodSpec, PEER_METHODS, protocolId } from '../../protocol/methods.ts';
+import { assert } from '../core/assert.ts';
+import type { CallHandler } from '../core/calls.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Mesh, PeerCallOptions, PeerRecord } from '../core/mesh.ts';
+import type { Policy } from '../core/policy.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import type { DeviceKey, Invitations, Membership } from '../core/trust.ts';
+import { Acquaintances } from './acquaintances.ts';
+import { encodeAdvert } from './adverts.ts';
+import { Connections } from './connections.ts';
+import { Dialer } from './dialer.ts';
+import { Directory, type Entry } from './directory.ts';
+import { Gate } from './gate.ts';
+import { type Host, type HostHandler, startHost } from './host.ts';
+import { LIVENESS, type Liveness, MESH_LIMITS, type MeshLimits } from './limits.ts';
+import { LinkEstimator } from './links.ts';
+import { Notifier } from './notifier.ts';
+import { Server } from './server.ts';
+
+export interface Libp2pMeshComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly membership: Membership;
+  readonly invitations: Invitations;
+  readonly policy: Policy;
+  readonly telemetry: Pick<Telemetry, 'count' | 'gauge'>;
+  /** Of this node, fresh. */
+  readonly load: () => Load;
+  /** What this node publishes about itself; read at every announcement. */
+  readonly advert: () => Omit<Advert, 'sequence' | 'addresses' | 'load'>;
+}
+
+export interface Libp2pMeshInit {
+  readonly key: DeviceKey;
+  /** Multiaddrs to listen on; none = this node only dials. */
+  readonly listen: readonly string[];
+  /** When not empty, only these are published. */
+  readonly announce: readonly string[];
+  /** Find members on the local network. */
+  readonly mdns: boolean;
+  /** Addresses of members from earlier runs and tickets, each ending in its /p2p/ part. */
+  readonly bootstrap: () => readonly string[];
+  readonly liveness?: Partial<Liveness>;
+  /** @default MESH_LIMITS; tests pass smaller ones */
+  readonly limits?: MeshLimits;
+}
+
+/** What exists between start and stop. */
+interface Running {
+  readonly host: Host;
+  readonly gate: Gate;
+  readonly dialer: Dialer;
+  readonly connections: Connections;
+  readonly acquaintances: Acquaintances;
+  readonly unsubscribe: () => void;
+}
+
+export class Libp2pMesh implements Mesh {
+  readonly self: NodeId;
+  readonly #components: Libp2pMeshComponents;
+  readonly #init: Libp2pMeshInit;
+  readonly #limits: MeshLimits;
+  readonly #liveness: Liveness;
+  readonly #server: Server;
+  readonly #directory: Directory;
+  readonly #estimators = new Map<NodeId, LinkEstimator>();
+  readonly #peersChanged: Notifier;
+  readonly #addressesChanged: Notifier;
+  #running: Running | undefined;
+  /** Starts and stops, in the order in which they were asked for. */
+  #lifecycle: Promise<void> = Promise.resolve();
+  #own: Advert | undefined;
+  #sequence = 0;
+  #announceTimer: Timer | undefined;
+  #records: readonly PeerRecord[] | undefined;
+
+  constructor(components: Libp2pMeshComponents, init: Libp2pMeshInit) {
+    this.#components = components;
+    this.#init = init;
+    this.self = init.key.node;
+    this.#limits = init.limits ?? MESH_LIMITS;
+    this.#liveness = { ...LIVENESS, ...init.liveness };
+    this.#server = new Server(components, { limits: this.#limits });
+    this.#directory = new Directory(components, { limits: this.#limits });
+    this.#peersChanged = new Notifier(components);
+    this.#addressesChanged = new Notifier(components);
+    components.telemetry.gauge('weft_peers_connected', () => this.peers().filter(isConnected).length);
+    this.#handleOwnMethods();
+  }
+
+  addresses(): readonly string[] {
+    return this.#running?.host.addresses() ?? [];
+  }
+
+  peers(): readonly PeerRecord[] {
+    this.#records ??= [...this.#directory.entries()].map(({ node }) => this.#record(node));
+    return this.#records;
+  }
+
+  peer(node: NodeId): PeerRecord | undefined {
+    return this.peers().find(({ advert }) => advert.node === node);
+  }
+
+  onPeers(listener: () => void): () => void {
+    return this.#peersChanged.subscribe(listener);
+  }
+
+  /**
+   * Multiaddrs of connected members, each with its /p2p/ part, to be given back as `bootstrap` at the next start: for
+   * each member the one that worked first, then what it publishes.
+   */
+  knownAddresses(): readonly string[] {
+    const dialer = this.#running?.dialer;
+    if (dialer === undefined) return [];
+    return this.peers()
+      .filter(isConnected)
+      .flatMap(({ advert }) => dialer.addresses(advert.node));
+  }
+
+  /** Calls back when {@link knownAddresses} may have changed. Returns what ends the subscription. */
+  onAddresses(listener: () => void): () => void {
+    return this.#addressesChanged.subscribe(listener);
+  }
+
+  async call<Request, Item, Response>(
+    peer: NodeId,
+    method: MethodSpec<Request, Item, Response>,
+    request: Request,
+    options: PeerCallOptions<Item>,
+  ): Promise<Response> {
+    const linked = this.#running?.connections.choose(peer);
+    if (linked === undefined) {
+      const message = 'There is no connection to the peer.';
+      throw new WeftError({ code: 'peer_unreachable', message, facts: { peer } });
+    }
+    return linked.link.call(method, request, options);
+  }
+
+  handle<Request, Item, Response>(
+    method: MethodSpec<Request, Item, Response>,
+    handler: CallHandler<Request, Item, Response>,
+  ): void {
+    this.#server.handle(method, handler);
+  }
+
+  announce(): void {
+    this.#announceTimer ??= this.#components.clock.after(this.#liveness.announceMs, () => {
+      this.#announceTimer = undefined;
+      this.#publish();
+    });
+  }
+
+  /** Starts under the member list's present mesh. @throws WeftError `port_in_use` or `config_invalid` */
+  start(): Promise<void> {
+    return this.#inOrder(() => this.#start());
+  }
+
+  /** Fails every call with `stopping`; may be started again. */
+  stop(): Promise<void> {
+    return this.#inOrder(() => this.#stop());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #inOrder(step: () => Promise<void>): Promise<void> {
+    const done = this.#lifecycle.then(step);
+    // The caller hears of a failure; the next step runs all the same.
+    this.#lifecycle = done.catch(() => undefined);
+    return done;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const { clock, log, membership } = this.#components;
+    const gate = new Gate(this.#components, { limits: this.#limits });
+    // Connections may come in before everything that they need is there.
+    const early: Connection[] = [];
+    const host = await startHost(
+      { gate, clock, log },
+      {
+        key: this.#init.key,
+        limits: this.#limits,
+        listen: this.#init.listen,
+        announce: this.#init.announce,
+        meshId: membership.meshId,
+        mdns: this.#init.mdns,
+        handlers: this.#handlers(gate),
+        onFound: (node, addresses) => this.#running?.dialer.learn(node, addresses),
+        onOpen: (connection) => {
+          if (this.#running === undefined) early.push(connection);
+          else this.#opened(this.#running, connection);
+        },
+        onClose: (connection) => this.#running?.connections.closed(connection),
+      },
+    );
+    // What was known may be another mesh's.
+    this.#directory.retain(() => false);
+    const running = this.#assemble(host, gate);
+    this.#running = running;
+    this.#changed();
+    host.gossip.onMessage((author, data) => running.acquaintances.heardGossip(author, data));
+    this.#publish();
+    running.dialer.start();
+    for (const connection of early) if (connection.status === 'open') this.#opened(running, connection);
+    log.info({ addresses: host.addresses(), mesh: membership.meshId }, 'the mesh is up');
+  }
+
+  #assemble(host: Host, gate: Gate): Running {
+    const { clock, log, membership, load } = this.#components;
+    const settings = { limits: this.#limits, liveness: this.#liveness };
+    const connections: Connections = new Connections(
+      {
+        clock,
+        log,
+        hearing: host.hearing,
+        estimatorOf: (node) => this.#estimator(node),
+        onLoad: (node, fresh) => this.#directory.setLoad(node, fresh),
+        probe: (linked) => acquaintances.probe(linked),
+        onAnswered: ({ node, link: { connection } }) => {
+          dialer.connected(node);
+          if (connection.direction === 'outbound') dialer.worked(node, connection.remoteAddr.toString());
+          this.#addressesChanged.notify();
+        },
+        onState: (node) => this.#updateState(node),
+        onGone: (node, answered) => dialer.lost(node, answered),
+      },
+      settings,
+    );
+    const dialer = new Dialer(
+      {
+        clock,
+        log,
+        libp2p: host.libp2p,
+        isMember: (node) => gate.isMember(node),
+        isConnected: (node) => connections.has(node),
+      },
+      { ...settings, self: this.self, bootstrap: this.#init.bootstrap },
+    );
+    const acquaintances = new Acquaintances(
+      {
+        clock,
+        log,
+        membership,
+        directory: this.#directory,
+        connections,
+        load,
+        ownAdvert: () => this.#ownAdvert(),
+        onAccepted: (advert) => {
+          dialer.learn(advert.node, advert.addresses);
+          this.#updateState(advert.node);
+          this.#changed();
+          this.#addressesChanged.notify();
+        },
+      },
+      settings,
+    );
+    return {
+      host,
+      gate,
+      dialer,
+      connections,
+      acquaintances,
+      unsubscribe: membership.onChange(() => this.#membersChanged()),
+    };
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    this.#announceTimer?.cancel();
+    this.#announceTimer = undefined;
+    const error = stopping();
+    running.unsubscribe();
+    running.acquaintances.stop(error);
+    running.dialer.stop();
+    this.#server.close(error);
+    running.connections.stop(error);
+    await running.host.stop();
+    this.#directory.retain(() => false);
+    this.#estimators.clear();
+    this.#changed();
+  }
+
+  #handlers(gate: Gate): HostHandler[] {
+    return [...this.#server.streamHandlers()].map(({ method, handler }) => {
+      const streams = method.quota.callsPerPeer + this.#limits.streams.closingSlack;
+      return {
+        protocol: protocolId(method),
+        handler: method.access === 'member' ? gate.membersOnly(handler) : handler,
+        options: { maxInboundStreams: streams, maxOutboundStreams: streams, runOnLimitedConnection: false },
+      };
+    });
+  }
+
+  #handleOwnMethods(): void {
+    const { invitations } = this.#components;
+    const acquaintances = (): Acquaintances => {
+      if (this.#running === undefined) throw stopping();
+      return this.#running.acquaintances;
+    };
+    this.handle(PEER_METHODS.probe, async () => acquaintances().vitals());
+    this.handle(PEER_METHODS.sync, async (said, { caller }) => acquaintances().answer(caller, said));
+    this.handle(PEER_METHODS.joinHello, async (request, { caller }) => invitations.hello(caller, request));
+    this.handle(PEER_METHODS.joinProve, async (request, { caller }) => {
+      const { statements, meshName } = await invitations.admit(caller, request);
+      return { statements: [...statements], meshName };
+    });
+  }
+
+  #opened({ connections, acquaintances }: Running, connection: Connection): void {
+    const linked = connections.opened(connection);
+    // One sync serves both ways; whoever dialled begins it.
+    if (connection.direction === 'outbound') acquaintances.syncSoon(linked);
+  }
+
+  #updateState(node: NodeId): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    const state = running.connections.state(node);
+    const before = this.#directory.get(node)?.state;
+    if (!this.#directory.setState(node, state)) return;
+    this.#changed();
+    if (state === 'connected' && before === 'gone') running.acquaintances.tellOf(node);
+  }
+
+  #membersChanged(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    const { gate, host, dialer, connections, acquaintances } = running;
+    const isMember = (node: NodeId): boolean => gate.isMember(node);
+    const error = new WeftError({ code: 'not_a_member', message: 'The peer is no longer a member.' });
+    for (const connection of host.libp2p.getConnections()) {
+      if (!gate.isOutside(connection)) continue;
+      connections.drop(connection.remotePeer.toString(), error);
+      connection.abort(error);
+    }
+    dialer.retain(isMember);
+    for (const node of [...this.#estimators.keys()]) if (!isMember(node)) this.#estimators.delete(node);
+    if (this.#directory.retain(isMember)) this.#changed();
+    // Everybody connected hears of it now and passes it on.
+    for (const linked of connections.best()) if (linked.answered) acquaintances.syncSoon(linked);
+  }
+
+  #estimator(node: NodeId): LinkEstimator {
+    let estimator = this.#estimators.get(node);
+    if (estimator === undefined) {
+      estimator = new LinkEstimator(this.#components, { limits: this.#limits });
+      this.#estimators.set(node, estimator);
+    }
+    return estimator;
+  }
+
+  #ownAdvert(): Advert {
+    this.#own ??= this.#freshAdvert();
+    return this.#own;
+  }
+
+  #freshAdvert(): Advert {
+    const { advert, load } = this.#components;
+    return { ...advert(), sequence: ++this.#sequence, addresses: this.addresses(), load: load() };
+  }
+
+  #publish(): void {
+    this.#own = this.#freshAdvert();
+    this.#running?.host.gossip.publish(encodeAdvert(this.#own));
+  }
+
+  /** A peer as others see it: own properties with getters, so that it is always fresh and a spread copies it. */
+  #record(node: NodeId): PeerRecord {
+    const directory = this.#directory;
+    const connections = (): Connections | undefined => this.#running?.connections;
+    const { clock } = this.#components;
+    const estimator = this.#estimator(node);
+    const first = directory.get(node);
+    assert(first !== undefined, 'records are made of entries');
+    const entry = (): Entry => directory.get(node) ?? first;
+    return {
+      get advert() {
+        return entry().advert;
+      },
+      get state() {
+        return entry().state;
+      },
+      get link() {
+        return estimator.estimate();
+      },
+      get load() {
+        return entry().load;
+      },
+      get callsInFlight() {
+        return connections()?.callsInFlight(node) ?? 0;
+      },
+      get heardAgoMs() {
+        return clock.now() - Math.max(entry().heardMs, connections()?.heardMs(node) ?? 0);
+      },
+    };
+  }
+
+  /** The list of peers is another one now. */
+  #changed(): void {
+    this.#records = undefined;
+    this.#peersChanged.notify();
+  }
+}
+
+const isConnected = ({ state }: PeerRecord): boolean => state === 'connected';
+
+const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });

@@ -1,0 +1,56 @@
+// Another node's engine, as dispatch sees it: the calls of the Engine interface, carried to a peer.
+import { WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+import type {
+  EncodeRequest,
+  EncodeResult,
+  GenerateRequest,
+  GenerateResult,
+  OnTokens,
+  RunRequest,
+  RunResult,
+} from '../../protocol/infer.ts';
+import { PEER_METHODS } from '../../protocol/methods.ts';
+import type { Engine, WorkOptions } from '../core/engine.ts';
+import type { Mesh } from '../core/mesh.ts';
+
+export class RemoteEngine implements Engine {
+  readonly node: NodeId;
+  readonly #mesh: Pick<Mesh, 'call'>;
+
+  constructor(components: { readonly mesh: Pick<Mesh, 'call'> }, init: { readonly node: NodeId }) {
+    this.#mesh = components.mesh;
+    this.node = init.node;
+  }
+
+  async run(request: RunRequest, options: WorkOptions): Promise<RunResult> {
+    const result = await this.#mesh.call(this.node, PEER_METHODS.run, request, options);
+    return { ...result, node: this.node };
+  }
+
+  async encode(request: EncodeRequest, options: WorkOptions): Promise<EncodeResult> {
+    const result = await this.#mesh.call(this.node, PEER_METHODS.encode, request, options);
+    if (result.embeddings.length !== request.lengths.length * result.dimensions) {
+      throw new WeftError({ code: 'frame_invalid', message: 'The peer answered with another number of embeddings.' });
+    }
+    return { ...result, node: this.node };
+  }
+
+  async generate(request: GenerateRequest, options: WorkOptions, onTokens: OnTokens): Promise<GenerateResult> {
+    let next = request.ids.length - request.promptLength;
+    const result = await this.#mesh.call(this.node, PEER_METHODS.generate, request, {
+      ...options,
+      onItem: ({ firstIndex, ids }) => {
+        if (firstIndex !== next) {
+          throw new WeftError({ code: 'frame_invalid', message: `Token ${next} is missing from the peer's answer.` });
+        }
+        next += ids.length;
+        onTokens(firstIndex, ids);
+      },
+    });
+    if (result.generated !== next) {
+      throw new WeftError({ code: 'frame_invalid', message: "The end of the peer's answer is missing." });
+    }
+    return { ...result, node: this.node };
+  }
+}

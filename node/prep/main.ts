@@ -1,0 +1,53 @@
+// The prep process: tokenises long texts, one at a time, in a heap and under permissions of its own. Started by
+// PrepProcess, never by a person. It may be killed at any moment: it holds nothing but caches.
+import { Worker } from 'node:worker_threads';
+import { loadTokenizer, type TextTokenizer } from '../../models/tasks/tokenizer.ts';
+import { toWeftError } from '../../protocol/errors.ts';
+import { TOKENIZERS_MAX } from './limits.ts';
+import type { PrepReply, PrepRequest } from './messages.ts';
+
+/** By folder, least recently used first. */
+const tokenizers = new Map<string, TextTokenizer>();
+
+async function tokenizerOf(folder: string): Promise<TextTokenizer> {
+  const tokenizer = tokenizers.get(folder) ?? (await loadTokenizer(folder));
+  tokenizers.delete(folder);
+  tokenizers.set(folder, tokenizer);
+  for (const oldest of tokenizers.keys()) {
+    if (tokenizers.size <= TOKENIZERS_MAX) break;
+    tokenizers.delete(oldest);
+  }
+  return tokenizer;
+}
+
+async function answer(request: PrepRequest): Promise<PrepReply> {
+  const { id, tokenizerFolder, text, tokensMax, specialTokens } = request;
+  try {
+    const tokenizer = await tokenizerOf(tokenizerFolder);
+    return { id, result: tokenizer.encode(text, { tokensMax, specialTokens }) };
+  } catch (error) {
+    const { code, message, remedy, facts } = toWeftError(error);
+    return { id, fault: { code, message, remedy, facts } };
+  }
+}
+
+/**
+ * Ends this process when the node that started it is gone, however busy this thread is: a second thread waits for the
+ * end of a pipe (file 4) that only the node holds. Given as text, so that it needs no file of its own beside a bundle.
+ */
+function endWithParent(): void {
+  const watch = `
+    const { Socket } = require('node:net');
+    const pipe = new Socket({ fd: 4 });
+    pipe.on('error', () => pipe.destroy());
+    pipe.on('close', () => process.kill(process.pid, 'SIGKILL'));
+    pipe.resume();`;
+  // Less than 16/2 MB and the thread dies at its start.
+  new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } });
+}
+
+endWithParent();
+process.on('disconnect', () => process.exit(0));
+process.on('message', (request: PrepRequest) => {
+  void answer(request).then((reply) => process.send?.(reply));
+});

@@ -1,0 +1,263 @@
+// The node's side of the prep process: queue, deadlines, and a process that is started when there is work, killed when
+// it takes too long or too much, and ended when it is idle. Made by the composition root, used by the coordinator.
+import { type ChildProcess, fork } from 'node:child_process';
+import { isErrorCode, WeftError } from '../../protocol/errors.ts';
+import { assert } from '../core/assert.ts';
+import { type Clock, delay, type Timer } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Prep, Tokenized } from '../core/prep.ts';
+import {
+  CANCEL_GRACE_MS,
+  EXIT_MS_MAX,
+  HEAP_MB_MAX,
+  IDLE_MS,
+  QUEUE_CHARS_MAX,
+  QUEUE_LENGTH_MAX,
+  WAIT_MS_MAX,
+  WORK_MS_MAX,
+} from './limits.ts';
+import type { PrepFault, PrepReply, PrepRequest } from './messages.ts';
+
+export interface PrepProcessComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface PrepProcessInit {
+  /** The child's main script: node/prep/main.ts, or what it is built to. */
+  readonly entry: string;
+  /** The Node that runs it. */
+  readonly nodePath: string;
+  /** Further options for that Node, before those that cage it. @default none */
+  readonly execArgv?: readonly string[];
+  /** @default IDLE_MS */
+  readonly idleMs?: number;
+  /** @default HEAP_MB_MAX */
+  readonly heapMbMax?: number;
+  /** Longest time that one text may take. @default WORK_MS_MAX */
+  readonly workMsMax?: number;
+}
+
+/** One text, from when it is asked for until its promise settles. */
+interface Job {
+  readonly request: PrepRequest;
+  readonly resolve: (result: Tokenized) => void;
+  readonly reject: (error: WeftError) => void;
+  readonly unsubscribe: () => void;
+  /** Bounds the wait, then the work. */
+  timer: Timer;
+}
+
+export class PrepProcess implements Prep {
+  readonly #components: PrepProcessComponents;
+  readonly #init: PrepProcessInit;
+  readonly #waiting: Job[] = [];
+  #waitingChars = 0;
+  #nextId = 0;
+  #child: ChildProcess | undefined;
+  /** What the child works on, or went on with after a cancellation. */
+  #current: { readonly job: Job; readonly child: ChildProcess } | undefined;
+  #idle: Timer | undefined;
+  /** Ends of processes, those that were killed and are not gone yet included. */
+  readonly #exits = new Set<Promise<void>>();
+  #stopped = false;
+
+  constructor(components: PrepProcessComponents, init: PrepProcessInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** The process's id, while there is one. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  tokenize(
+    tokenizerFolder: string,
+    text: string,
+    options: { readonly tokensMax: number; readonly specialTokens: boolean; readonly signal: AbortSignal },
+  ): Promise<Tokenized> {
+    const { tokensMax, specialTokens, signal } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(stopping());
+      if (signal.aborted) return reject(cancelled(signal));
+      if (this.#waiting.length >= QUEUE_LENGTH_MAX || this.#waitingChars + text.length > QUEUE_CHARS_MAX) {
+        return reject(new WeftError({ code: 'overloaded', message: 'Too many long texts are waiting to be read.' }));
+      }
+      const onAbort = (): void => this.#cancel(job, cancelled(signal));
+      const job: Job = {
+        request: { id: this.#nextId++, tokenizerFolder, text, tokensMax, specialTokens },
+        resolve,
+        reject,
+        unsubscribe: () => signal.removeEventListener('abort', onAbort),
+        timer: this.#components.clock.after(WAIT_MS_MAX, () => this.#cancel(job, tookTooLong(WAIT_MS_MAX))),
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(job);
+      this.#waitingChars += text.length;
+      this.#next();
+    });
+  }
+
+  /** Ends the process and waits until it is gone. Texts that wait or are in work are refused with `stopping`. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const job of this.#waiting.splice(0)) settle(job, () => job.reject(stopping()));
+    this.#waitingChars = 0;
+    this.#kill(stopping());
+    await Promise.race([Promise.all(this.#exits), delay(this.#components.clock, EXIT_MS_MAX)]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Gives the next text to the process, when it is free. */
+  #next(): void {
+    if (this.#current !== undefined || this.#stopped) return;
+    this.#idle?.cancel();
+    const job = this.#waiting.shift();
+    if (job === undefined) {
+      if (this.#child === undefined) return;
+      this.#idle = this.#components.clock.after(this.#init.idleMs ?? IDLE_MS, () => this.#kill(stopping()));
+      return;
+    }
+    this.#waitingChars -= job.request.text.length;
+    job.timer.cancel();
+    const limitMs = this.#init.workMsMax ?? WORK_MS_MAX;
+    job.timer = this.#components.clock.after(limitMs, () => this.#kill(tookTooLong(limitMs)));
+    this.#child ??= this.#start();
+    const child = this.#child;
+    this.#current = { job, child };
+    child.send(job.request, (error) => {
+      // Its end is noticed as such; a channel that closed alone is made one.
+      if (error !== null) child.kill('SIGKILL');
+    });
+  }
+
+  #start(): ChildProcess {
+    const { entry, nodePath, execArgv = [], heapMbMax = HEAP_MB_MAX } = this.#init;
+    const child = fork(entry, [], {
+      execPath: nodePath,
+      // No writing, no network, no processes: what reads hostile text can do no more than read. Threads are for the
+      // one that ends the process with its parent.
+      execArgv: [
+        ...execArgv,
+        `--max-old-space-size=${heapMbMax}`,
+        '--permission',
+        '--allow-fs-read=*',
+        '--allow-worker',
+        '--disable-warning=SecurityWarning',
+      ],
+      // The environment holds keys.
+      env: {},
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc', 'pipe'],
+    });
+    const pipe = child.stdio[4];
+    // It breaks when the child is killed, which is noticed by `exit`.
+    pipe?.on('error', () => pipe.destroy());
+    child.on('message', (reply) => this.#onReply(child, reply as PrepReply));
+    const exit = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#onGone(child, code, signal);
+        resolve();
+      });
+      child.once('error', (error) => {
+        this.#components.log.error({ error }, 'prep process could not be started');
+        this.#onGone(child, null, null);
+        resolve();
+      });
+    });
+    this.#exits.add(exit);
+    void exit.then(() => this.#exits.delete(exit));
+    return child;
+  }
+
+  #onReply(child: ChildProcess, reply: PrepReply): void {
+    const current = this.#current;
+    if (current === undefined || current.child !== child || reply.id !== current.job.request.id) return;
+    this.#current = undefined;
+    const { job } = current;
+    settle(job, () => ('result' in reply ? job.resolve(reply.result) : job.reject(errorOf(reply.fault))));
+    this.#next();
+  }
+
+  /** The process is gone by itself, or by another's hand. */
+  #onGone(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#components.log.warn({ code, signal, busy: this.#current !== undefined }, 'prep process was lost');
+    // How V8 ends a process whose heap is full.
+    const heapFull = signal === 'SIGABRT' || signal === 'SIGTRAP' || signal === 'SIGILL' || code === 134;
+    this.#fail(heapFull ? tooMuchMemory(this.#init.heapMbMax ?? HEAP_MB_MAX) : lost());
+    this.#next();
+  }
+
+  /** Kills the process, whatever it does; stopped processes too. The text in work fails with that error. */
+  #kill(error: WeftError): void {
+    this.#idle?.cancel();
+    const child = this.#child;
+    this.#child = undefined;
+    child?.kill('SIGKILL');
+    this.#fail(error);
+    this.#next();
+  }
+
+  #fail(error: WeftError): void {
+    const current = this.#current;
+    this.#current = undefined;
+    if (current !== undefined) settle(current.job, () => current.job.reject(error));
+  }
+
+  /** Nobody waits for this text any more. In work, it gets a moment to end before the process is killed. */
+  #cancel(job: Job, error: WeftError): void {
+    const index = this.#waiting.indexOf(job);
+    if (index >= 0) {
+      this.#waiting.splice(index, 1);
+      this.#waitingChars -= job.request.text.length;
+    } else assert(this.#current?.job === job, 'a job that is not settled waits or is in work');
+    settle(job, () => job.reject(error));
+    if (index < 0) job.timer = this.#components.clock.after(CANCEL_GRACE_MS, () => this.#kill(error));
+  }
+}
+
+/** Ends what was begun for a job, then its promise. A promise that has settled already stays as it is. */
+function settle(job: Job, how: () => void): void {
+  job.timer.cancel();
+  job.unsubscribe();
+  how();
+}
+
+function errorOf(fault: PrepFault): WeftError {
+  const { code, message, remedy, facts } = fault;
+  return new WeftError({ code: isErrorCode(code) ? code : 'internal', message, remedy, facts });
+}
+
+const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });
+
+const cancelled = (signal: AbortSignal): WeftError =>
+  signal.reason instanceof WeftError
+    ? signal.reason
+    : new WeftError({ code: 'cancelled', message: 'The request was cancelled.' }, { cause: signal.reason });
+
+const tookTooLong = (limitMs: number): WeftError =>
+  new WeftError({
+    code: 'deadline_exceeded',
+    message: `Reading the text took more than ${limitMs} ms.`,
+    remedy: 'Send a shorter text, or try again when the node is less busy.',
+  });
+
+const tooMuchMemory = (limitMb: number): WeftError =>
+  new WeftError({
+    code: 'bad_request',
+    message: `Reading the text takes more than the ${limitMb} MB that are allowed.`,
+    remedy: 'Send a shorter text.',
+  });
+
+const lost = (): WeftError =>
+  new WeftError({
+    code: 'runner_lost',
+    message: 'The process that reads long texts ended while it read this one.',
+    remedy: 'Try again; the process is started anew.',
+  });

@@ -1,0 +1,32 @@
+// What a decision knows: the request by its size, and the mesh as it is at this moment. dispatch takes a snapshot for
+// every placement, so taking one copies nothing; who gets one must not change what it refers to.
+import type { Load, ModelOffer } from '../../protocol/capability.ts';
+import type { ModelRef, NodeId } from '../../protocol/ids.ts';
+import type { PeerRecord } from '../core/mesh.ts';
+
+/** This node, peers, and who is better left alone. */
+export interface Snapshot {
+  readonly self: { readonly node: NodeId; readonly offers: readonly ModelOffer[]; readonly load: Load };
+  readonly peers: readonly PeerRecord[];
+  /** Nodes that are asked only when no other is left, each with the reason for people. */
+  readonly avoided: ReadonlyMap<NodeId, string>;
+}
+
+/** A piece of work, as far as its price depends on it. */
+export interface PlacementRequest {
+  readonly model: ModelRef;
+  /** Tokens (or items) that go in. */
+  readonly inputTokens: number;
+  /** Tokens that are expected to be generated; 0 where nothing is. */
+  readonly outputTokens: number;
+  /** Bytes that cross the link to a peer. */
+  readonly requestBytes: number;
+  /** Bytes that come back, embeddings left out. */
+  readonly answerBytes: number;
+  /** Embeddings that come back: float32 [rows × the offer's dimensions]. */
+  readonly answerRows: number;
+  /** Nodes that this request must not go to, each with the reason for people. */
+  readonly excluded: ReadonlyMap<NodeId, string>;
+  /** Price nodes that were never measured so that one of them is tried. */
+  readonly explore: boolean;
+}

@@ -1,0 +1,310 @@
+// What every Engine must do, whether it works here or on a peer: one suite for the local and the remote one.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine, WorkOptions } from '../../node/core/engine.ts';
+import type { WeftError } from '../../protocol/errors.ts';
+import type { ModelRef } from '../../protocol/ids.ts';
+import type { EncodeRequest, GenerateRequest, GenerateResult } from '../../protocol/infer.ts';
+import { float32Elements, tensorNamed, tensorOf } from '../../protocol/tensor.ts';
+
+/** What the suite runs on. The engine offers both bundled models. */
+export interface EngineUnderTest {
+  readonly engine: Engine;
+  /** all-MiniLM-L6-v2. */
+  readonly encoder: ModelRef;
+  /** SmolLM2-135M-Instruct. */
+  readonly generator: ModelRef;
+  close(): Promise<void>;
+}
+
+let requests = 0;
+
+/** Options of a call that nobody cancels. */
+export function workOptions(overrides: Partial<WorkOptions> = {}): WorkOptions {
+  return { signal: new AbortController().signal, requestId: `req_test${requests++}`, ...overrides };
+}
+
+/** Ragged texts as one request. */
+export function encodeRequest(model: ModelRef, texts: readonly (readonly number[])[]): EncodeRequest {
+  return {
+    model,
+    ids: Int32Array.from(texts.flat()),
+    lengths: Int32Array.from(texts, (text) => text.length),
+    pooling: 'mean',
+    normalize: true,
+  };
+}
+
+/** A generation from scratch; greedy where nothing else is said. */
+export function generateRequest(
+  model: ModelRef,
+  prompt: readonly number[],
+  overrides: Partial<GenerateRequest> = {},
+): GenerateRequest {
+  return {
+    model,
+    ids: Int32Array.from(prompt),
+    promptLength: prompt.length,
+    maxNewTokens: 12,
+    stopIds: [],
+    sampling: { temperature: 0, topP: 1, topK: 0, seed: 0n },
+    ...overrides,
+  };
+}
+
+/** The same request as another engine takes it over after these tokens. */
+export function resumedAfter(request: GenerateRequest, tokens: readonly number[]): GenerateRequest {
+  return { ...request, ids: Int32Array.from([...request.ids, ...tokens]) };
+}
+
+/** Generates and collects; fails on a gap or a repetition. */
+export async function collect(
+  engine: Engine,
+  request: GenerateRequest,
+  options: WorkOptions = workOptions(),
+): Promise<{ readonly tokens: number[]; readonly result: GenerateResult }> {
+  const tokens: number[] = [];
+  const resumed = request.ids.length - request.promptLength;
+  const result = await engine.generate(request, options, (firstIndex, ids) => {
+    expect(firstIndex).toBe(resumed + tokens.length);
+    tokens.push(...ids);
+  });
+  return { tokens, result };
+}
+
+/** The WeftError that a promise rejects with. */
+export async function failure(promise: Promise<unknown>): Promise<WeftError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(Error);
+  return error as WeftError;
+}
+
+/** "Hello world!" for MiniLM. */
+export const HELLO = [101, 7592, 2088, 999, 102];
+/** A prompt of SmolLM2's chat template: system line left out, "What is the capital of France?". */
+export const FRANCE = [1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 2, 198, 1, 520, 9531, 198];
+
+/** Texts of these many tokens, all different. */
+export function textsOf(lengths: readonly number[]): number[][] {
+  return lengths.map((length, text) => [
+    101,
+    ...Array.from({ length: length - 2 }, (_, index) => 2000 + ((text * 911 + index * 37) % 20_000)),
+    102,
+  ]);
+}
+
+/** Declares the suite. */
+export function engineCompliance(name: string, setup: () => Promise<EngineUnderTest>): void {
+  describe(`${name} as an Engine`, () => {
+    let under: EngineUnderTest;
+    beforeAll(async () => {
+      under = await setup();
+    });
+    afterAll(async () => {
+      await under?.close();
+    });
+
+    it('encodes a text to the vector that the model is known for', async () => {
+      const { embeddings, dimensions, node, timing } = await under.engine.encode(
+        encodeRequest(under.encoder, [HELLO]),
+        workOptions(),
+      );
+      expect(dimensions).toBe(384);
+      expect(embeddings.length).toBe(384);
+      for (const [index, value] of [-0.02238, 0.02364, 0.00426, 0.00983, -0.03595].entries()) {
+        expect(embeddings[index]).toBeCloseTo(value, 4);
+      }
+      expect(node).toBe(under.engine.node);
+      expect(timing.computeMs).toBeGreaterThan(0);
+    });
+
+    it('encodes ragged texts together as it does one by one', async () => {
+      const texts = textsOf([5, 40, 6, 300, 17, 3, 41, 5]);
+      const together = await under.engine.encode(encodeRequest(under.encoder, texts), workOptions());
+      for (const [index, text] of texts.entries()) {
+        const alone = await under.engine.encode(encodeRequest(under.encoder, [text]), workOptions());
+        const row = together.embeddings.subarray(index * 384, (index + 1) * 384);
+        expect(maxDifference(row, alone.embeddings)).toBeLessThan(1e-4);
+      }
+    });
+
+    it('leaves vectors as long as they are when it is not to normalise them', async () => {
+      const request = { ...encodeRequest(under.encoder, [HELLO]), normalize: false };
+      const { embeddings } = await under.engine.encode(request, workOptions());
+      expect(Math.hypot(...embeddings)).toBeGreaterThan(1.5);
+    });
+
+    it('runs any graph on tensors', async () => {
+      const int64 = (name: string, values: readonly number[]) =>
+        tensorOf(name, 'int64', [1, values.length], BigInt64Array.from(values, BigInt));
+      const inputs = [
+        int64('input_ids', HELLO),
+        int64(
+          'attention_mask',
+          HELLO.map(() => 1),
+        ),
+        int64(
+          'token_type_ids',
+          HELLO.map(() => 0),
+        ),
+      ];
+      const { outputs, node } = await under.engine.run({ model: under.encoder, inputs, outputs: [] }, workOptions());
+      const hidden = tensorNamed(outputs, 'last_hidden_state');
+      expect(hidden.dims).toEqual([1, HELLO.length, 384]);
+      const elements = float32Elements(hidden);
+      expect(elements.length).toBe(HELLO.length * 384);
+      expect(elements.every(Number.isFinite)).toBe(true);
+      expect(node).toBe(under.engine.node);
+    });
+
+    it('refuses tensors that the graph does not take', async () => {
+      const tensor = (name: string, dims: number[]) => tensorOf(name, 'int32', dims, new Int32Array(5));
+      const run = (inputs: ReturnType<typeof tensor>[]) =>
+        failure(under.engine.run({ model: under.encoder, inputs, outputs: [] }, workOptions()));
+      expect((await run([])).code).toBe('tensor_invalid');
+      expect((await run([tensor('input_ids', [1, 5])])).code).toBe('tensor_invalid');
+      expect((await run([tensor('no_such_input', [1, 5])])).code).toBe('tensor_invalid');
+    });
+
+    it('generates numbered tokens without a gap, the same every time', async () => {
+      const request = generateRequest(under.generator, FRANCE, { maxNewTokens: 8, stopIds: [2] });
+      const first = await collect(under.engine, request);
+      const second = await collect(under.engine, request);
+      expect(second.tokens).toEqual(first.tokens);
+      expect(first.result.generated).toBe(first.tokens.length);
+      expect(first.result.node).toBe(under.engine.node);
+      expect(first.result.timing.prefillMs).toBeGreaterThan(0);
+    });
+
+    it('ends with the stop id, and reports it as a token', async () => {
+      const free = await collect(under.engine, generateRequest(under.generator, FRANCE));
+      const stopId = free.tokens[3] as number;
+      const at = free.tokens.indexOf(stopId);
+      const stopped = await collect(under.engine, generateRequest(under.generator, FRANCE, { stopIds: [stopId] }));
+      expect(stopped.tokens).toEqual(free.tokens.slice(0, at + 1));
+      expect(stopped.result).toMatchObject({ finish: 'stop', generated: at + 1 });
+    });
+
+    it('ends after the tokens that were asked for', async () => {
+      const { tokens, result } = await collect(
+        under.engine,
+        generateRequest(under.generator, FRANCE, { maxNewTokens: 3 }),
+      );
+      expect(tokens).toHaveLength(3);
+      expect(result).toMatchObject({ finish: 'length', generated: 3 });
+      const none = await collect(under.engine, generateRequest(under.generator, FRANCE, { maxNewTokens: 0 }));
+      expect(none).toMatchObject({ tokens: [], result: { finish: 'length', generated: 0 } });
+    });
+
+    for (const [kind, sampling] of [
+      ['greedy', { temperature: 0, topP: 1, topK: 0, seed: 0n }],
+      ['sampled', { temperature: 0.9, topP: 0.95, topK: 0, seed: 2n ** 64n - 5n }],
+    ] as const) {
+      it(`goes on with a ${kind} stream as if it had never been interrupted`, async () => {
+        const request = generateRequest(under.generator, FRANCE, { sampling, maxNewTokens: 16 });
+        const whole = await collect(under.engine, request);
+        for (const cut of [1, 5, 15]) {
+          const rest = await collect(under.engine, resumedAfter(request, whole.tokens.slice(0, cut)));
+          expect(rest.tokens).toEqual(whole.tokens.slice(cut));
+          expect(rest.result.generated).toBe(16);
+        }
+        const done = await collect(under.engine, resumedAfter(request, whole.tokens));
+        expect(done).toMatchObject({ tokens: [], result: { finish: 'length', generated: 16 } });
+      });
+    }
+
+    it('gives two generations at a time what each gives alone', async () => {
+      const requests = [
+        generateRequest(under.generator, FRANCE, { maxNewTokens: 10 }),
+        generateRequest(under.generator, FRANCE.slice(0, 9), {
+          maxNewTokens: 10,
+          sampling: { temperature: 1, topP: 1, topK: 50, seed: 7n },
+        }),
+      ];
+      const alone = [];
+      for (const request of requests) alone.push((await collect(under.engine, request)).tokens);
+      const together = await Promise.all(requests.map((request) => collect(under.engine, request)));
+      expect(together.map(({ tokens }) => tokens)).toEqual(alone);
+    });
+
+    it('ends a generation when its caller cancels, and sends no token after that', async () => {
+      const abort = new AbortController();
+      let tokens = 0;
+      let settled = false;
+      const generation = under.engine.generate(
+        generateRequest(under.generator, FRANCE, { maxNewTokens: 4_000 }),
+        workOptions({ signal: abort.signal }),
+        () => {
+          expect(settled).toBe(false);
+          tokens++;
+          if (tokens === 3) abort.abort();
+        },
+      );
+      expect((await failure(generation)).code).toBe('cancelled');
+      settled = true;
+      expect(tokens).toBe(3);
+      // The engine is free: another request is served.
+      expect((await collect(under.engine, generateRequest(under.generator, FRANCE))).tokens).toHaveLength(12);
+    });
+
+    it('does not begin what is cancelled already', async () => {
+      const options = workOptions({ signal: AbortSignal.abort() });
+      expect((await failure(under.engine.encode(encodeRequest(under.encoder, [HELLO]), options))).code).toBe(
+        'cancelled',
+      );
+    });
+
+    it('gives up at the deadline', async () => {
+      const request = generateRequest(under.generator, FRANCE, { maxNewTokens: 4_000 });
+      const error = await failure(collect(under.engine, request, workOptions({ budgetMs: 300 })));
+      expect(error.code).toBe('deadline_exceeded');
+    });
+
+    it('names what is wrong with a request', async () => {
+      const { engine, encoder, generator } = under;
+      const codeOf = async (work: Promise<unknown>): Promise<string> => (await failure(work)).code;
+      const unknown = { id: 'nobody/nothing', digest: `sha256:${'0'.repeat(64)}` };
+      expect(await codeOf(engine.encode(encodeRequest(unknown, [HELLO]), workOptions()))).toBe('model_not_found');
+      expect(await codeOf(engine.encode(encodeRequest(encoder, textsOf([513])), workOptions()))).toBe(
+        'context_too_long',
+      );
+      expect(await codeOf(engine.encode(encodeRequest(encoder, [[101, 40_000, 102]]), workOptions()))).toBe(
+        'bad_request',
+      );
+      expect(await codeOf(engine.encode(encodeRequest(generator, [HELLO]), workOptions()))).toBe('bad_request');
+      const generate = (prompt: readonly number[], overrides: Partial<GenerateRequest> = {}) =>
+        codeOf(collect(engine, generateRequest(generator, prompt, overrides)));
+      expect(await generate([1, 49_152])).toBe('bad_request');
+      expect(await generate(Array.from({ length: 8_192 }, () => 5))).toBe('context_too_long');
+      const hot = { temperature: 101, topP: 1, topK: 0, seed: 0n };
+      expect(await generate(FRANCE, { sampling: hot })).toBe('bad_request');
+    });
+
+    it('serves a good text although a bad one came at the same time', async () => {
+      const good = encodeRequest(under.encoder, [HELLO]);
+      const bad = encodeRequest(under.encoder, [[101, 40_000, 2088, 999, 102]]);
+      const alone = await under.engine.encode(good, workOptions());
+      const work = [good, bad, good, bad, good].map((request) => under.engine.encode(request, workOptions()));
+      const results = await Promise.allSettled(work);
+      expect(results.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+      ]);
+      for (const result of results) {
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'bad_request' });
+        else expect(maxDifference(result.value.embeddings, alone.embeddings)).toBeLessThan(1e-4);
+      }
+    });
+  });
+}
+
+/** The largest difference between two vectors, element by element. */
+export function maxDifference(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((max, value, index) => Math.max(max, Math.abs(value - (b[index] as number))), 0);
+}

@@ -1,0 +1,33 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadApiKey, readApiKey } from '../../../node/config/api-key.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+describe('the API key', () => {
+  it('is made once, kept for its owner only, and found by commands', async () => {
+    const folder = temporaryFolder();
+    expect(await readApiKey({ folder, asked: undefined })).toBeUndefined();
+    const made = await loadApiKey({ folder, asked: undefined });
+    expect(made.key).toMatch(/^weft_[\w-]{43}$/);
+    expect(made.file).toBe(join(folder, 'api-key'));
+    expect(statSync(join(folder, 'api-key')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(folder, 'api-key'), 'utf8')).toBe(`${made.key}\n`);
+    expect(await loadApiKey({ folder, asked: undefined })).toEqual(made);
+    expect(await readApiKey({ folder, asked: undefined })).toEqual(made);
+  });
+
+  it('that was set wins, and is written nowhere', async () => {
+    const folder = temporaryFolder();
+    expect(await loadApiKey({ folder, asked: 'mine' })).toEqual({ key: 'mine', file: undefined });
+    expect(await readApiKey({ folder, asked: undefined })).toBeUndefined();
+  });
+
+  it('is never an empty one', async () => {
+    const folder = temporaryFolder();
+    for (const text of ['', '\n', 'two words', 'ü']) {
+      writeFileSync(join(folder, 'api-key'), text);
+      await expect(loadApiKey({ folder, asked: undefined })).rejects.toMatchObject({ code: 'config_invalid' });
+    }
+  });
+});

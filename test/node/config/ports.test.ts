@@ -1,0 +1,74 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { exitCodeOf } from '../../../node/config/exit-codes.ts';
+import { choosePort } from '../../../node/config/ports.ts';
+import { WeftError } from '../../../protocol/errors.ts';
+
+const address = '127.0.0.1';
+
+async function takePort(): Promise<number> {
+  const server = createServer().listen(0, address);
+  onTestFinished(() => {
+    server.close();
+  });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('choosing a port', () => {
+  it('takes the one that is free, and leaves 0 to the system', async () => {
+    const port = await freePort();
+    expect(await choosePort({ address, port, asked: true })).toEqual({ port, moved: false });
+    expect(await choosePort({ address, port: 0, asked: true })).toEqual({ port: 0, moved: false });
+  });
+
+  it('moves from a taken default to the next free one, and says so', async () => {
+    const taken = await takePort();
+    const { port, moved } = await choosePort({ address, port: taken, asked: false });
+    expect(moved).toBe(true);
+    expect(port).toBeGreaterThan(taken);
+  });
+
+  it('refuses a taken one that was asked for, and names its holder', async () => {
+    const taken = await takePort();
+    const failure = await choosePort({ address, port: taken, asked: true }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'port_in_use', facts: { port: String(taken) } });
+    if (process.platform === 'linux') {
+      expect(failure).toMatchObject({ facts: { pid: String(process.pid) } });
+    }
+  });
+
+  it('waits a moment for one that is just coming free', async () => {
+    const server = createServer().listen(0, address);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const chosen = choosePort({ address, port, asked: true });
+    server.close();
+    expect(await chosen).toEqual({ port, moved: false });
+  });
+
+  it('says so when this machine has no such address', async () => {
+    await expect(choosePort({ address: '192.0.2.1', port: 9338, asked: false })).rejects.toMatchObject({
+      code: 'config_invalid',
+    });
+  });
+});
+
+describe('exit codes', () => {
+  it('follow the code of the error, and are 1 for a defect', () => {
+    expect(exitCodeOf(new WeftError({ code: 'port_in_use', message: '' }))).toBe(4);
+    expect(exitCodeOf(new WeftError({ code: 'daemon_not_running', message: '' }))).toBe(5);
+    expect(exitCodeOf(new TypeError('a defect'))).toBe(1);
+    expect(exitCodeOf(new DOMException('', 'AbortError'))).toBe(130);
+  });
+});

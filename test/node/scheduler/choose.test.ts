@@ -1,0 +1,244 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { choose } from '../../../node/scheduler/choose.ts';
+import { OTHERS_MAX, REJECTIONS_MAX } from '../../../node/scheduler/limits.ts';
+import type { Snapshot } from '../../../node/scheduler/snapshot.ts';
+import type { ModelOffer } from '../../../protocol/capability.ts';
+import { WeftError } from '../../../protocol/errors.ts';
+import { IDLE, MINILM, offer, PROFILE, peer, request, SMOL, snapshot, UNMEASURED } from './builders.ts';
+
+const fast = offer({ profile: { ...PROFILE, decodeMs: 1, perTokenMs: 0.1 } });
+
+describe('choose', () => {
+  it('works here when nobody else offers the model', () => {
+    const plan = choose(request(), snapshot({ self: { offers: [offer()] }, peers: [peer('a', { offers: [] })] }));
+    expect(plan).toMatchObject({ kind: 'local', node: 'self', others: [] });
+    expect(plan.rejected).toEqual([{ node: 'a', reason: 'does not offer this model' }]);
+  });
+
+  it('works here when the price there is the same but for the link', () => {
+    const plan = choose(request(), snapshot({ self: { offers: [offer()] }, peers: [peer('a')] }));
+    expect(plan).toMatchObject({ kind: 'local', node: 'self' });
+    expect(plan.others.map((candidate) => candidate.node)).toEqual(['a']);
+  });
+
+  it('goes to a faster peer, and says what here would have cost', () => {
+    const plan = choose(request(), snapshot({ self: { offers: [offer()] }, peers: [peer('a', { offers: [fast] })] }));
+    expect(plan).toMatchObject({ kind: 'remote', node: 'a', price: { upMs: 1.0008, computeMs: 22, downMs: 1 } });
+    expect(plan.others).toEqual([expect.objectContaining({ node: 'self', samples: 20 })]);
+    expect(plan.others[0]?.price.totalMs).toBe(130);
+  });
+
+  it('leaves a faster peer that has a queue', () => {
+    const busy = peer('a', { offers: [fast], load: { ...IDLE, queuedMs: 500 } });
+    expect(choose(request(), snapshot({ self: { offers: [offer()] }, peers: [busy] })).kind).toBe('local');
+  });
+
+  it('counts calls that a peer has not spoken of yet as waiting there', () => {
+    const busy = peer('a', { offers: [fast], callsInFlight: 6, load: { ...IDLE, latencyMs: 22 } });
+    expect(choose(request(), snapshot({ self: { offers: [offer()] }, peers: [busy] })).kind).toBe('local');
+  });
+
+  it('prefers a loaded model to a cold one of the same speed', () => {
+    const peers = [peer('a', { offers: [offer({ state: 'disk' })] }), peer('b')];
+    const plan = choose(request(), snapshot({ peers }));
+    expect(plan.node).toBe('b');
+    expect(plan.others[0]?.price.loadMs).toBe(PROFILE.loadMs);
+  });
+
+  it('weighs embeddings by the bytes that come back', () => {
+    const encoder = offer({ model: MINILM, dimensions: 384, state: 'loaded' });
+    const thin = { rttMs: 2, rttFloorMs: 2, goodputBytesPerSecond: 1e6, path: 'direct' as const };
+    const plan = choose(
+      request({ model: MINILM, answerRows: 1000, outputTokens: 0 }),
+      snapshot({ peers: [peer('a', { offers: [encoder], link: thin }), peer('b', { offers: [encoder] })] }),
+    );
+    expect(plan.node).toBe('b');
+    expect(plan.others[0]?.price.downMs).toBeCloseTo(1 + 1536);
+  });
+
+  it('prices a node without samples above the slowest that has some, and tries it when a request explores', () => {
+    const slow = offer({ profile: { ...PROFILE, decodeMs: 50 } });
+    const peers = [peer('a', { offers: [slow] }), peer('new', { offers: [offer({ profile: UNMEASURED })] })];
+    const usual = choose(request(), snapshot({ self: { offers: [offer()] }, peers }));
+    expect(usual.node).toBe('self');
+    expect(usual.others.map((candidate) => candidate.node)).toEqual(['a', 'new']);
+    expect(choose(request({ explore: true }), snapshot({ self: { offers: [offer()] }, peers })).node).toBe('new');
+  });
+
+  it('tries a node without samples once the others have long queues', () => {
+    const peers = [peer('new', { offers: [offer({ profile: UNMEASURED })] })];
+    const self = { offers: [offer()], load: { ...IDLE, queuedMs: 2_000 } };
+    expect(choose(request(), snapshot({ self, peers })).node).toBe('new');
+  });
+
+  it('takes defaults for a link that was never measured', () => {
+    const unknown = { rttMs: undefined, rttFloorMs: undefined, goodputBytesPerSecond: undefined, path: undefined };
+    const plan = choose(request({ requestBytes: 12_500 }), snapshot({ peers: [peer('a', { link: unknown })] }));
+    expect(plan.price).toMatchObject({ upMs: 26, downMs: 25 });
+  });
+
+  it('names every node that cannot, with its reason', () => {
+    const excluded = new Map([['e', 'excluded after failure (peer_lost)']]);
+    const peers = [
+      peer('q', { offers: [offer({ state: 'quarantined' })] }),
+      peer('g', { state: 'gone' }),
+      peer('e'),
+      peer('n', { offers: [] }),
+      peer('o', { offers: [offer({ model: { ...SMOL, digest: `sha256:${'c'.repeat(64)}` } })] }),
+    ];
+    let thrown: unknown;
+    try {
+      choose(request({ excluded }), snapshot({ peers }));
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(WeftError);
+    expect(thrown).toMatchObject({ code: 'no_capable_node', status: 503, facts: { model: SMOL.id } });
+    expect((thrown as WeftError).facts.rejected).toBe(
+      'name of q: quarantined: its runner died repeatedly with this model; name of g: gone: not connected; ' +
+        'name of e: excluded after failure (peer_lost); name of o: offers other bytes under this name; ' +
+        'this node: does not offer this model; name of n: does not offer this model',
+    );
+  });
+
+  it('asks a suspect or lately failed node only when there is no other', () => {
+    const suspect = peer('s', { offers: [fast], state: 'suspect' });
+    const failed = peer('f', { offers: [fast] });
+    const avoided = new Map([['f', 'failed a moment ago (peer_lost)']]);
+    const plan = choose(request(), snapshot({ peers: [suspect, failed, peer('ok')], avoided }));
+    expect(plan.node).toBe('ok');
+    expect(plan.others).toEqual([]);
+    expect(plan.rejected).toContainEqual({ node: 's', reason: 'suspect: overdue; asked only in need' });
+    expect(plan.rejected).toContainEqual({ node: 'f', reason: 'failed a moment ago (peer_lost); asked only in need' });
+    expect(choose(request(), snapshot({ peers: [suspect] })).node).toBe('s');
+    expect(choose(request(), snapshot({ peers: [failed], avoided })).node).toBe('f');
+  });
+
+  it('is not led by figures that are no numbers', () => {
+    const liar = { fixedMs: Number.NaN, perTokenMs: -1e9, decodeMs: -5, loadMs: Number.NaN, samples: 9 };
+    const lies = { ...IDLE, queuedMs: Number.NEGATIVE_INFINITY };
+    const peers = [peer('liar', { offers: [offer({ profile: liar })], load: lies }), peer('honest')];
+    const plan = choose(request(), snapshot({ peers }));
+    expect(plan.node).toBe('honest');
+    expect(plan.others[0]?.price.totalMs).toBeGreaterThan(1e9);
+  });
+});
+
+const profileArbitrary = fc.record({
+  fixedMs: fc.integer({ min: 0, max: 50 }),
+  perTokenMs: fc.integer({ min: 0, max: 5 }),
+  decodeMs: fc.integer({ min: 0, max: 20 }),
+  loadMs: fc.integer({ min: 0, max: 900 }),
+  samples: fc.integer({ min: 0, max: 3 }),
+});
+const offersArbitrary: fc.Arbitrary<ModelOffer[]> = fc.array(
+  fc
+    .record({
+      model: fc.constantFrom(SMOL, MINILM),
+      state: fc.constantFrom('disk' as const, 'loading' as const, 'loaded' as const, 'quarantined' as const),
+      profile: profileArbitrary,
+    })
+    .map(offer),
+  { maxLength: 2 },
+);
+const loadArbitrary = fc.record({
+  requestsInFlight: fc.integer({ min: 0, max: 4 }),
+  queuedMs: fc.integer({ min: 0, max: 100 }),
+  latencyMs: fc.integer({ min: 0, max: 100 }),
+  memoryFreeBytes: fc.constant(1e9),
+});
+const caseArbitrary = fc
+  .record({
+    self: fc.record({ offers: offersArbitrary, load: loadArbitrary }),
+    peers: fc.array(
+      fc.record({
+        offers: offersArbitrary,
+        load: loadArbitrary,
+        state: fc.constantFrom('connected' as const, 'suspect' as const, 'gone' as const),
+        callsInFlight: fc.integer({ min: 0, max: 5 }),
+      }),
+      { maxLength: 20 },
+    ),
+    excluded: fc.array(fc.integer({ min: 0, max: 19 }), { maxLength: 5 }),
+    avoided: fc.array(fc.integer({ min: 0, max: 19 }), { maxLength: 5 }),
+    explore: fc.boolean(),
+  })
+  .map(({ self, peers, excluded, avoided, explore }) => ({
+    asked: request({ explore, excluded: new Map(excluded.map((index) => [`node${index}`, 'excluded'])) }),
+    snapshot: snapshot({
+      self,
+      peers: peers.map((init, index) => peer(`node${index}`, init)),
+      avoided: new Map(avoided.map((index) => [`node${index}`, 'failed'])),
+    }),
+  }));
+
+function chosen(asked: ReturnType<typeof request>, given: Snapshot): ReturnType<typeof choose> | undefined {
+  try {
+    return choose(asked, given);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'no_capable_node' });
+    return undefined;
+  }
+}
+
+describe('choose, for any mesh', () => {
+  it('chooses the least price, never a rejected node, and fails only when nobody can', () => {
+    fc.assert(
+      fc.property(caseArbitrary, ({ asked, snapshot: given }) => {
+        const plan = chosen(asked, given);
+        const able = [
+          { node: 'self', offers: given.self.offers, state: 'connected' },
+          ...given.peers.map((entry) => ({ node: entry.advert.node, offers: entry.advert.offers, state: entry.state })),
+        ].filter(
+          ({ node, offers, state }) =>
+            state !== 'gone' &&
+            !asked.excluded.has(node) &&
+            // The first offer of a digest counts.
+            (offers.find((entry) => entry.model.digest === SMOL.digest)?.state ?? 'quarantined') !== 'quarantined',
+        );
+        if (plan === undefined) {
+          expect(able).toEqual([]);
+          return;
+        }
+        const well = able.filter(({ node, state }) => state === 'connected' && !given.avoided.has(node));
+        const pool = (well.length > 0 ? well : able).map(({ node }) => node);
+        expect(pool).toContain(plan.node);
+        expect(plan.rejected.map(({ node }) => node)).not.toContain(plan.node);
+        expect(plan.others.length).toBe(Math.min(OTHERS_MAX, pool.length - 1));
+        const totals = [plan.price.totalMs, ...plan.others.map(({ price }) => price.totalMs)];
+        expect(totals).toEqual(totals.toSorted((a, b) => a - b));
+        expect(totals.every(Number.isFinite)).toBe(true);
+        expect(new Set([plan.node, ...plan.others.map(({ node }) => node)]).size).toBe(totals.length);
+      }),
+    );
+  });
+
+  it('chooses the same whatever the order in which peers are listed', () => {
+    fc.assert(
+      fc.property(caseArbitrary, ({ asked, snapshot: given }) => {
+        const plan = chosen(asked, given);
+        expect(chosen(asked, given)).toEqual(plan);
+        const turned = chosen(asked, { ...given, peers: given.peers.toReversed() });
+        expect({ ...turned, rejected: [] }).toEqual({ ...plan, rejected: [] });
+      }),
+    );
+  });
+
+  it('places a request among 1,000 peers in a few milliseconds', () => {
+    const peers = Array.from({ length: 1000 }, (_, index) =>
+      peer(`node${index}`, {
+        offers: index % 3 === 0 ? [] : [offer({ profile: { ...PROFILE, fixedMs: 5 + ((index * 7919) % 1000) } })],
+      }),
+    );
+    const given = snapshot({ peers });
+    const times = Array.from({ length: 50 }, () => {
+      const begun = performance.now();
+      const plan = choose(request(), given);
+      expect(plan.rejected.length).toBe(REJECTIONS_MAX);
+      return performance.now() - begun;
+    });
+    // The median of 50: this guards against a quadratic search (50 ms and more), not against a slow machine.
+    expect(times.sort((a, b) => a - b)[25]).toBeLessThan(10);
+  });
+});

@@ -1,0 +1,124 @@
+// The kill tests' engine room: one stream, one fault at a random moment of it, and what must hold afterwards. Used by the
+// short form in test/e2e and the long form in test/chaos.
+import { readFile } from 'node:fs/promises';
+import { expect } from 'vitest';
+import { type StreamedAnswer, streamChat } from './chat.ts';
+import type { Daemon } from './daemon.ts';
+import type { SeededRandom } from './seeded.ts';
+import { isAlive, until } from './wait.ts';
+
+/** How something is lost: a clean kill, a process that stops, and (peers only) a link that goes silent. */
+export type Fault = 'kill' | 'stop' | 'silence';
+
+/** Tokens of each stream: long enough for a moment in the middle, short enough for hundreds of runs. */
+const TOKENS = 24;
+
+/** The pid of the runner that holds the chat model in this daemon. */
+export async function chatRunnerPid(daemon: Daemon): Promise<number> {
+  return until('a runner with the chat model', async () => {
+    const response = await fetch(`${daemon.url}/api/v1/ps`, { headers: { authorization: `Bearer ${daemon.key}` } });
+    const { models } = (await response.json()) as { models: { id: string; state: string; runnerPid?: number }[] };
+    return models.find(({ id, state }) => id.includes('SmolLM2') && state === 'loaded')?.runnerPid;
+  });
+}
+
+/** What the stream is without a fault, by seed and temperature. */
+export async function referenceAnswers(
+  daemon: Daemon,
+  seeds: readonly number[],
+): Promise<ReadonlyMap<number, StreamedAnswer>> {
+  const answers = new Map<number, StreamedAnswer>();
+  for (const seed of seeds) answers.set(seed, await streamChat(daemon, requestOf(seed)));
+  return answers;
+}
+
+/** Even seeds are greedy, odd ones are sampled: both must resume exactly. */
+function requestOf(seed: number): { maxTokens: number; seed: number; temperature: number } {
+  return { maxTokens: TOKENS, seed, temperature: seed % 2 === 0 ? 0 : 0.8 };
+}
+
+function expectSame(answer: StreamedAnswer, reference: StreamedAnswer | undefined, context: string): void {
+  expect(answer.text, context).toBe(reference?.text);
+  expect(answer.completionTokens, context).toBe(reference?.completionTokens);
+  expect(answer.promptTokens, context).toBe(reference?.promptTokens);
+  expect(answer.finish, context).toBe(reference?.finish);
+}
+
+/** One stream whose runner is lost after a random number of pieces (0 = before the first). */
+export async function runnerKillRun(
+  daemon: Daemon,
+  reference: ReadonlyMap<number, StreamedAnswer>,
+  random: SeededRandom,
+  faults: readonly Fault[],
+): Promise<void> {
+  const seed = random.pick([...reference.keys()]);
+  const fault = random.pick(faults);
+  const moment = random.between(0, TOKENS - 6);
+  const context = `seed ${random.seed}: request seed ${seed}, ${fault} after piece ${moment}`;
+  const pid = await chatRunnerPid(daemon);
+  const strike = (): void => {
+    process.kill(pid, fault === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+  };
+  if (moment === 0) strike();
+  const answer = await streamChat(daemon, {
+    ...requestOf(seed),
+    onPiece: (count) => {
+      if (count === moment) strike();
+    },
+  });
+  expectSame(answer, reference.get(seed), context);
+  await until(`${context}: the lost runner to be gone`, async () => !(await isAlive(pid)));
+}
+
+/** A daemon whose link to the others can be cut, and which can be started anew on the same folder. */
+export interface Target {
+  readonly daemon: () => Daemon;
+  readonly silence: () => void;
+  /** Undoes whatever the fault did; resolves when the daemon serves again. */
+  readonly restore: (fault: Fault) => Promise<void>;
+}
+
+/** One stream through `entry` whose executing peer is lost after a random number of pieces. */
+export async function peerKillRun(
+  entry: Daemon,
+  targets: readonly Target[],
+  reference: ReadonlyMap<number, StreamedAnswer>,
+  random: SeededRandom,
+  fault: Fault,
+): Promise<void> {
+  const seed = random.pick([...reference.keys()]);
+  const moment = random.between(1, TOKENS - 6);
+  const context = `seed ${random.seed}: request seed ${seed}, ${fault} of the peer after piece ${moment}`;
+  let struck: Target | undefined;
+  const answer = await streamChat(entry, {
+    ...requestOf(seed),
+    onPiece: (count, node) => {
+      if (count !== moment) return;
+      struck = targets.find(({ daemon }) => daemon().node === node);
+      if (fault === 'kill') struck?.daemon().kill('SIGKILL');
+      else if (fault === 'stop') struck?.daemon().kill('SIGSTOP');
+      else struck?.silence();
+    },
+  });
+  expect(struck, `${context}: the executing peer is one of the targets`).toBeDefined();
+  expectSame(answer, reference.get(seed), context);
+  await struck?.restore(fault);
+  await connectedPeers(entry, targets.length);
+}
+
+/** Resolves when a daemon sees this many connected peers that offer the chat model. */
+export async function connectedPeers(daemon: Daemon, count: number): Promise<void> {
+  await until(`${count} connected peers`, async () => {
+    const response = await fetch(`${daemon.url}/api/v1/peers`, { headers: { authorization: `Bearer ${daemon.key}` } });
+    const { peers } = (await response.json()) as { peers: { state: string; offers: { task: string }[] }[] };
+    const ready = peers.filter(
+      ({ state, offers }) => state === 'connected' && offers.some(({ task }) => task === 'text-generation'),
+    );
+    return ready.length >= count;
+  });
+}
+
+/** The API key that a daemon keeps in its folder. */
+export async function keyOf(home: string): Promise<string> {
+  return (await readFile(`${home}/api-key`, 'utf8')).trim();
+}

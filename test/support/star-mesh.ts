@@ -1,0 +1,61 @@
+// A mesh for kill tests: an entry node that offers nothing, and workers that it reaches only through proxies which can
+// fall silent. Nobody can dial the entry, so every connection goes through the worker's own proxy.
+import { type Daemon, startDaemon } from './daemon.ts';
+import { freePort } from './free-port.ts';
+import { connectedPeers, type Fault, type Target } from './kills.ts';
+import { SilentProxy } from './silent-proxy.ts';
+
+export interface StarMesh {
+  readonly entry: Daemon;
+  readonly targets: readonly Target[];
+  stop(): Promise<void>;
+}
+
+/** Nothing listens there: a node that announces it can dial, but not be dialled. */
+const UNREACHABLE = '/ip4/127.0.0.1/tcp/9';
+
+export async function startStarMesh(workers: number): Promise<StarMesh> {
+  const proxies: SilentProxy[] = [];
+  const daemons: Daemon[] = [];
+  const targets: Target[] = [];
+  let ticketFrom: Daemon | undefined;
+  for (let index = 0; index < workers; index++) {
+    const port = await freePort();
+    const proxy = await SilentProxy.start({ target: { host: '127.0.0.1', port } });
+    proxies.push(proxy);
+    const env = { WEFT_LISTEN: `/ip4/127.0.0.1/tcp/${port}`, WEFT_ANNOUNCE: `/ip4/127.0.0.1/tcp/${proxy.port}` };
+    const args = ticketFrom === undefined ? [] : ['--join', await ticketOf(ticketFrom)];
+    daemons[index] = await startDaemon({ env, args });
+    const home = (daemons[index] as Daemon).home;
+    ticketFrom ??= daemons[index];
+    targets.push({
+      daemon: () => daemons[index] as Daemon,
+      silence: () => proxy.silence(),
+      restore: async (fault: Fault) => {
+        if (fault === 'silence') return proxy.resume();
+        // A stopped daemon is ended for good: coming back is the restart's business.
+        (daemons[index] as Daemon).kill('SIGKILL');
+        daemons[index] = await startDaemon({ home, env });
+      },
+    });
+  }
+  const entry = await startDaemon({
+    env: { WEFT_ANNOUNCE: UNREACHABLE },
+    args: ['--offer', 'none', '--join', await ticketOf(ticketFrom as Daemon)],
+  });
+  await connectedPeers(entry, workers);
+  return {
+    entry,
+    targets,
+    stop: async () => {
+      await entry.stop();
+      for (const daemon of daemons) await daemon.stop();
+      for (const proxy of proxies) await proxy.stop();
+    },
+  };
+}
+
+async function ticketOf(daemon: Daemon): Promise<string> {
+  const { stdout } = await daemon.weft('invite', '--json');
+  return (JSON.parse(stdout) as { ticket: string }).ticket;
+}
