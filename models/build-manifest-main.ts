@@ -4,8 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { toWeftError } from '../protocol/errors.ts';
-import { buildManifest, MANIFEST_FILE } from './build-manifest.ts';
-import { modelRef } from './manifest.ts';
+import { buildManifest } from './build-manifest.ts';
+import { MANIFEST_FILE, modelRef } from './manifest.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

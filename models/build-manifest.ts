@@ -11,15 +11,13 @@ import {
   canonicalJson,
   type EncodingSpec,
   type GenerationSpec,
+  MANIFEST_FILE,
   type Manifest,
   type ManifestFile,
   parseManifest,
 } from './manifest.ts';
 import { type OnnxSummary, readOnnxFile } from './onnx/parse.ts';
 import { readPieces } from './verify.ts';
-
-/** Name of the manifest in a model's folder. */
-export const MANIFEST_FILE = 'weft-manifest.json';
 
 export interface BuildManifestInit {
   /** @default the last two parts of the folder's path, `owner/name` */
@@ -60,6 +58,7 @@ const refuse = (message: string, remedy: string): WeftError =>
 export async function buildManifest(folder: string, init: BuildManifestInit = {}): Promise<Manifest> {
   const root = resolve(folder);
   const graph = init.graph ?? (await onlyGraph(root));
+  await checkPlainFile(root, graph);
   const summary = readOnnxFile(join(root, graph));
   const licenceFile = await findLicence(root);
   const paths = [...(await sideFiles(root)), licenceFile, graph, ...weights(graph, summary)];
@@ -86,9 +85,7 @@ export async function buildManifest(folder: string, init: BuildManifestInit = {}
 
 /** Size, digest and chunk digests of one file, in one pass over it. */
 async function describeFile(root: string, path: string): Promise<ManifestFile> {
-  if (!(await lstat(join(root, path))).isFile()) {
-    throw refuse(`"${path}" is a link or no plain file.`, 'Put the file itself there.');
-  }
+  await checkPlainFile(root, path);
   await using handle = await open(join(root, path));
   const whole = createHash('sha256');
   const chunks: string[] = [];
@@ -116,6 +113,14 @@ async function describeFile(root: string, path: string): Promise<ManifestFile> {
     kind: sizeBytes <= SMALL_FILE_BYTES ? 'small' : 'large',
     chunks: { sizeBytes: CHUNK_BYTES, sha256: chunks },
   };
+}
+
+async function checkPlainFile(root: string, path: string): Promise<void> {
+  const isFile = await lstat(join(root, path)).then(
+    (stat) => stat.isFile(),
+    () => false,
+  );
+  if (!isFile) throw refuse(`"${path}" is missing, a link, or no plain file.`, 'Put the file itself there.');
 }
 
 async function onlyGraph(root: string): Promise<string> {

@@ -5,6 +5,9 @@ import { z } from 'zod';
 import { WeftError } from '../protocol/errors.ts';
 import type { ModelRef } from '../protocol/ids.ts';
 
+/** Name of the manifest in a model's folder. */
+export const MANIFEST_FILE = 'weft-manifest.json';
+
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** A path inside the model's folder: relative, forward slashes, no step upwards. */

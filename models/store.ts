@@ -5,12 +5,11 @@ import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node
 import { basename, dirname, join, resolve } from 'node:path';
 import { toWeftError, WeftError } from '../protocol/errors.ts';
 import { SMALL_FILE_BYTES_MAX } from '../protocol/limits.ts';
-import { MANIFEST_FILE } from './build-manifest.ts';
 import { aliasesOf, resolveModelId } from './catalog.ts';
 import type { InstalledModel } from './installed.ts';
 import { CACHED_MODELS_MAX, FOLDERS_PER_LEVEL_MAX, MANIFEST_BYTES_MAX } from './limits.ts';
-import { canonicalJson, type Manifest, type ManifestFile, modelRef, parseManifest } from './manifest.ts';
-import { checkBytes, checkFilePresent } from './verify.ts';
+import { canonicalJson, MANIFEST_FILE, type Manifest, type ManifestFile, modelRef, parseManifest } from './manifest.ts';
+import { checkBytes, checkFilePresent, verifyFile } from './verify.ts';
 
 export interface ModelStoreComponents {
   /** The part of node/core's Log that is used; models may not import it. */
@@ -214,7 +213,8 @@ export class ModelStore {
         if (manifest === undefined || this.#cacheFolderOf(modelRef(manifest).digest) !== folder) {
           throw corrupt('A cached manifest is not the one that its folder is named for.');
         }
-        for (const file of metadataFiles(manifest)) await checkFilePresent(folder, file);
+        // A few MB: a damaged copy is noticed here, and fetched again.
+        for (const file of metadataFiles(manifest)) await verifyFile(folder, file);
         this.#keep(modelRef(manifest).digest, { manifest, folder });
       } catch (cause) {
         // Only a copy: it is fetched again when it is needed.

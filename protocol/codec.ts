@@ -333,7 +333,12 @@ function acquaintanceCodec(schema: typeof pb.SyncRequestSchema | typeof pb.SyncR
     decode: ({ payload }) => {
       const { advert, statements, known } = readMessage(schema as typeof pb.SyncRequestSchema, payload);
       if (advert === undefined) throw bad('A sync without an advert.');
-      return { advert: advertFromMessage(advert), statements, known: known.map(advertFromMessage) };
+      return {
+        advert: advertFromMessage(advert),
+        // Copied, because they are kept: a view would keep the whole chunk in which it came.
+        statements: statements.map((statement) => statement.slice()),
+        known: known.map(advertFromMessage),
+      };
     },
   };
 }

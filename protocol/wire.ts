@@ -27,6 +27,8 @@ export interface Codec<T> {
 /** For messages that carry none. */
 export const NO_TENSORS: readonly NamedTensor[] = [];
 
+const SUBMESSAGE_ELEMENTS = 4;
+
 /** What a later version adds is passed over: nothing that was read is ever written again. */
 const READ_OPTIONS = { readUnknownFields: false };
 
@@ -36,8 +38,8 @@ const READ_OPTIONS = { readUnknownFields: false };
  */
 export function readMessage<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShape<D> {
   try {
-    // Fewer bytes can't hold that many elements, as each takes a tag and a value or length.
-    if (bytes.byteLength > MESSAGE_ELEMENTS_MAX) {
+    // Fewer bytes can't hold that many elements, as each submessage takes a tag and a length.
+    if ((bytes.byteLength / 2) * SUBMESSAGE_ELEMENTS > MESSAGE_ELEMENTS_MAX) {
       const count = countElements(schema, new BinaryReader(bytes), bytes.byteLength, 0);
       if (count > MESSAGE_ELEMENTS_MAX) throw new RangeError(`more than ${MESSAGE_ELEMENTS_MAX} elements`);
     }
@@ -70,10 +72,12 @@ function countElements(desc: DescMessage, reader: BinaryReader, end: number, bef
     const length = reader.uint32();
     const to = reader.pos + length;
     if (to > end) throw new RangeError('premature end');
-    count++;
-    if (field.message !== undefined) count = countElements(field.message, reader, to, count);
-    // Packed numbers take one byte each at least.
-    else if (field.fieldKind === 'list' && field.packed) count += length;
+    if (field.message !== undefined) {
+      count = countElements(field.message, reader, to, count + SUBMESSAGE_ELEMENTS);
+    } else {
+      // Packed numbers take one byte each at least.
+      count += field.fieldKind === 'list' && field.packed ? length : 1;
+    }
     reader.pos = to;
   }
   return count;

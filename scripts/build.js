@@ -2,7 +2,6 @@
 // Run by `npm ci` and `npm install` (script `prepare`), `npm run build` and `npm test`. Plain JavaScript, so that it
 // runs on any Node ≥ 20. Where the build tools are missing (`npm ci --omit=dev`) it leaves dist/ as it is:
 // bin/weft.js runs dist/cli.js where it exists, and the TypeScript sources where it doesn't.
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,15 +44,9 @@ async function loadRolldown() {
 
 /** Bundles in memory, so that a failure leaves the last good dist/ in place. Returns `{ path, content, modules }[]`. */
 async function bundle({ rolldown }) {
-  const present = Object.entries(ENTRIES).filter(([name, path]) => {
-    if (existsSync(join(ROOT, path))) return true;
-    console.log(`build: ${path} does not exist yet, ${name} skipped`);
-    return false;
-  });
-  if (present.length === 0) return [];
   const build = await rolldown({
     cwd: ROOT,
-    input: Object.fromEntries(present),
+    input: ENTRIES,
     platform: 'node',
     external: EXTERNAL,
     tsconfig: join(ROOT, 'tsconfig.json'),

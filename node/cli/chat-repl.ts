@@ -7,7 +7,7 @@ import type { CommandContext } from './context.ts';
 import { describeError } from './errors.ts';
 import { printableLines } from './format.ts';
 import { CHAT_LINES_WAITING_MAX, CHAT_MESSAGES_MAX } from './limits.ts';
-import { dim } from './style.ts';
+import { dimLine } from './style.ts';
 
 export interface ChatLoopInit {
   readonly client: Client;
@@ -158,7 +158,7 @@ class Chat {
         now: () => performance.now(),
       });
       stdout.write('\n');
-      stderr.write(dim(stderr, `${await summary(reading, signal)}\n`));
+      stderr.write(dimLine(stderr, await summary(reading, signal)));
     } catch (error) {
       stdout.write('\n');
       if (!signal.aborted) stderr.write(describeError(toWeftError(error)));

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Environment } from '../config/home.ts';
-import { STDIN_BYTES_MAX } from './limits.ts';
+import { END_MS_MAX, STDIN_BYTES_MAX } from './limits.ts';
 
 /** A stream of the process, or a test's own. */
 export type Input = Readable & { readonly isTTY?: boolean };
@@ -16,8 +16,8 @@ export interface CommandContext {
   readonly env: Environment;
   /** Aborts at Ctrl-C and at a plain `kill`: the command ends in good order. */
   readonly signal: AbortSignal;
-  /** Ends the process at once: only for what can't be ended in good order. */
-  readonly exit: (exitCode: number) => void;
+  /** Ends the process at once, by default with the code that it has: only for what can't be ended in good order. */
+  readonly exit: (exitCode?: number) => void;
 }
 
 /** Options that every command which talks to a daemon has. */
@@ -54,4 +54,12 @@ export async function readPipe({ stdin, signal }: CommandContext): Promise<strin
     throw new WeftError({ code: 'body_too_large', message: 'The pipe brought more than a request can hold.' });
   }
   return text + decoder.decode();
+}
+
+/**
+ * For a command that has used the network and stopped all of it: lets the process end even where a library's timer is
+ * left behind. libp2p's address manager starts one of a second when its last listener closes.
+ */
+export function endSoon({ exit }: CommandContext): void {
+  setTimeout(() => exit(), END_MS_MAX).unref();
 }

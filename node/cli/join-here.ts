@@ -4,7 +4,7 @@ import { joinOffline } from '../app/join.ts';
 import { homeFolder, openHome } from '../config/home.ts';
 import { loadSettings } from '../config/settings.ts';
 import { createPinoLog } from '../telemetry/pino-log.ts';
-import type { ClientOptions, CommandContext } from './context.ts';
+import { type ClientOptions, type CommandContext, endSoon } from './context.ts';
 import { logLines } from './log-lines.ts';
 
 /** @throws WeftError what joining fails with, `home_locked`, `home_unwritable` or `config_invalid` */
@@ -15,6 +15,10 @@ export async function joinHere(ticket: string, options: ClientOptions, context: 
   await using home = await openHome({ folder });
   // What goes wrong is the command's own answer; of the rest only warnings matter here.
   const log = createPinoLog({ level: 'warn', destination: logLines(stderr) });
-  const { mesh, members } = await joinOffline({ home, settings, ticket, log, signal });
-  return { mesh, members: [...members] };
+  try {
+    const { mesh, members } = await joinOffline({ home, settings, ticket, log, signal });
+    return { mesh, members: [...members] };
+  } finally {
+    endSoon(context);
+  }
 }

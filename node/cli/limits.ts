@@ -34,7 +34,10 @@ export const CHAT_LINES_WAITING_MAX = 1_000;
 export const SIGNAL_REPEAT_MS_MIN = 300;
 
 /** `weft serve` promises to end within 2 s of being asked; what isn't stopped by then is cut off. */
-export const STOP_MS_MAX = 1_850;
+export const STOP_MS_MAX = 1_800;
+
+/** What is left to a process whose work is done and stopped. */
+export const END_MS_MAX = 100;
 
 /** How long `weft serve` waits for peers to appear before it prints what it has found. */
 export const PEERS_WAIT_MS = 500;

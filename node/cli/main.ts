@@ -18,6 +18,7 @@ export async function main(host: NodeJS.Process): Promise<void> {
     // `weft list | head -1`: the reader has what it wanted. Without a listener this would be a stack trace.
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
+      host.exitCode = EXIT_BROKEN_PIPE;
       brokenPipe.abort(EXIT_BROKEN_PIPE);
     });
   }

@@ -39,9 +39,9 @@ export async function welcome(components: WelcomeComponents, init: { readonly se
   const weft = env.npm_execpath === undefined ? 'weft' : 'npx weft';
   const elsewhere =
     home.folder === homeFolder({ env: { ...env, WEFT_HOME: undefined } }) ? '' : ` --home ${home.folder}`;
-  print(`Next, in another terminal:\n`);
+  print('Next, in another terminal:\n');
   print(`  ${weft} run smollm2 "Hello!"${elsewhere}\n`);
-  print(`  ${weft} invite${elsewhere}          a ticket for the next machine\n\n`);
+  print(`  ${weft} invite${elsewhere}\n\n`);
   print('Serving; Ctrl-C stops.\n');
 }
 

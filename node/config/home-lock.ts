@@ -3,8 +3,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WeftError } from '../../protocol/errors.ts';
-import { type Clock, delay } from '../core/clock.ts';
 import { PRIVATE_FILE_MODE, systemCode, unwritable } from './files.ts';
 import { LOCK_RETRY_MS, LOCK_WAIT_MS } from './limits.ts';
 
@@ -21,19 +21,19 @@ export interface HomeLock {
  * @returns undefined when another process keeps it
  * @throws WeftError `home_unwritable`
  */
-export async function acquireLock(
-  components: { readonly clock: Clock },
-  init: { readonly folder: string; readonly waitMs?: number },
-): Promise<HomeLock | undefined> {
-  const { clock } = components;
+export async function acquireLock(init: {
+  readonly folder: string;
+  readonly waitMs?: number | undefined;
+}): Promise<HomeLock | undefined> {
   const path = join(init.folder, LOCK_FILE);
   createEmpty(path);
-  const until = clock.now() + (init.waitMs ?? LOCK_WAIT_MS);
+  const until = performance.now() + (init.waitMs ?? LOCK_WAIT_MS);
   for (;;) {
     const database = tryLock(path, 'PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
     if (database !== undefined) return { release: () => database.close() };
-    if (clock.now() >= until) return undefined;
-    await delay(clock, LOCK_RETRY_MS);
+    if (performance.now() >= until) return undefined;
+    // A timer that keeps the process alive, unlike the Clock's: at this point of a start nothing else does.
+    await delay(LOCK_RETRY_MS);
   }
 }
 

@@ -4,7 +4,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
 import type { Store } from '../core/store.ts';
 import { readDaemonRecord, removeDaemonRecord } from './daemon-record.ts';
 import { FileStore } from './file-store.ts';
@@ -53,15 +52,11 @@ const HOLDER_FILE = 'lock.pid';
  * Makes the folder if need be (for its owner only), and takes it for this process.
  * @throws WeftError `home_unwritable`, or `home_locked` with the process and address of the daemon that has it
  */
-export async function openHome(
-  init: { readonly folder: string; readonly lockWaitMs?: number },
-  components: { readonly clock: Clock } = { clock: systemClock },
-): Promise<Home> {
+export async function openHome(init: { readonly folder: string; readonly lockWaitMs?: number }): Promise<Home> {
   const folder = resolve(init.folder);
-  const waitMs = init.lockWaitMs === undefined ? {} : { waitMs: init.lockWaitMs };
   try {
     await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
-    const lock = await acquireLock(components, { folder, ...waitMs });
+    const lock = await acquireLock({ folder, waitMs: init.lockWaitMs });
     if (lock === undefined) throw await lockedBy(folder);
     try {
       await writeWhole(join(folder, HOLDER_FILE), `${process.pid}\n`);

@@ -1,8 +1,8 @@
 // Which port to listen on. A default port that is taken moves to the next free one, and the caller says so; one that was
 // asked for and is taken is an error that names the holder where it can be found out.
 import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WeftError } from '../../protocol/errors.ts';
-import { type Clock, delay, systemClock } from '../core/clock.ts';
 import { systemCode } from './files.ts';
 import { PORT_RETRY_MS, PORT_WAIT_MS, PORTS_TRIED } from './limits.ts';
 import { portHolder } from './port-holder.ts';
@@ -26,13 +26,10 @@ export interface PortInit {
  * A port that was free a moment ago. Listening can still fail: {@link portInUse} makes the same error then.
  * @throws WeftError `port_in_use`, or `config_invalid` when this machine can't listen at the address at all
  */
-export async function choosePort(
-  init: PortInit,
-  components: { readonly clock: Clock } = { clock: systemClock },
-): Promise<ChosenPort> {
+export async function choosePort(init: PortInit): Promise<ChosenPort> {
   const { address, port, asked } = init;
   if (port === 0) return { port, moved: false };
-  if (await comesFree(components.clock, address, port)) return { port, moved: false };
+  if (await comesFree(address, port)) return { port, moved: false };
   if (!asked) {
     for (let next = port + 1; next <= Math.min(port + PORTS_TRIED, 65_535); next++) {
       if (await isFree(address, next)) return { port: next, moved: true };
@@ -53,12 +50,12 @@ export async function portInUse(address: string, port: number): Promise<WeftErro
 }
 
 /** A daemon that was killed a moment ago may still be letting go of it. */
-async function comesFree(clock: Clock, address: string, port: number): Promise<boolean> {
-  const until = clock.now() + PORT_WAIT_MS;
+async function comesFree(address: string, port: number): Promise<boolean> {
+  const until = performance.now() + PORT_WAIT_MS;
   for (;;) {
     if (await isFree(address, port)) return true;
-    if (clock.now() >= until) return false;
-    await delay(clock, PORT_RETRY_MS);
+    if (performance.now() >= until) return false;
+    await delay(PORT_RETRY_MS);
   }
 }
 

@@ -3,6 +3,8 @@
 /** A timer that can be stopped. Timers never keep the process alive by themselves. */
 export interface Timer {
   cancel(): void;
+  /** Keeps the process alive until the timer ends: for a wait that somebody awaits. A virtual clock has no need of it. */
+  hold?(): void;
 }
 
 export interface Clock {
@@ -28,7 +30,7 @@ export const systemClock: Clock = {
   after(ms, callback) {
     const timer = setTimeout(callback, ms);
     timer.unref();
-    return { cancel: () => clearTimeout(timer) };
+    return { cancel: () => clearTimeout(timer), hold: () => void timer.ref() };
   },
 };
 
@@ -40,6 +42,7 @@ export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       signal?.removeEventListener('abort', onAbort);
       resolve();
     });
+    timer.hold?.();
     const onAbort = (): void => {
       timer.cancel();
       reject(signal?.reason);

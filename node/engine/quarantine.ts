@@ -16,7 +16,7 @@ export class DeathLedger {
    * The runner died while it had these requests. A retry comes under the same id.
    * @returns why the model is to be quarantined, if it is
    */
-  diedWorking(requestIds: readonly string[], how: string): string | undefined {
+  diedWorking(requestIds: ReadonlySet<string>, how: string): string | undefined {
     let reason: string | undefined;
     for (const id of requestIds) {
       const deaths = (this.#byRequest.get(id) ?? 0) + 1;

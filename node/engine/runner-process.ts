@@ -145,8 +145,8 @@ export class RunnerProcess {
     const { intervalMs, timeoutMs } = this.#launch.liveness;
     const allowedMs = this.#answered ? timeoutMs : Math.max(timeoutMs, RUNNER_START_TIMEOUT_MS);
     if (this.#unanswered * intervalMs >= allowedMs) {
-      const message = this.#answered ? 'The runner stopped answering.' : 'The runner did not start in time.';
-      this.#lose(new WeftError({ code: 'runner_timeout', message }));
+      const how = this.#answered ? 'stopped answering' : 'did not start in time';
+      this.#lose(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
       return;
     }
     this.#unanswered++;

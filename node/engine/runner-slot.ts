@@ -326,7 +326,7 @@ export class RunnerSlot {
     const { clock, log, telemetry } = this.#components;
     this.#shortLives = clock.now() - process.startedAtMs < RUNNER_STABLE_MS ? this.#shortLives + 1 : 0;
     telemetry.count('weft_runner_restarts_total');
-    this.#blame(error.message);
+    this.#blame(error.facts.how ?? error.message);
     const lost = this.models.filter(({ phase }) => phase === 'loaded');
     log.warn({ pid: process.pid, code: error.code, models: lost.map(({ id }) => id) }, 'a runner was lost');
     for (const model of lost) {
@@ -344,11 +344,14 @@ export class RunnerSlot {
 
   /** A load stands still whatever else the runner has, so when there is one, it is what the runner died by. */
   #blame(how: string): void {
-    const flights = [...this.#flights];
-    const loads = flights.filter(({ lane }) => lane === 'load');
-    for (const { model, lane, requestIds } of loads.length > 0 ? loads : flights) {
-      if (model.phase === 'unloading') continue;
-      model.reason ??= lane === 'load' ? model.ledger.diedAtLoad(how) : model.ledger.diedWorking(requestIds, how);
+    const flights = [...this.#flights].filter(({ model }) => model.phase !== 'unloading');
+    for (const { model } of flights.filter(({ lane }) => lane === 'load'))
+      model.reason ??= model.ledger.diedAtLoad(how);
+    if (flights.some(({ lane }) => lane === 'load')) return;
+    for (const model of this.models) {
+      // Several batches of one request are one death of it.
+      const ids = new Set(flights.flatMap((flight) => (flight.model === model ? flight.requestIds : [])));
+      model.reason ??= model.ledger.diedWorking(ids, how);
     }
   }
 

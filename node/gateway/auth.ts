@@ -1,7 +1,7 @@
 // Who may ask at all: checks on the headers alone, made before a byte of the body is read. Each guard stands for itself,
 // so that a test can leave one out and show the attack that it stops.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { WeftError } from '../../protocol/errors.ts';
 import { HttpError } from './errors.ts';
@@ -50,6 +50,17 @@ export function checkListen({ host, apiKey }: GuardsInit): void {
     code: 'config_invalid',
     message: `The API key is too short to listen on ${host}, beyond this machine.`,
     remedy: `Set a WEFT_API_KEY of at least ${REMOTE_KEY_LENGTH_MIN} characters, or listen on 127.0.0.1.`,
+  });
+}
+
+/** @throws HttpError 431 for more headers than any client sends */
+export function checkHeaderCount({ rawHeaders }: IncomingMessage, headersMax: number): void {
+  // Names and values in turn.
+  if (rawHeaders.length <= 2 * headersMax) return;
+  throw new HttpError(431, {
+    code: 'bad_request',
+    message: `The request has more than ${headersMax} headers.`,
+    remedy: 'Send fewer headers.',
   });
 }
 

@@ -71,6 +71,11 @@ export class Exchange implements RequestOptions {
     this.#controller.abort(reason);
   }
 
+  /** What the client should see of a failure: where the work ended because it was told to, that reason. */
+  reasonOf(error: unknown): unknown {
+    return this.signal.aborted ? this.signal.reason : error;
+  }
+
   /**
    * The body, checked. Its memory counts until the exchange is over.
    * @throws WeftError as {@link readBody}, {@link parseJson} and {@link parseBody} do; `forbidden` for another type

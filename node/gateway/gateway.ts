@@ -1,16 +1,16 @@
 // The node's HTTP server: OpenAI's API, the control API, health and metrics on one port. Made and started by the
 // composition root. What each endpoint does is in the file of its name; what may reach one at all is decided here.
-import type { AddressInfo, Socket } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { WeftError } from '../../protocol/errors.ts';
-import { assert } from '../core/assert.ts';
 import { type Clock, delay, type Random } from '../core/clock.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { checkListen, createGuards, type Guards } from './auth.ts';
+import { checkHeaderCount, checkListen, createGuards, type Guards } from './auth.ts';
 import { ByteBudget, linger } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
 import { control } from './control.ts';
@@ -22,6 +22,7 @@ import { newId } from './ids.ts';
 import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
+import { createServer, listen, malformedAnswer } from './server.ts';
 
 export interface GatewayComponents {
   readonly clock: Clock;
@@ -58,8 +59,8 @@ export class Gateway {
   readonly #budget: ByteBudget;
   readonly #server: FastifyInstance;
   readonly #exchanges = new Set<Exchange>();
-  /** Connections on which a request is being answered. */
-  readonly #answering = new WeakMap<Duplex, FastifyReply>();
+  /** Answers under way by connection: several where a client sends requests ahead. */
+  readonly #answering = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopped: Promise<void> | undefined;
 
   /** @throws WeftError `config_invalid` when the key is missing, or too weak for where the server listens */
@@ -70,7 +71,14 @@ export class Gateway {
     this.#limits = { ...GATEWAY_LIMITS, ...components.limits };
     this.#guards = components.guards ?? createGuards(init);
     this.#budget = new ByteBudget(this.#limits.bodiesBytesMax);
-    this.#server = this.#createServer();
+    this.#server = createServer(
+      {
+        requestId: () => this.#newId(),
+        onMalformed: (error, socket) => this.#clientError(error, socket),
+        onRefused: (error, request, reply) => this.#answerError(error, request, reply),
+      },
+      this.#limits,
+    );
     this.#register(this.#server);
   }
 
@@ -80,16 +88,8 @@ export class Gateway {
   }
 
   /** @throws WeftError `port_in_use`, or `config_invalid` for an address that this machine doesn't have */
-  async start(): Promise<{ readonly url: string; readonly port: number }> {
-    const { host, port } = this.#init;
-    try {
-      // `localhost` would open a second server for ::1, on which no limit of ours holds.
-      await this.#server.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port, backlog: 511 });
-    } catch (cause) {
-      throw listenError(cause, host, port);
-    }
-    const bound = this.#server.server.address() as AddressInfo;
-    return { url: `http://${reachable(bound)}:${bound.port}`, port: bound.port };
+  start(): Promise<{ readonly url: string; readonly port: number }> {
+    return listen(this.#server, this.#init);
   }
 
   /** Ends every request under way with `stopping`, and closes all connections, within a second. */
@@ -115,53 +115,11 @@ export class Gateway {
     await this.#server.close();
   }
 
-  #createServer(): FastifyInstance {
-    const limits = this.#limits;
-    const server = fastify({
-      logger: false,
-      genReqId: () => newId(this.#components.random, 'req_'),
-      requestIdHeader: false,
-      trustProxy: false,
-      // Ours counts while the bytes arrive (body.ts); this one stands behind it.
-      bodyLimit: limits.bodyBytesMax,
-      requestTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      // Silence of the client is no fault while it waits for an answer: #watch looks at what it leaves unread.
-      connectionTimeout: 0,
-      maxRequestsPerSocket: 0,
-      forceCloseConnections: true,
-      return503OnClosing: false,
-      routerOptions: { maxParamLength: limits.pathSegmentLengthMax },
-      http: {
-        headersTimeout: limits.headersTimeoutMs,
-        requestTimeout: limits.requestTimeoutMs,
-        connectionsCheckingInterval: limits.timeoutCheckIntervalMs,
-        maxHeaderSize: limits.headerBytesMax,
-        insecureHTTPParser: false,
-        // Refused by the Host guard, with an error that says so.
-        requireHostHeader: false,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: limits.tcpKeepAliveMs,
-      },
-      clientErrorHandler: (error, socket) => this.#clientError(error, socket),
-      frameworkErrors: (error, request, reply) => this.#answerError(error, request, reply),
-    });
-    server.server.maxConnections = limits.connectionsMax;
-    server.server.maxHeadersCount = limits.headersMax;
-    // "100 Continue" is sent once the headers have been accepted, by whoever reads the body.
-    server.server.on('checkContinue', (request, response) => server.server.emit('request', request, response));
-    return server;
-  }
-
   #register(server: FastifyInstance): void {
     const { clock, random, coordinator, telemetry, control: nodeControl } = this.#components;
     const nameOf = (node: string): string | undefined =>
       node === this.#init.nodeId ? this.#init.name : nodeControl.peers().find((peer) => peer.node === node)?.name;
 
-    // No parser reads the body: the endpoint does, when it has decided that it wants one.
-    server.removeAllContentTypeParsers();
-    server.addContentTypeParser('*', (_request, _payload, done) => done(null));
     server.addHook('onRequest', async (request, reply) => this.#admit(request, reply));
     server.setErrorHandler((error, request, reply) => this.#answerError(error, request, reply));
     server.setNotFoundHandler((request) => {
@@ -176,7 +134,8 @@ export class Gateway {
         coordinator,
         nameOf,
         version: () => nodeControl.status().version,
-        failure: (error, exchange) => errorBody(this.#report(error, exchange.reply), exchange.requestId),
+        failure: (error, exchange) =>
+          errorBody(this.#report(exchange.reasonOf(error), exchange.reply), exchange.requestId),
       }),
       embeddings({ coordinator, nameOf }),
       ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
@@ -207,6 +166,7 @@ export class Gateway {
   #admit(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     this.#watch(request, reply);
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    checkHeaderCount(request.raw, this.#limits.headersMax);
     this.#guards.host(request.headers);
     const origin = this.#guards.origin(request.headers);
     if (origin !== undefined) {
@@ -235,8 +195,7 @@ export class Gateway {
       const answer = await endpoint.handle(exchange);
       return answer === undefined ? reply : answer;
     } catch (error) {
-      // The work ended because it was told to: the reason is what the client should see.
-      throw exchange.signal.aborted ? exchange.signal.reason : error;
+      throw exchange.reasonOf(error);
     }
   }
 
@@ -245,7 +204,8 @@ export class Gateway {
     const { clock, telemetry } = this.#components;
     const response = reply.raw;
     const begunAt = clock.now();
-    this.#answering.set(raw.socket, reply);
+    const answering = this.#answering.get(raw.socket) ?? new Set();
+    this.#answering.set(raw.socket, answering.add(response));
     // Fires after so long without a byte moving. Waiting for work is no fault; leaving an answer unread is.
     response.setTimeout(this.#limits.stallMs, () => {
       if (response.writableLength > 0) response.destroy();
@@ -254,7 +214,7 @@ export class Gateway {
       if (!raw.complete) linger(raw, this.#limits);
     });
     response.once('close', () => {
-      if (this.#answering.get(raw.socket) === reply) this.#answering.delete(raw.socket);
+      answering.delete(response);
       const endpoint = routeOptions.url ?? 'unknown';
       const status = response.writableFinished ? String(response.statusCode) : 'aborted';
       telemetry.count('weft_requests_total', { endpoint, method, status });
@@ -286,10 +246,9 @@ export class Gateway {
 
   /** Bytes that are no request, or a request that doesn't come to its end. */
   #clientError(cause: NodeJS.ErrnoException, socket: Socket): void {
-    const busy = this.#answering.get(socket)?.raw.headersSent === true;
+    const busy = [...(this.#answering.get(socket) ?? [])].some(({ headersSent }) => headersSent);
     // In the midst of another answer, one more would be taken for a part of it.
-    if (socket.writable && !busy && cause.code !== 'ECONNRESET')
-      socket.write(rawAnswer(clientError(cause), this.#newId()));
+    if (socket.writable && !busy && cause.code !== 'ECONNRESET') socket.write(malformedAnswer(cause, this.#newId()));
     socket.destroy();
   }
 
@@ -307,54 +266,6 @@ function preflight(reply: FastifyReply): FastifyReply {
     })
     .status(204)
     .send();
-}
-
-function clientError({ code }: NodeJS.ErrnoException): WeftError {
-  const refused = (status: number, message: string): WeftError =>
-    new HttpError(status, { code: 'bad_request', message, remedy: 'Send a well-formed request, without pauses.' });
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refused(408, 'The request did not arrive in time.');
-  if (code === 'HPE_HEADER_OVERFLOW') return refused(431, 'The headers are too large.');
-  return refused(400, 'The bytes are no HTTP request.');
-}
-
-/** An answer on a connection that has no request to answer. */
-function rawAnswer(error: WeftError, requestId: string): string {
-  const body = JSON.stringify(errorBody(error, requestId));
-  return [
-    `HTTP/1.1 ${error.status} ${error.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request'}`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${requestId}`,
-    'connection: close',
-    '',
-    body,
-  ].join('\r\n');
-}
-
-function listenError(cause: unknown, host: string, port: number): WeftError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'EADDRINUSE') {
-    return new WeftError(
-      { code: 'port_in_use', message: `Port ${port} on ${host} is taken.`, facts: { port: String(port) } },
-      { cause },
-    );
-  }
-  assert(cause instanceof Error, 'listening fails with an error');
-  return new WeftError(
-    {
-      code: 'config_invalid',
-      message: `The API can't listen on ${host}:${port}: ${String(code ?? cause.message)}.`,
-      remedy: 'Choose another host or port (WEFT_HOST).',
-    },
-    { cause },
-  );
-}
-
-/** The bound address as a client on this machine would type it. */
-function reachable({ address, family }: AddressInfo): string {
-  if (address === '0.0.0.0') return '127.0.0.1';
-  if (address === '::') return '[::1]';
-  return family === 'IPv6' ? `[${address}]` : address;
 }
 
 function stopping(): WeftError {

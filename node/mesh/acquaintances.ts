@@ -39,6 +39,8 @@ interface Exchange {
   lastMs: number;
   /** The last sync taught this node something: then the next may too. */
   taught: boolean;
+  /** The peer was to be told of somebody, in vain. */
+  owed: boolean;
 }
 
 export class Acquaintances {
@@ -72,14 +74,15 @@ export class Acquaintances {
     const options = { signal: this.#abort.signal, requestId: '' };
     const vitals = await linked.link.call(PEER_METHODS.probe, this.vitals(), options);
     connections.answered(linked);
+    const exchange = this.#exchange(linked);
     const known = directory.get(linked.node);
     const said = { incarnation: Number(vitals.incarnation), sequence: Number(vitals.sequence) };
     const isUpToDate =
       known?.firstHand === true && !isNewer(said, known.advert) && sameBytes(vitals.membersDigest, membership.digest());
     if (isUpToDate) return;
     // A difference that a sync doesn't remove, such as a statement that one side refuses, must not repeat it at every beat.
-    const { taught, lastMs } = this.#exchange(linked);
-    if (taught || clock.now() - lastMs >= this.#limits.sync.idleMs) this.syncSoon(linked);
+    const { taught, owed, lastMs } = exchange;
+    if (taught || owed || clock.now() - lastMs >= this.#limits.sync.idleMs) this.syncSoon(linked);
   }
 
   /** Tells a peer everything, and learns what it knows. Failures show in the peer's heartbeat. */
@@ -87,6 +90,7 @@ export class Acquaintances {
     const exchange = this.#exchange(linked);
     if (exchange.running) return;
     exchange.running = true;
+    exchange.owed = false;
     this.#sync(linked)
       .then(
         (taught) => {
@@ -103,7 +107,7 @@ export class Acquaintances {
   #exchange(linked: Linked): Exchange {
     let exchange = this.#exchanges.get(linked);
     if (exchange === undefined) {
-      exchange = { running: false, lastMs: Number.NEGATIVE_INFINITY, taught: true };
+      exchange = { running: false, lastMs: Number.NEGATIVE_INFINITY, taught: true, owed: false };
       this.#exchanges.set(linked, exchange);
     }
     return exchange;
@@ -183,13 +187,17 @@ export class Acquaintances {
     const { connections, directory, log } = this.#components;
     const adverts = nodes.flatMap((node) => directory.get(node)?.advert ?? []);
     const options = { signal: this.#abort.signal, requestId: '' };
-    for (const { node, link, answered } of connections.best()) {
+    for (const linked of connections.best()) {
+      const { node, link, answered } = linked;
       const others = adverts.filter((advert) => advert.node !== node);
       if (!answered || others.length === 0) continue;
       link
         .call(PEER_METHODS.sync, this.#only(others), options)
         .then((said) => this.learn(node, said))
-        .catch((error: unknown) => log.debug({ peer: node, error: String(error) }, 'could not tell of a newcomer'));
+        .catch((error: unknown) => {
+          this.#exchange(linked).owed = true;
+          log.debug({ peer: node, error: String(error) }, 'could not tell of a newcomer');
+        });
     }
   }
 

@@ -5,7 +5,6 @@ import type { Advert, Load } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import { type MethodSpec, PEER_METHODS, protocolId } from '../../protocol/methods.ts';
-import { assert } from '../core/assert.ts';
 import type { CallHandler } from '../core/calls.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
@@ -17,12 +16,11 @@ import { Acquaintances } from './acquaintances.ts';
 import { encodeAdvert } from './adverts.ts';
 import { Connections } from './connections.ts';
 import { Dialer } from './dialer.ts';
-import { Directory, type Entry } from './directory.ts';
 import { Gate } from './gate.ts';
 import { type Host, type HostHandler, startHost } from './host.ts';
 import { LIVENESS, type Liveness, MESH_LIMITS, type MeshLimits } from './limits.ts';
-import { LinkEstimator } from './links.ts';
 import { Notifier } from './notifier.ts';
+import { Peers } from './peers.ts';
 import { Server } from './server.ts';
 
 export interface Libp2pMeshComponents {
@@ -70,9 +68,7 @@ export class Libp2pMesh implements Mesh {
   readonly #limits: MeshLimits;
   readonly #liveness: Liveness;
   readonly #server: Server;
-  readonly #directory: Directory;
-  readonly #estimators = new Map<NodeId, LinkEstimator>();
-  readonly #peersChanged: Notifier;
+  readonly #peers: Peers;
   readonly #addressesChanged: Notifier;
   #running: Running | undefined;
   /** Starts and stops, in the order in which they were asked for. */
@@ -80,7 +76,6 @@ export class Libp2pMesh implements Mesh {
   #own: Advert | undefined;
   #sequence = 0;
   #announceTimer: Timer | undefined;
-  #records: readonly PeerRecord[] | undefined;
 
   constructor(components: Libp2pMeshComponents, init: Libp2pMeshInit) {
     this.#components = components;
@@ -89,10 +84,12 @@ export class Libp2pMesh implements Mesh {
     this.#limits = init.limits ?? MESH_LIMITS;
     this.#liveness = { ...LIVENESS, ...init.liveness };
     this.#server = new Server(components, { limits: this.#limits });
-    this.#directory = new Directory(components, { limits: this.#limits });
-    this.#peersChanged = new Notifier(components);
+    this.#peers = new Peers(
+      { clock: components.clock, log: components.log, connections: () => this.#running?.connections },
+      { limits: this.#limits },
+    );
     this.#addressesChanged = new Notifier(components);
-    components.telemetry.gauge('weft_peers_connected', () => this.peers().filter(isConnected).length);
+    components.telemetry.gauge('weft_peers_connected', () => this.#peers.connected().length);
     this.#handleOwnMethods();
   }
 
@@ -101,16 +98,15 @@ export class Libp2pMesh implements Mesh {
   }
 
   peers(): readonly PeerRecord[] {
-    this.#records ??= [...this.#directory.entries()].map(({ node }) => this.#record(node));
-    return this.#records;
+    return this.#peers.all();
   }
 
   peer(node: NodeId): PeerRecord | undefined {
-    return this.peers().find(({ advert }) => advert.node === node);
+    return this.#peers.get(node);
   }
 
   onPeers(listener: () => void): () => void {
-    return this.#peersChanged.subscribe(listener);
+    return this.#peers.onChange(listener);
   }
 
   /**
@@ -120,9 +116,7 @@ export class Libp2pMesh implements Mesh {
   knownAddresses(): readonly string[] {
     const dialer = this.#running?.dialer;
     if (dialer === undefined) return [];
-    return this.peers()
-      .filter(isConnected)
-      .flatMap(({ advert }) => dialer.addresses(advert.node));
+    return this.#peers.connected().flatMap(({ advert }) => dialer.addresses(advert.node));
   }
 
   /** Calls back when {@link knownAddresses} may have changed. Returns what ends the subscription. */
@@ -204,10 +198,9 @@ export class Libp2pMesh implements Mesh {
       },
     );
     // What was known may be another mesh's.
-    this.#directory.retain(() => false);
+    this.#peers.retain(() => false);
     const running = this.#assemble(host, gate);
     this.#running = running;
-    this.#changed();
     host.gossip.onMessage((author, data) => running.acquaintances.heardGossip(author, data));
     this.#publish();
     running.dialer.start();
@@ -223,9 +216,12 @@ export class Libp2pMesh implements Mesh {
         clock,
         log,
         hearing: host.hearing,
-        estimatorOf: (node) => this.#estimator(node),
-        onLoad: (node, fresh) => this.#directory.setLoad(node, fresh),
-        probe: (linked) => acquaintances.probe(linked),
+        estimatorOf: (node) => this.#peers.estimatorOf(node),
+        onLoad: (node, fresh) => this.#peers.directory.setLoad(node, fresh),
+        probe: (linked) => {
+          this.#peers.expire();
+          return acquaintances.probe(linked);
+        },
         onAnswered: ({ node, link: { connection } }) => {
           dialer.connected(node);
           if (connection.direction === 'outbound') dialer.worked(node, connection.remoteAddr.toString());
@@ -251,14 +247,14 @@ export class Libp2pMesh implements Mesh {
         clock,
         log,
         membership,
-        directory: this.#directory,
+        directory: this.#peers.directory,
         connections,
         load,
         ownAdvert: () => this.#ownAdvert(),
         onAccepted: (advert) => {
           dialer.learn(advert.node, advert.addresses);
           this.#updateState(advert.node);
-          this.#changed();
+          this.#peers.changed();
           this.#addressesChanged.notify();
         },
       },
@@ -287,9 +283,7 @@ export class Libp2pMesh implements Mesh {
     this.#server.close(error);
     running.connections.stop(error);
     await running.host.stop();
-    this.#directory.retain(() => false);
-    this.#estimators.clear();
-    this.#changed();
+    this.#peers.retain(() => false);
   }
 
   #handlers(gate: Gate): HostHandler[] {
@@ -325,13 +319,9 @@ export class Libp2pMesh implements Mesh {
   }
 
   #updateState(node: NodeId): void {
-    const running = this.#running;
-    if (running === undefined) return;
-    const state = running.connections.state(node);
-    const before = this.#directory.get(node)?.state;
-    if (!this.#directory.setState(node, state)) return;
-    this.#changed();
-    if (state === 'connected' && before === 'gone') running.acquaintances.tellOf(node);
+    if (this.#peers.updateState(node) && this.#peers.get(node)?.state === 'connected') {
+      this.#running?.acquaintances.tellOf(node);
+    }
   }
 
   #membersChanged(): void {
@@ -346,19 +336,9 @@ export class Libp2pMesh implements Mesh {
       connection.abort(error);
     }
     dialer.retain(isMember);
-    for (const node of [...this.#estimators.keys()]) if (!isMember(node)) this.#estimators.delete(node);
-    if (this.#directory.retain(isMember)) this.#changed();
+    this.#peers.retain(isMember);
     // Everybody connected hears of it now and passes it on.
     for (const linked of connections.best()) if (linked.answered) acquaintances.syncSoon(linked);
-  }
-
-  #estimator(node: NodeId): LinkEstimator {
-    let estimator = this.#estimators.get(node);
-    if (estimator === undefined) {
-      estimator = new LinkEstimator(this.#components, { limits: this.#limits });
-      this.#estimators.set(node, estimator);
-    }
-    return estimator;
   }
 
   #ownAdvert(): Advert {
@@ -375,45 +355,6 @@ export class Libp2pMesh implements Mesh {
     this.#own = this.#freshAdvert();
     this.#running?.host.gossip.publish(encodeAdvert(this.#own));
   }
-
-  /** A peer as others see it: own properties with getters, so that it is always fresh and a spread copies it. */
-  #record(node: NodeId): PeerRecord {
-    const directory = this.#directory;
-    const connections = (): Connections | undefined => this.#running?.connections;
-    const { clock } = this.#components;
-    const estimator = this.#estimator(node);
-    const first = directory.get(node);
-    assert(first !== undefined, 'records are made of entries');
-    const entry = (): Entry => directory.get(node) ?? first;
-    return {
-      get advert() {
-        return entry().advert;
-      },
-      get state() {
-        return entry().state;
-      },
-      get link() {
-        return estimator.estimate();
-      },
-      get load() {
-        return entry().load;
-      },
-      get callsInFlight() {
-        return connections()?.callsInFlight(node) ?? 0;
-      },
-      get heardAgoMs() {
-        return clock.now() - Math.max(entry().heardMs, connections()?.heardMs(node) ?? 0);
-      },
-    };
-  }
-
-  /** The list of peers is another one now. */
-  #changed(): void {
-    this.#records = undefined;
-    this.#peersChanged.notify();
-  }
 }
-
-const isConnected = ({ state }: PeerRecord): boolean => state === 'connected';
 
 const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });

@@ -164,7 +164,7 @@ export class PrepProcess implements Prep {
         resolve();
       });
       child.once('error', (error) => {
-        this.#components.log.error({ error }, 'prep process could not be started');
+        this.#components.log.error({ error }, 'prep process failed');
         this.#onGone(child, null, null);
         resolve();
       });

@@ -47,7 +47,7 @@ describe('the commands', () => {
       '0',
       '--max-tokens',
       '16',
-      'What is the capital of France?',
+      'Name the capital of France.',
     );
     expect(asked.code).toBe(0);
     expect(asked.stdout).toContain('Paris');
@@ -60,7 +60,7 @@ describe('the commands', () => {
       '0',
       '--max-tokens',
       '16',
-      'What is the capital of France?',
+      'Name the capital of France.',
     );
     expect(JSON.stringify(JSON.parse(json.stdout))).toContain(daemon.node);
   });

@@ -13,7 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => daemon.stop());
 
-const FRANCE = [{ role: 'user' as const, content: 'What is the capital of France?' }];
+/** At every token of its answer the likeliest leads by a margin: kernels of any processor give the same text. */
+const FRANCE = [{ role: 'user' as const, content: 'Name the capital of France.' }];
 
 /** The status and body that a request is refused with. */
 async function refusal(request: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
@@ -43,8 +44,8 @@ describe('/v1/chat/completions', () => {
       .withResponse();
     expect(data.choices[0]?.message.content).toBe('The capital of France is Paris.');
     expect(data.choices[0]?.finish_reason).toBe('stop');
-    // The template adds the model's default system message: 37 ids. The answer has 7 and the end-of-turn token.
-    expect(data.usage).toMatchObject({ prompt_tokens: 37, completion_tokens: 8, total_tokens: 45 });
+    // The template adds the model's default system message: 36 ids. The answer has 7 and the end-of-turn token.
+    expect(data.usage).toMatchObject({ prompt_tokens: 36, completion_tokens: 8, total_tokens: 44 });
     expect(response.headers.get('x-weft-node')).toBe(daemon.node);
   });
 

@@ -79,6 +79,17 @@ describe('building a manifest', () => {
     });
   });
 
+  it('refuses a folder whose graph or weights are missing', async () => {
+    const folder = await tinyModel(await temporaryFolder());
+    await expect(buildManifest(folder, { graph: 'onnx/other.onnx' })).rejects.toMatchObject({
+      message: expect.stringContaining('"onnx/other.onnx" is missing'),
+    });
+    await rm(join(folder, 'onnx/model.onnx_data'));
+    await expect(buildManifest(folder)).rejects.toMatchObject({
+      message: expect.stringContaining('"onnx/model.onnx_data" is missing'),
+    });
+  });
+
   it('refuses a folder without a licence, and a licence that it does not know', async () => {
     const folder = await tinyModel(await temporaryFolder());
     await writeFile(join(folder, 'LICENSE'), 'Do what you like.');

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { buildManifest, MANIFEST_FILE } from '../../models/build-manifest.ts';
-import { canonicalJson, type Manifest, modelRef } from '../../models/manifest.ts';
+import { buildManifest } from '../../models/build-manifest.ts';
+import { canonicalJson, MANIFEST_FILE, type Manifest, modelRef } from '../../models/manifest.ts';
 import { ModelStore, metadataFiles } from '../../models/store.ts';
 import { BUNDLED, MINILM, manifestOf, SMOLLM2 } from './paths.ts';
 import { temporaryFolder, tinyModel } from './temporary.ts';
@@ -152,7 +152,9 @@ describe('metadata of models that are elsewhere', () => {
     const manifest = manifestOf(MINILM);
     const { folder } = await store.cacheMetadata(canonicalJson(manifest), await metadataOf(MINILM));
     await mkdir(join(cacheFolder, '.new-abc'));
-    await truncate(join(folder, 'tokenizer.json'), 10);
+    const bytes = await readFile(join(folder, 'tokenizer.json'));
+    bytes[99] = (bytes[99] ?? 0) ^ 1;
+    await writeFile(join(folder, 'tokenizer.json'), bytes);
     const { store: later, log } = await opened({ cacheFolder });
     expect(later.metadata(modelRef(manifest).digest)).toBeUndefined();
     expect(log.lines).toEqual(['dropped a cached tokenizer']);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
 import { type AnyMethod, PEER_METHODS, protocolId, RUNNER_METHODS } from '../../protocol/methods.ts';
@@ -56,5 +57,33 @@ describe('the table of methods', () => {
   it('names libp2p protocols by method and version', () => {
     expect(protocolId(PEER_METHODS.readFile)).toBe('/weft/read-file/1');
     expect(new Set(peers.map(protocolId)).size).toBe(peers.length);
+  });
+
+  it('is in docs/protocol.md as it is here', () => {
+    const size = (bytes: number): string => {
+      if (bytes === 0) return '0';
+      return bytes >= 1 << 20 ? `${bytes / (1 << 20)} MiB` : `${bytes / (1 << 10)} KiB`;
+    };
+    const text = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+    const rows = text.split('\n').flatMap((line) => {
+      const cells = line.split('|').map((cell) => cell.trim());
+      // The fourth column is words.
+      return /^\d+$/.test(cells[1] ?? '') && cells.length === 13 ? [cells.slice(1, 5).concat(cells.slice(6, 12))] : [];
+    });
+    const { load, unload } = RUNNER_METHODS;
+    expect(rows).toEqual(
+      [...peers, load, unload].map(({ id, name, version, access, pooledStreams, quota, timeouts }) => [
+        `${id}`,
+        name,
+        `${version}`,
+        access,
+        `${pooledStreams}`,
+        `${quota.callsPerPeer}`,
+        size(quota.requestBytesMax),
+        size(quota.answerBytesMax),
+        `${timeouts.ackMs / 1000} s`,
+        `${timeouts.totalMs / 1000} s`,
+      ]),
+    );
   });
 });

@@ -228,6 +228,6 @@ describe('strings', () => {
   it('refuse 2^31 elements at once', () => {
     const began = performance.now();
     expect(() => checkTensor(named('string', [2 ** 31], new Uint8Array(64)))).toThrow(invalid);
-    expect(performance.now() - began).toBeLessThan(50);
+    expect(performance.now() - began).toBeLessThan(500);
   });
 });

@@ -38,13 +38,13 @@ describe('readMessage', () => {
   ] as const)('refuses half a million empty %s before it builds one', (_what, schema, field) => {
     const began = performance.now();
     expect(() => readMessage(schema, emptyFields(field))).toThrow(invalid);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(1_000);
   });
 
   it('passes over half a million fields that it does not know', () => {
     const began = performance.now();
     expect(readMessage(ErrorSchema, emptyFields(15)).$unknown).toBeUndefined();
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(1_000);
   });
 
   it('would else build them all', () => {
@@ -71,21 +71,26 @@ describe('readMessage', () => {
     expect(() => readMessage(JoinProveResponseSchema, more)).toThrow(invalid);
   });
 
-  it('takes a sync of 300 adverts with ten offers each', () => {
+  it('takes a mebibyte of the smallest adverts that a mesh has', () => {
     const offer = {
-      model: { id: 'owner/name', digest: `sha256:${'0'.repeat(64)}` },
-      task: 'text-generation',
-      state: 'loaded',
-      contextLength: 8192,
-      dimensions: 0,
-      sizeBytes: 1n,
-      profile: { fixedMs: 1, perTokenMs: 1, decodeMs: 1, loadMs: 1, samples: 1 },
-      aliases: ['short'],
+      model: { id: 'owner/model-name', digest: `sha256:${'0'.repeat(64)}` },
+      task: 'tensor',
+      state: 'disk',
+      contextLength: 512,
+      sizeBytes: 23_400_000n,
+      profile: {},
+      aliases: ['short', 'other'],
     };
-    const advert = { node: 'n', name: 'n', addresses: ['a', 'b'], hardware: {}, offers: new Array(10).fill(offer) };
-    const bytes = writeMessage(SyncRequestSchema, { advert, known: new Array(299).fill(advert) });
-    expect(bytes.byteLength).toBeLessThan(HEADER_BYTES_MAX);
-    expect(readMessage(SyncRequestSchema, bytes).known).toHaveLength(299);
+    const advert = {
+      node: 'n'.repeat(52),
+      name: 'n',
+      addresses: ['a'],
+      hardware: {},
+      offers: new Array(28).fill(offer),
+    };
+    const bytes = writeMessage(SyncRequestSchema, { advert, known: new Array(256).fill(advert) });
+    expect(bytes.byteLength).toBeGreaterThan(0.9 * HEADER_BYTES_MAX);
+    expect(readMessage(SyncRequestSchema, bytes).known).toHaveLength(256);
   });
 
   it('refuses lengths that lead beyond the end, in messages above the bound too', () => {

@@ -7,7 +7,7 @@ import { type ClientOptions, type CommandContext, printJson, readPipe } from '..
 import { formatMs, printable } from '../format.ts';
 import { ANSWER_MS_MAX, EMBED_TEXTS_MAX } from '../limits.ts';
 import { nameNodes } from '../node-names.ts';
-import { dim } from '../style.ts';
+import { dimLine } from '../style.ts';
 
 interface Options extends ClientOptions {
   readonly json?: true;
@@ -54,7 +54,7 @@ export function define(command: Command, context: CommandContext): void {
       const where = await nameNodes(client, answer.nodes, context);
       const cut = answer.truncated === 0 ? '' : `, ${answer.truncated} cut to the model's length`;
       context.stderr.write(
-        dim(context.stderr, `${where} · ${answer.promptTokens} tokens${cut} · ${formatMs(totalMs)}\n`),
+        dimLine(context.stderr, `${where} · ${answer.promptTokens} tokens${cut} · ${formatMs(totalMs)}`),
       );
     });
 }

@@ -8,7 +8,7 @@ import { connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson, readPipe } from '../context.ts';
 import { formatMs, printableLines } from '../format.ts';
 import { nameNodes } from '../node-names.ts';
-import { dim } from '../style.ts';
+import { dimLine } from '../style.ts';
 
 interface Options extends ClientOptions {
   readonly json?: true;
@@ -73,7 +73,7 @@ async function answerOnce(client: Client, model: string, prompt: string, options
     if (options.json) return printJson(context, toJson(reading));
     stdout.write('\n');
     open = false;
-    stderr.write(dim(stderr, `${await summaryOf(client)(reading, signal)}\n`));
+    stderr.write(dimLine(stderr, await summaryOf(client)(reading, signal)));
   } finally {
     if (open) stdout.write('\n');
   }

@@ -5,7 +5,7 @@ import type { RunningNode } from '../../app/node.ts';
 import { homeFolder, openHome } from '../../config/home.ts';
 import { loadSettings, type SettingsInit } from '../../config/settings.ts';
 import { SETTINGS, type SettingName } from '../../config/settings-table.ts';
-import type { CommandContext } from '../context.ts';
+import { type CommandContext, endSoon } from '../context.ts';
 import { STOP_MS_MAX } from '../limits.ts';
 import { logLines } from '../log-lines.ts';
 import { VERSION } from '../version.ts';
@@ -74,6 +74,7 @@ async function serve(options: Options, flags: SettingsInit['flags'], context: Co
   try {
     await welcome({ node, home, context }, { selfCheck: options.selfCheck === true });
     await aborted(context.signal);
+    context.stdout.write('Stopping.\n');
   } finally {
     await stop(node, context);
   }
@@ -87,7 +88,8 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Ends the node in good order, or the whole process where that takes too long: its runners end with it. */
-async function stop(node: RunningNode, { exit, stderr }: CommandContext): Promise<void> {
+async function stop(node: RunningNode, context: CommandContext): Promise<void> {
+  const { exit, stderr } = context;
   const overdue = setTimeout(() => {
     const remedy = 'Nothing to do: the operating system cleans up. Report it with the lines above.';
     const message = `The node did not stop within ${STOP_MS_MAX} ms and was ended by force.`;
@@ -100,5 +102,6 @@ async function stop(node: RunningNode, { exit, stderr }: CommandContext): Promis
     await node.stop();
   } finally {
     clearTimeout(overdue);
+    endSoon(context);
   }
 }

@@ -21,7 +21,7 @@ describe('tokenising', () => {
           expect(truncated).toBe(false);
         }
       }),
-      runs(300),
+      runs(120),
     );
   });
 
@@ -33,7 +33,7 @@ describe('tokenising', () => {
         expect(truncated).toBe(whole.length > tokensMax);
         expect([...ids]).toEqual(truncated ? [...whole.slice(0, tokensMax - 1), 102] : whole);
       }),
-      runs(300),
+      runs(120),
     );
   });
 

@@ -124,6 +124,17 @@ describe('a data folder', () => {
     expect(readFileSync(join(home.folder, 'lock.pid'), 'utf8')).toBe(`${process.pid}\n`);
   });
 
+  it('that stays locked ends a start that has nothing else to do with its error', async () => {
+    const folder = temporaryFolder();
+    await open(folder);
+    const late = runChild(
+      `import { openHome } from '../../../node/config/home.ts';
+       openHome({ folder: process.argv[1], lockWaitMs: 100 }).catch((error) => console.log(error.code));`,
+      folder,
+    );
+    expect(await late.line()).toBe('home_locked');
+  });
+
   it('can be taken over while its daemon is being killed', async () => {
     const folder = temporaryFolder();
     const daemon = runChild(DAEMON, folder);

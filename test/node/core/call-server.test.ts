@@ -48,6 +48,19 @@ describe('a request', () => {
     expect(writer.kinds).toEqual(['ack']);
   });
 
+  it('is partial from its first byte to its last, and so is any frame', () => {
+    const { server, push } = started(never);
+    const [first, second, third] = chunksOf(1, callKind(), [tensorOfBytes(THREE_FRAMES)]);
+    const seen = [server.partial];
+    for (const chunk of [first?.subarray(0, 1), first?.subarray(1), second, third]) {
+      push(chunk);
+      seen.push(server.partial);
+    }
+    push(chunksOf(9, kind('cancel'))[0]?.subarray(0, 5));
+    seen.push(server.partial);
+    expect(seen).toEqual([false, true, true, true, false, true]);
+  });
+
   it('that stalls is given up at its deadline: place and memory are free, what still comes is passed over', async () => {
     for (const budgetMs of [500, 0]) {
       const { writer, clock, table, server, push } = started();

@@ -53,7 +53,7 @@ export function engineInit(
     node: 'test-node',
     models,
     threads: 1,
-    memoryBytesMax: 4 << 30,
+    memoryBytesMax: 4 * 2 ** 30,
     keepAliveMs: Number.POSITIVE_INFINITY,
     runnerEntry: RUNNER_ENTRY,
     nodePath: process.execPath,

@@ -175,6 +175,14 @@ describe('the key', () => {
 });
 
 describe('refusals by headers', () => {
+  it('are not escaped by a header that comes behind a hundred others', async () => {
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`x-${index}`, '']));
+    expect(await statusOf({}, { ...many, origin: 'https://evil.example' })).toBe(431);
+    const some = Object.fromEntries(Array.from({ length: 90 }, (_, index) => [`x-${index}`, '']));
+    expect(await statusOf({}, { ...some, origin: 'https://evil.example' })).toBe(403);
+    expect(await statusOf({}, some)).toBe(200);
+  });
+
   it.each([
     ['Host', { host: 'rebound.example' }, 403],
     ['Origin', { origin: 'https://evil.example' }, 403],
