@@ -23,6 +23,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
+          // Behind the unit tests: real processes should have the machine to themselves.
+          sequence: { groupOrder: 1 },
           maxWorkers: 1,
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -35,6 +37,7 @@ export default defineConfig({
                 name: 'chaos',
                 include: ['test/chaos/**/*.test.ts'],
                 pool: 'forks' as const,
+                sequence: { groupOrder: 2 },
                 maxWorkers: 1,
                 testTimeout: 3_600_000,
                 hookTimeout: 180_000,

@@ -1,6 +1,5 @@
 // What a person reads after `weft serve`: the self-check if it was asked for, where the node answers, who its peers are,
 // and what to type next.
-
 import type { RunningNode } from '../app/node.ts';
 import { systemRandom } from '../app/random.ts';
 import { type Home, homeFolder } from '../config/home.ts';

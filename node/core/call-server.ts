@@ -77,6 +77,8 @@ interface ServerCall {
 }
 
 const invalid = (message: string): WeftError => new WeftError({ code: 'frame_invalid', message });
+const late = (budgetMs: number): WeftError =>
+  new WeftError({ code: 'deadline_exceeded', message: `Not done within ${budgetMs} ms.` });
 const cancelled = (): WeftError => new WeftError({ code: 'cancelled', message: 'The caller ended the request.' });
 
 /** Answers the calls that come in on a link. */
@@ -172,13 +174,12 @@ export class CallServer {
       if (bodyBytes > tensors.missing) throw invalid('More tensor bytes come than the header declares.');
       const release = registered.admit();
       const budgetMs = Math.min(call.budgetMs === 0 ? Number.POSITIVE_INFINITY : call.budgetMs, timeouts.totalMs);
-      const late = new WeftError({ code: 'deadline_exceeded', message: `Not done within ${budgetMs} ms.` });
       opened = {
         id: callId,
         abort: new AbortController(),
         registered,
         release,
-        deadline: this.#components.clock.after(budgetMs, () => this.#end(opened, late)),
+        deadline: this.#components.clock.after(budgetMs, () => this.#end(opened, late(budgetMs))),
         incoming: { header, tensors },
         nextItem: 0,
         writing: undefined,

@@ -39,40 +39,39 @@ export function sample(logits: Float32Array, sampling: Sampling, index: number):
   const { temperature, topK, topP, seed } = sampling;
   if (temperature === 0 || topK === 1) return best;
   const candidates = weigh(logits, logits[best] ?? 0, temperature, topK);
-  if (topP < 1) keepNucleus(candidates, topP, logits.length);
-  return draw(candidates, uniform(seed, index));
+  return draw(topP < 1 ? nucleus(candidates, topP) : candidates, uniform(seed, index));
 }
 
 /** The largest logit's token; of equal ones the first. */
 function argmax(logits: Float32Array): number {
   let best = 0;
   let max = Number.NEGATIVE_INFINITY;
-  // NaN compares false with everything: the sum is what tells that there was one.
-  let sum = 0;
   for (let token = 0; token < logits.length; token++) {
     const logit = logits[token] as number;
-    sum += logit;
-    if (logit > max) {
+    // Also true for NaN, which compares false with everything.
+    if (!(logit <= max)) {
+      if (Number.isNaN(logit)) throw noDistribution();
       max = logit;
       best = token;
     }
   }
-  // All finite, or some excluded by -Infinity; +Infinity, NaN, or nothing to choose from leave no distribution.
-  if (Number.isNaN(sum) || !Number.isFinite(max)) {
-    throw new WeftError({
-      code: 'internal',
-      message: "The model's output is not a number: there is no next token to choose.",
-      facts: { reason: 'logits_invalid' },
-    });
-  }
+  // Tokens may be excluded by -Infinity, but not all of them; +Infinity leaves no probabilities.
+  if (!Number.isFinite(max)) throw noDistribution();
   return best;
 }
 
+const noDistribution = (): WeftError =>
+  new WeftError({
+    code: 'internal',
+    message: "The model's output is not a number: there is no next token to choose.",
+    facts: { reason: 'logits_invalid' },
+  });
+
 /** Tokens that may be drawn, with weights in proportion to their probabilities. */
 interface Candidates {
-  tokens: Uint32Array;
-  weights: Float64Array;
-  total: number;
+  readonly tokens: Uint32Array;
+  readonly weights: Float64Array;
+  readonly total: number;
 }
 
 function weigh(logits: Float32Array, max: number, temperature: number, topK: number): Candidates {
@@ -83,9 +82,9 @@ function weigh(logits: Float32Array, max: number, temperature: number, topK: num
   let total = 0;
   for (let token = 0; token < logits.length; token++) {
     const logit = logits[token] as number;
-    if (logit < floor) continue;
-    const weight = Math.exp((logit - max) / temperature);
-    if (weight === 0) continue;
+    const exponent = (logit - max) / temperature;
+    if (logit < floor || exponent < NEGLIGIBLE_EXPONENT) continue;
+    const weight = Math.exp(exponent);
     tokens[count] = token;
     weights[count] = weight;
     total += weight;
@@ -94,27 +93,55 @@ function weigh(logits: Float32Array, max: number, temperature: number, topK: num
   return { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count), total };
 }
 
-/** The k-th largest logit; tokens that equal it all stay, so that the order of equal logits decides nothing. */
+/** Tokens below this have, all of a million together, less probability than a draw's 53 bits can tell from none. */
+const NEGLIGIBLE_EXPONENT = -52;
+
+/**
+ * The k-th largest logit; tokens that equal it all stay, so that the order of equal logits decides nothing.
+ * A heap of the k largest so far, the least on top: most logits cost one comparison (sorting all takes 4 ms).
+ */
 function kthLargest(logits: Float32Array, k: number): number {
-  const sorted = logits.slice().sort();
-  return sorted[sorted.length - k] ?? Number.NEGATIVE_INFINITY;
+  const heap = logits.slice(0, k).sort();
+  for (let token = k; token < logits.length; token++) {
+    const logit = logits[token] as number;
+    if (logit <= (heap[0] as number)) continue;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child + 1 < k && (heap[child + 1] as number) < (heap[child] as number)) child++;
+      if (child >= k || (heap[child] as number) >= logit) break;
+      heap[at] = heap[child] as number;
+      at = child;
+    }
+    heap[at] = logit;
+  }
+  return heap[0] as number;
 }
 
-/** Keeps the smallest set of likeliest tokens whose probabilities reach `topP` (Holtzman et al., ICLR 2020). */
-function keepNucleus(candidates: Candidates, topP: number, vocabulary: number): void {
-  const { tokens, weights, total } = candidates;
-  // Tokens below this share have less than 1 - topP in all, so the nucleus is among the others: few are left to sort.
-  const floor = ((1 - topP) / vocabulary) * total;
-  const order: number[] = [];
-  for (let at = 0; at < weights.length; at++) if ((weights[at] as number) >= floor) order.push(at);
-  order.sort((a, b) => (weights[b] as number) - (weights[a] as number) || a - b);
-  let kept = 0;
+/** The smallest set of likeliest tokens whose probabilities reach `topP` (Holtzman et al., ICLR 2020). */
+function nucleus({ tokens, weights, total }: Candidates, topP: number): Candidates {
+  // What is below this share has less than 1 - topP in all, so the nucleus is among the rest: few are left to sort.
+  const floor = ((1 - topP) / weights.length) * total;
+  const sorted = weights.filter((weight) => weight >= floor).sort();
   let sum = 0;
-  while (kept < order.length && (kept === 0 || sum < topP * total)) sum += weights[order[kept++] as number] as number;
-  order.length = kept;
-  candidates.tokens = Uint32Array.from(order, (at) => tokens[at] as number);
-  candidates.weights = Float64Array.from(order, (at) => weights[at] as number);
-  candidates.total = sum;
+  let least = Number.POSITIVE_INFINITY;
+  let ofLeast = 0;
+  for (let at = sorted.length - 1; at >= 0 && (sum < topP * total || at === sorted.length - 1); at--) {
+    const weight = sorted[at] as number;
+    ofLeast = weight === least ? ofLeast + 1 : 1;
+    least = weight;
+    sum += weight;
+  }
+  // Of those that weigh as much as the last one taken, the first tokens stay, as many as were taken.
+  let count = 0;
+  for (let at = 0; at < weights.length; at++) {
+    const weight = weights[at] as number;
+    if (weight < least || (weight === least && ofLeast-- <= 0)) continue;
+    tokens[count] = tokens[at] as number;
+    weights[count] = weight;
+    count++;
+  }
+  return { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count), total: sum };
 }
 
 function draw({ tokens, weights, total }: Candidates, random: number): number {
@@ -123,6 +150,6 @@ function draw({ tokens, weights, total }: Candidates, random: number): number {
     left -= weights[at] as number;
     if (left < 0) return tokens[at] as number;
   }
-  // Rounding may leave a rest after the last one.
+  // Rounding may leave a rest behind the last one.
   return tokens[tokens.length - 1] as number;
 }

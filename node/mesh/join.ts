@@ -10,7 +10,7 @@ import type { DeviceKey, JoinAttempt } from '../core/trust.ts';
 import { PeerLink } from './client.ts';
 import { parsePeerAddress } from './dialer.ts';
 import { baseOptions, hostKey } from './host.ts';
-import { MESH_LIMITS } from './limits.ts';
+import { MESH_LIMITS, type MeshLimits } from './limits.ts';
 import { LinkEstimator } from './links.ts';
 import { Hearing } from './transport.ts';
 
@@ -20,6 +20,8 @@ export interface JoinInit {
   /** What this device shall be called in the member list. */
   readonly name: string;
   readonly signal: AbortSignal;
+  /** @default MESH_LIMITS; tests pass smaller ones */
+  readonly limits?: MeshLimits;
 }
 
 export interface Joined {
@@ -37,13 +39,13 @@ export async function joinMesh(
   init: JoinInit,
 ): Promise<Joined> {
   const { clock, log } = components;
-  const { key, attempt, name } = init;
-  const signal = AbortSignal.any([init.signal, AbortSignal.timeout(MESH_LIMITS.join.timeoutMs)]);
+  const { key, attempt, name, limits = MESH_LIMITS } = init;
+  const signal = AbortSignal.any([init.signal, AbortSignal.timeout(limits.join.timeoutMs)]);
   const isInviter = (peer: { toString(): string }): boolean => peer.toString() === attempt.inviter;
   const libp2p = await createLibp2p(
     baseOptions({
       privateKey: await hostKey(key),
-      limits: MESH_LIMITS,
+      limits,
       hearing: new Hearing({ clock }),
       gater: {
         denyDialPeer: (peer) => !isInviter(peer),
@@ -55,10 +57,10 @@ export async function joinMesh(
   );
   try {
     await libp2p.start();
-    const connection = await dialInviter(libp2p, attempt, signal, init.signal);
-    const estimator = new LinkEstimator({ clock }, { limits: MESH_LIMITS });
+    const connection = await dialInviter(libp2p, init, signal);
+    const estimator = new LinkEstimator({ clock }, { limits });
     const onLoad = (): void => undefined;
-    const link = new PeerLink({ clock, connection, estimator, onLoad }, { limits: MESH_LIMITS });
+    const link = new PeerLink({ clock, connection, estimator, onLoad }, { limits });
     const options = { signal, requestId: '' };
     const { ticketId, nonce } = attempt;
     const hello = await link.call(PEER_METHODS.joinHello, { ticketId, nonce }, options).catch((error: unknown) => {
@@ -76,13 +78,12 @@ export async function joinMesh(
 
 async function dialInviter(
   libp2p: Awaited<ReturnType<typeof createLibp2p>>,
-  attempt: JoinAttempt,
+  { attempt, signal: callers, limits = MESH_LIMITS }: JoinInit,
   signal: AbortSignal,
-  callers: AbortSignal,
 ): ReturnType<(typeof libp2p)['dial']> {
   const tried = attempt.addresses
     .filter((address) => parsePeerAddress(address)?.node === attempt.inviter)
-    .slice(0, MESH_LIMITS.join.addressesMax);
+    .slice(0, limits.join.addressesMax);
   try {
     if (tried.length === 0) throw new Error('The ticket names no address.');
     const addresses = tried.map((address) => multiaddr(address));

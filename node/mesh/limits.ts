@@ -69,7 +69,6 @@ export const MESH_LIMITS = {
     maxInboundStreams: 2,
     maxOutboundStreams: 2,
     maxMessageSize: 8 * KIB,
-    maxObservedAddresses: 4,
     timeout: 5_000,
   },
   gossip: {

@@ -3,7 +3,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -74,7 +74,6 @@ const DEFAULTS = {
 /** Every process that has not ended, with its folder. */
 const running = new Map<ChildProcess, string>();
 const folders = new Set<string>();
-let watching = false;
 
 /** @throws Error with all that the daemon printed, when it ends or hangs before it is ready */
 export async function startDaemon(init: DaemonInit = {}): Promise<Daemon> {
@@ -144,7 +143,6 @@ export async function runWeft(
 
 /** The bin, as a person starts it: on this Node, with no setting of the outer process but PATH and the like. */
 function spawnWeft(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
-  endWithThisProcess();
   const outer = Object.entries(process.env).filter(([name]) => !/^(WEFT_|VITEST|NODE_OPTIONS$)/.test(name));
   return spawn(process.execPath, [BIN, ...args], {
     env: { ...Object.fromEntries(outer), ...env },
@@ -232,16 +230,26 @@ async function readPs(): Promise<ProcessRow[]> {
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'weft-test-'));
   folders.add(folder);
-  endWithThisProcess();
   return folder;
 }
 
-/** Ends what is left and removes the folders, also where a test failed. */
-function endWithThisProcess(): void {
-  if (watching) return;
-  watching = true;
+/** Ends what is left, also where a test failed, and removes the folders. */
+async function cleanUp(): Promise<void> {
+  const ended = [...running.keys()].map((child) => once(child, 'exit'));
+  for (const child of running.keys()) child.kill('SIGKILL');
+  await Promise.all(ended);
+  for (const folder of folders) await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  folders.clear();
+}
+
+if (process.env.VITEST === undefined) {
+  // A benchmark: nothing can be awaited any more when the process ends.
   process.once('exit', () => {
     for (const child of running.keys()) child.kill('SIGKILL');
     for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   });
+} else {
+  // vitest ends its workers without an exit event. Registered before any hook of the test file, this runs after them.
+  const { afterAll } = await import('vitest');
+  afterAll(cleanUp);
 }

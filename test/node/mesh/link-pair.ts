@@ -43,7 +43,7 @@ export async function startTestHost(init: TestHostInit = {}): Promise<TestHost> 
   const key = init.key ?? (await makeKey());
   const rejected: string[] = [];
   const telemetry = {
-    count: (_name: string, labels?: Readonly<Record<string, string>>) => void rejected.push(labels?.['reason'] ?? ''),
+    count: (_name: string, labels?: Readonly<Record<string, string>>) => void rejected.push(labels?.reason ?? ''),
   };
   const parts = { clock: systemClock, log: silentLog, membership, invitations, telemetry };
   const gate = new Gate(parts, { limits });
@@ -103,11 +103,22 @@ export async function linkPair(
   const limits = init.caller?.limits ?? MESH_LIMITS;
   const estimator = new LinkEstimator({ clock: systemClock }, { limits });
   const loads: Load[] = [];
-  const link = new PeerLink(
-    { clock: systemClock, connection, estimator, onLoad: (load) => loads.push(load) },
-    { limits },
-  );
+  const link = linkOver(connection, { limits, estimator, onLoad: (load) => loads.push(load) });
   return { caller, callee, connection, link, estimator, loads };
+}
+
+/** Calls over a connection. */
+export function linkOver(
+  connection: Connection,
+  init: {
+    readonly limits?: MeshLimits;
+    readonly estimator?: LinkEstimator;
+    readonly onLoad?: (load: Load) => void;
+  } = {},
+): PeerLink {
+  const { limits = MESH_LIMITS, onLoad = () => undefined } = init;
+  const estimator = init.estimator ?? new LinkEstimator({ clock: systemClock }, { limits });
+  return new PeerLink({ clock: systemClock, connection, estimator, onLoad }, { limits });
 }
 
 /** Streams of our methods on a connection: gossip and identify left out. */
