@@ -25,7 +25,11 @@ export async function planListening(settings: Settings): Promise<ListenPlan> {
       continue;
     }
     const [, prefix, ip, wanted] = parts as unknown as [string, string, string, string];
-    const chosen = await choosePort({ address: ip, port: Number(wanted), asked: settings.sources.listen !== 'default' });
+    const chosen = await choosePort({
+      address: ip,
+      port: Number(wanted),
+      asked: settings.sources.listen !== 'default',
+    });
     if (chosen.moved) notices.push(`Port ${wanted} is taken: peers reach this node on ${chosen.port}.`);
     swarm.push(`${prefix}${chosen.port}`);
   }

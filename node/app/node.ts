@@ -210,8 +210,14 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   await engine.start();
   teardown.add('mesh', () => mesh.stop());
   await mesh.start();
-  teardown.add('announcing', engine.onChange(() => mesh.announce()));
-  teardown.add('remembering addresses', mesh.onPeers(() => remember(addresses, mesh, log)));
+  teardown.add(
+    'announcing',
+    engine.onChange(() => mesh.announce()),
+  );
+  teardown.add(
+    'remembering addresses',
+    mesh.onPeers(() => remember(addresses, mesh, log)),
+  );
   teardown.add('gateway', () => gateway.stop());
   ({ url } = await gateway.start());
   await writeDaemonRecord(folder, {

@@ -57,7 +57,10 @@ export async function startBenchNodes(threads: number): Promise<BenchNodes> {
   const peer = await startDaemon({ env });
   const { stdout } = await peer.weft('invite', '--json');
   const entry = await startLocal({ ...env, WEFT_OFFER: 'none' }, (JSON.parse(stdout) as { ticket: string }).ticket);
-  await until('the peer among the models', () => entry.node.dispatcher.models().filter(({ nodes }) => nodes.length > 0).length >= 2);
+  await until(
+    'the peer among the models',
+    () => entry.node.dispatcher.models().filter(({ nodes }) => nodes.length > 0).length >= 2,
+  );
   return {
     here,
     entry,

@@ -26,7 +26,7 @@ class Direction {
     this.#source = source;
     this.#sink = sink;
     this.#link = link;
-    source.on('data', (chunk) => this.#take(chunk));
+    source.on('data', (chunk: Buffer) => this.#take(chunk));
     source.on('end', () => this.#take(undefined));
     sink.on('drain', () => this.flush());
     if (link.silent) source.pause();
