@@ -53,8 +53,8 @@ export const MESH_LIMITS = {
     /** Above the sum of all methods' streams, gossip's and identify's. */
     maxInboundStreams: 256,
     maxOutboundStreams: 256,
-    /** Streams that arrive before the connection is handed over. */
-    maxEarlyStreams: 16,
+    /** Streams that arrive before the connection is handed over: the dialler may have begun all its calls by then. */
+    maxEarlyStreams: 256,
     /** yamux's ping measures the round trip by which windows grow. */
     keepAliveIntervalMs: 10_000,
     /** Both sides assume it of each other, so it may never change: 1 MiB filled 70 % of a 1 Gbit/s, 80 ms link, 256 KiB 58 %. */

@@ -35,7 +35,7 @@ export class PlainEncoder {
       attention_mask: new Tensor('int64', new BigInt64Array(ids.length).fill(1n), dims),
       token_type_ids: new Tensor('int64', new BigInt64Array(ids.length), dims),
     });
-    const hidden = output['last_hidden_state'] as Tensor;
+    const hidden = output.last_hidden_state as Tensor;
     const size = hidden.dims[2] as number;
     const values = hidden.data as Float32Array;
     const pooled = new Float32Array(rows * size);
@@ -89,7 +89,7 @@ export class PlainDecoder {
         attention_mask: new Tensor('int64', new BigInt64Array(total).fill(1n), [1, total]),
         ...past,
       });
-      const logits = output['logits'] as Tensor;
+      const logits = output.logits as Tensor;
       const vocabulary = logits.dims[2] as number;
       const last = (logits.data as Float32Array).subarray((next.length - 1) * vocabulary);
       let best = 0;

@@ -34,7 +34,7 @@ export class SeededRandom {
 
 /** A generator whose seed is printed; WEFT_TEST_SEED repeats a run. */
 export function seededRandom(what: string): SeededRandom {
-  const given = process.env['WEFT_TEST_SEED'];
+  const given = process.env.WEFT_TEST_SEED;
   const seed = given === undefined ? randomInt(2 ** 31) : Number(given);
   console.log(`${what}: WEFT_TEST_SEED=${seed}`);
   return new SeededRandom(seed);
