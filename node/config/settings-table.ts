@@ -208,7 +208,7 @@ export const SETTINGS = {
     env: 'WEFT_LOG_LEVEL',
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     expected: 'debug, info, warn, error or silent',
-    byDefault: () => 'info',
+    byDefault: () => 'warn',
   }),
 } as const;
 

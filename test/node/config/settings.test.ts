@@ -46,7 +46,7 @@ describe('settings', () => {
       keepAliveMs: 300_000,
       livenessTimeoutMs: 2_000,
       runnerTimeoutMs: 2_000,
-      logLevel: 'info',
+      logLevel: 'warn',
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
     expect(Object.keys(sources).sort()).toEqual(Object.keys(SETTINGS).sort());
