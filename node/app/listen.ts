@@ -29,6 +29,7 @@ export async function planListening(settings: Settings): Promise<ListenPlan> {
       address: ip,
       port: Number(wanted),
       asked: settings.sources.listen !== 'default',
+      spokenFor: [api.port],
     });
     if (chosen.moved) notices.push(`Port ${wanted} is taken: peers reach this node on ${chosen.port}.`);
     swarm.push(`${prefix}${chosen.port}`);

@@ -20,6 +20,8 @@ export interface PortInit {
   readonly port: number;
   /** True when a person asked for just this port. */
   readonly asked: boolean;
+  /** Ports that this process is about to listen on elsewhere: free still, but spoken for. */
+  readonly spokenFor?: readonly number[];
 }
 
 /**
@@ -27,12 +29,12 @@ export interface PortInit {
  * @throws WeftError `port_in_use`, or `config_invalid` when this machine can't listen at the address at all
  */
 export async function choosePort(init: PortInit): Promise<ChosenPort> {
-  const { address, port, asked } = init;
+  const { address, port, asked, spokenFor = [] } = init;
   if (port === 0) return { port, moved: false };
-  if (await comesFree(address, port)) return { port, moved: false };
+  if (!spokenFor.includes(port) && (await comesFree(address, port))) return { port, moved: false };
   if (!asked) {
     for (let next = port + 1; next <= Math.min(port + PORTS_TRIED, 65_535); next++) {
-      if (await isFree(address, next)) return { port: next, moved: true };
+      if (!spokenFor.includes(next) && (await isFree(address, next))) return { port: next, moved: true };
     }
   }
   throw await portInUse(address, port);

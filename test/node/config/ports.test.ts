@@ -39,6 +39,13 @@ describe('choosing a port', () => {
     expect(port).toBeGreaterThan(taken);
   });
 
+  it('passes over a free one that this process is about to use itself', async () => {
+    const taken = await takePort();
+    const { port: next } = await choosePort({ address, port: taken, asked: false });
+    const { port } = await choosePort({ address, port: taken, asked: false, spokenFor: [next] });
+    expect(port).toBeGreaterThan(next);
+  });
+
   it('refuses a taken one that was asked for, and names its holder', async () => {
     const taken = await takePort();
     const failure = await choosePort({ address, port: taken, asked: true }).catch((error: unknown) => error);
