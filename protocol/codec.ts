@@ -346,6 +346,15 @@ function acquaintanceCodec(schema: typeof pb.SyncRequestSchema | typeof pb.SyncR
 export const syncRequestCodec = acquaintanceCodec(pb.SyncRequestSchema);
 export const syncResponseCodec = acquaintanceCodec(pb.SyncResponseSchema);
 
+/** Bytes without a meaning, which measure a link. */
+export const sampleResponseCodec: Codec<Uint8Array> = {
+  encode: (bytes) => ({
+    payload: new Uint8Array(0),
+    tensors: [{ name: 'bytes', type: 'uint8', dims: [bytes.byteLength], data: bytes }],
+  }),
+  decode: ({ tensors }) => tensorNamed(tensors, 'bytes').data,
+};
+
 /** A piece of a file, and how long the whole file is. */
 export interface FilePiece {
   readonly bytes: Uint8Array;

@@ -12,6 +12,7 @@ import {
   readFileResponseCodec,
   runRequestCodec,
   runResponseCodec,
+  sampleResponseCodec,
   syncRequestCodec,
   syncResponseCodec,
 } from './codec.ts';
@@ -101,6 +102,19 @@ export const PEER_METHODS = {
     item: emptyCodec,
     response: messageCodec(pb.ProbeResponseSchema),
     quota: SMALL,
+    timeouts: CONTROL,
+  }),
+  /** Some bytes, asked for once when a connection is new: how fast they come is the link's first goodput. */
+  sample: row({
+    id: 3,
+    name: 'sample',
+    version: 1,
+    access: 'member',
+    pooledStreams: 0,
+    request: messageCodec(pb.SampleRequestSchema),
+    item: emptyCodec,
+    response: sampleResponseCodec,
+    quota: { callsPerPeer: 1, requestBytesMax: 0, answerBytesMax: MIB },
     timeouts: CONTROL,
   }),
   run: row({

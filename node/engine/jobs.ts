@@ -109,31 +109,28 @@ export function sendBatch(
   for (const { pending } of jobs) begin(components, pending);
   const { model: ref, pooling, normalize } = first.job.request;
   const { ids, lengths } = gather(rows);
-  const { signal, release } = untilAllSettled(jobs.map(({ pending }) => pending));
   const options = {
-    signal,
+    signal: whileWanted(rows, jobs),
     requestIds: jobs.map(({ pending }) => pending.requestId),
     budgetMs: Math.max(...jobs.map(({ pending }) => pending.remainingMs)),
   };
-  send(RUNNER_METHODS.encode, { model: ref, ids, lengths, pooling, normalize }, options)
-    .then(
-      ({ embeddings, dimensions, timing }) => {
-        worked(model, lengths.length * Math.max(...lengths), timing.computeMs);
-        for (const [at, { job, index }] of rows.entries()) {
-          job.embeddings.set(embeddings.subarray(at * dimensions, (at + 1) * dimensions), index * dimensions);
-          job.textsLeft--;
-        }
-        for (const job of jobs) {
-          job.computeMs += timing.computeMs;
-          if (job.textsLeft > 0) continue;
-          const { pending } = job;
-          const whole = timingOf(model, pending, { ...timing, computeMs: job.computeMs });
-          pending.resolve({ embeddings: job.embeddings, dimensions, node: components.node, timing: whole });
-        }
-      },
-      (error: unknown) => batchFailed(model, rows, jobs, toWeftError(error)),
-    )
-    .finally(release);
+  send(RUNNER_METHODS.encode, { model: ref, ids, lengths, pooling, normalize }, options).then(
+    ({ embeddings, dimensions, timing }) => {
+      worked(model, lengths.length * Math.max(...lengths), timing.computeMs);
+      for (const [at, { job, index }] of rows.entries()) {
+        job.embeddings.set(embeddings.subarray(at * dimensions, (at + 1) * dimensions), index * dimensions);
+        job.textsLeft--;
+      }
+      for (const job of jobs) {
+        job.computeMs += timing.computeMs;
+        if (job.textsLeft > 0) continue;
+        const { pending } = job;
+        const whole = timingOf(model, pending, { ...timing, computeMs: job.computeMs });
+        pending.resolve({ embeddings: job.embeddings, dimensions, node: components.node, timing: whole });
+      }
+    },
+    (error: unknown) => batchFailed(model, rows, jobs, toWeftError(error)),
+  );
 }
 
 /** One bad text (an id beyond the vocabulary) must not fail the requests that shared its batch: each goes alone then. */
@@ -191,27 +188,16 @@ function only(pending: PendingRequest): SendOptions {
 }
 
 /** A batch is worth its work until the last of its requests has ended. */
-function untilAllSettled(pendings: readonly PendingRequest[]): { signal: AbortSignal; release: () => void } {
-  const [single] = pendings;
-  if (pendings.length === 1 && single !== undefined) {
-    return {
-      signal: single.signal,
-      release: () => {
-        /* nothing was added */
-      },
-    };
-  }
+function whileWanted(rows: readonly Row<EncodeJob>[], jobs: readonly EncodeJob[]): AbortSignal {
+  const [first] = jobs;
+  // The whole of one request: its caller's signal says all.
+  if (jobs.length === 1 && first !== undefined && first.textsLeft === rows.length) return first.pending.signal;
   const controller = new AbortController();
   const check = (): void => {
-    if (pendings.every(({ settled }) => settled)) controller.abort(single?.signal.reason);
+    if (jobs.every(({ pending }) => pending.settled)) controller.abort();
   };
-  for (const { signal } of pendings) signal.addEventListener('abort', check, { once: true });
-  return {
-    signal: controller.signal,
-    release: () => {
-      for (const { signal } of pendings) signal.removeEventListener('abort', check);
-    },
-  };
+  for (const { pending } of jobs) pending.onSettled(check);
+  return controller.signal;
 }
 
 function begin(components: JobComponents, pending: PendingRequest): void {

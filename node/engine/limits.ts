@@ -44,6 +44,8 @@ export const RUNNER_KILL_WAIT_MS = 2_000;
 
 /** Beyond its deadline a call is cancelled; a runner that is still busy with it after this is killed. */
 export const OVERRUN_GRACE_MS = 5_000;
+/** How often that is looked at, while there is work: one timer for all calls. */
+export const OVERRUN_CHECK_MS = 1_000;
 
 /** How often the lifeline is asked, and how long it may be silent, unless the composition root says otherwise. */
 export const LIVENESS_INTERVAL_MS = 250;

@@ -16,12 +16,14 @@ export interface PendingRequest {
   begunAtMs: number | undefined;
   /** It waited for its model to be loaded. */
   waitedForLoad: boolean;
-  /** Aborts when the request ends without an answer: by its caller, its deadline, or the engine. */
+  /** The caller's own. */
   readonly signal: AbortSignal;
   readonly settled: boolean;
   /** What is left of its time. */
   readonly remainingMs: number;
   reject(error: WeftError): void;
+  /** Calls back once the request is settled. */
+  onSettled(callback: () => void): void;
 }
 
 /** One request with its promise. Settles once; what comes later is ignored. */
@@ -30,18 +32,17 @@ export class Pending<Result> implements PendingRequest {
   readonly arrival: number;
   readonly arrivedAtMs: number;
   readonly result: Promise<Result>;
+  readonly signal: AbortSignal;
   begunAtMs: number | undefined;
   waitedForLoad = false;
 
   readonly #clock: Clock;
   readonly #deadlineMs: number;
-  readonly #abort = new AbortController();
-  readonly #caller: AbortSignal;
   readonly #onCallerAbort: () => void;
   readonly #timer: Timer;
   readonly #resolve: (result: Result) => void;
   readonly #reject: (error: WeftError) => void;
-  readonly #onSettled: () => void;
+  readonly #onSettled: (() => void)[];
   #settled = false;
 
   constructor(
@@ -55,7 +56,7 @@ export class Pending<Result> implements PendingRequest {
     const { clock, onSettled } = components;
     const { options, arrival, budgetMsMax } = init;
     this.#clock = clock;
-    this.#onSettled = onSettled;
+    this.#onSettled = [onSettled];
     this.requestId = options.requestId;
     this.arrival = arrival;
     this.arrivedAtMs = clock.now();
@@ -70,13 +71,9 @@ export class Pending<Result> implements PendingRequest {
         new WeftError({ code: 'deadline_exceeded', message: `No answer within ${Math.round(budgetMs)} ms.` }),
       ),
     );
-    this.#caller = options.signal;
+    this.signal = options.signal;
     this.#onCallerAbort = () => this.reject(toAbortError(options.signal));
     options.signal.addEventListener('abort', this.#onCallerAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   get settled(): boolean {
@@ -92,17 +89,19 @@ export class Pending<Result> implements PendingRequest {
   }
 
   reject(error: WeftError): void {
-    if (!this.#settle()) return;
-    this.#reject(error);
-    this.#abort.abort(error);
+    if (this.#settle()) this.#reject(error);
+  }
+
+  onSettled(callback: () => void): void {
+    this.#onSettled.push(callback);
   }
 
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
     this.#timer.cancel();
-    this.#caller.removeEventListener('abort', this.#onCallerAbort);
-    this.#onSettled();
+    this.signal.removeEventListener('abort', this.#onCallerAbort);
+    for (const callback of this.#onSettled) callback();
     return true;
   }
 }

@@ -1,8 +1,8 @@
 // Keeps one runner process for the models that share it: started on demand, loaded, given work, watched, started again
 // when it dies, ended when nothing is in it. The engine has one slot per large language model and one for small models.
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
-import { type AnyMethod, type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
-import { type Clock, delay } from '../core/clock.ts';
+import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import { type Clock, delay, type Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerate, sendRun } from './jobs.ts';
@@ -11,6 +11,7 @@ import {
   CALLS_IN_FLIGHT_MAX,
   GENERATIONS_IN_FLIGHT_MAX,
   KEEP_ALIVE_MS_MAX,
+  OVERRUN_CHECK_MS,
   OVERRUN_GRACE_MS,
   RESTART_PAUSE_MS,
   RESTART_PAUSE_MS_MAX,
@@ -51,6 +52,8 @@ interface Flight {
   readonly model: ModelState;
   readonly lane: Lane;
   readonly requestIds: readonly string[];
+  readonly process: RunnerProcess;
+  readonly overdueAtMs: number;
 }
 
 export class RunnerSlot {
@@ -65,6 +68,7 @@ export class RunnerSlot {
   /** Processes in a row that did not live long. */
   #shortLives = 0;
   #pumpQueued = false;
+  #overrunTimer: Timer | undefined;
 
   constructor(components: RunnerSlotComponents, init: RunnerSlotInit) {
     this.#components = components;
@@ -88,20 +92,28 @@ export class RunnerSlot {
   /** A request of the model was taken in: it is needed again. */
   used(model: ModelState): void {
     model.lastUsedMs = this.#components.clock.now();
-    model.idleTimer?.cancel();
-    model.idleTimer = undefined;
     model.idleAtMs = undefined;
   }
 
   /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
   released(model: ModelState): void {
-    const { keepAliveMs } = this.#init;
     if (!model.idle || model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
     this.used(model);
+    const { keepAliveMs } = this.#init;
     if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
     model.idleAtMs = model.lastUsedMs + keepAliveMs;
-    model.idleTimer = this.#components.clock.after(keepAliveMs, () => {
-      if (model.idle && model.phase === 'loaded') void this.unload(model);
+    if (model.idleTimer === undefined) this.#awaitIdle(model, keepAliveMs);
+  }
+
+  /** One timer per keep-alive, not per request: it looks again when the model was used meanwhile. */
+  #awaitIdle(model: ModelState, ms: number): void {
+    const { clock } = this.#components;
+    model.idleTimer = clock.after(ms, () => {
+      model.idleTimer = undefined;
+      if (model.idleAtMs === undefined || model.phase !== 'loaded') return;
+      const leftMs = model.idleAtMs - clock.now();
+      if (leftMs > 0) this.#awaitIdle(model, Math.ceil(leftMs));
+      else void this.unload(model);
     });
   }
 
@@ -129,6 +141,7 @@ export class RunnerSlot {
   async stop(): Promise<void> {
     this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
     for (const model of this.models) model.idleTimer?.cancel();
+    this.#overrunTimer?.cancel();
     await this.#end();
   }
 
@@ -140,12 +153,8 @@ export class RunnerSlot {
     const shortFree = this.#inLane('short') < CALLS_IN_FLIGHT_MAX;
     const generationFree = this.#inLane('generation') < GENERATIONS_IN_FLIGHT_MAX;
     let oldest = Number.POSITIVE_INFINITY;
-    let send: (() => void) | undefined;
-    const offer = (arrival: number | undefined, how: () => void): void => {
-      if (arrival === undefined || arrival >= oldest) return;
-      oldest = arrival;
-      send = how;
-    };
+    let found: ModelState | undefined;
+    let kind: 'run' | 'batch' | 'generation' = 'run';
     for (const model of this.models) {
       if (model.pending.size === 0) continue;
       if (model.phase !== 'loaded') {
@@ -153,31 +162,26 @@ export class RunnerSlot {
         if (model.phase === 'disk') void this.#load(model);
         continue;
       }
-      const { jobs } = this.#components;
-      if (shortFree) {
-        const run = firstWanted(model.runs);
-        offer(run?.pending.arrival, () => {
-          model.runs.shift();
-          if (run !== undefined) sendRun(jobs, model, run, this.#sender(model, 'short'));
-        });
-        offer(
-          model.rows.oldest((job) => !job.pending.settled),
-          () => {
-            const rows = model.rows.take((job) => !job.pending.settled);
-            sendBatch(jobs, model, rows, this.#sender(model, 'short'));
-          },
-        );
-      }
-      if (generationFree) {
-        const generation = firstWanted(model.generations);
-        offer(generation?.pending.arrival, () => {
-          model.generations.shift();
-          if (generation !== undefined) sendGenerate(jobs, model, generation, this.#sender(model, 'generation'));
-        });
-      }
+      const run = shortFree ? firstWanted(model.runs)?.pending.arrival : undefined;
+      if (run !== undefined && run < oldest) [oldest, found, kind] = [run, model, 'run'];
+      const batch = shortFree ? model.rows.oldest(isWanted) : undefined;
+      if (batch !== undefined && batch < oldest) [oldest, found, kind] = [batch, model, 'batch'];
+      const generation = generationFree ? firstWanted(model.generations)?.pending.arrival : undefined;
+      if (generation !== undefined && generation < oldest) [oldest, found, kind] = [generation, model, 'generation'];
     }
-    send?.();
-    return send !== undefined;
+    if (found === undefined) return false;
+    const { jobs } = this.#components;
+    const send = this.#sender(found, kind === 'generation' ? 'generation' : 'short');
+    if (kind === 'batch') {
+      sendBatch(jobs, found, found.rows.take(isWanted), send);
+    } else if (kind === 'run') {
+      const job = found.runs.shift();
+      if (job !== undefined) sendRun(jobs, found, job, send);
+    } else {
+      const job = found.generations.shift();
+      if (job !== undefined) sendGenerate(jobs, found, job, send);
+    }
+    return true;
   }
 
   #inLane(lane: Lane): number {
@@ -203,21 +207,38 @@ export class RunnerSlot {
       return Promise.reject(new WeftError({ code: 'runner_lost', message: 'The runner is not there.' }));
     }
     const { signal, requestIds } = options;
-    const flight: Flight = { model, lane, requestIds };
+    const budgetMs = Math.min(options.budgetMs, method.timeouts.totalMs);
+    const overdueAtMs = this.#components.clock.now() + budgetMs + OVERRUN_GRACE_MS;
+    const flight: Flight = { model, lane, requestIds, process, overdueAtMs };
     this.#flights.add(flight);
     model.calls++;
-    const budgetMs = Math.min(options.budgetMs, method.timeouts.totalMs);
     const call = process.client.call(method, request, { signal, requestId: requestIds[0] ?? '', budgetMs, onItem });
-    // A run can't be interrupted. Cancelled work ends within one; what doesn't end long after its deadline never will.
-    const overrun = this.#components.clock.after(budgetMs + OVERRUN_GRACE_MS, () => process.kill(overran(method)));
+    this.#watchOverruns();
     void call.settled.then(() => {
-      overrun.cancel();
       this.#flights.delete(flight);
       model.calls--;
       this.released(model);
       this.pump();
     });
     return call.response;
+  }
+
+  /** A run can't be interrupted. Cancelled work ends within one; what goes on long after its deadline never ends. */
+  #watchOverruns(): void {
+    if (this.#overrunTimer !== undefined) return;
+    const { clock } = this.#components;
+    this.#overrunTimer = clock.after(OVERRUN_CHECK_MS, () => {
+      this.#overrunTimer = undefined;
+      const now = clock.now();
+      for (const { process, overdueAtMs, requestIds } of this.#flights) {
+        if (overdueAtMs > now) continue;
+        const how = 'went on after the deadline of its work';
+        this.#components.log.warn({ pid: process.pid, requestIds }, 'a runner is busy past a deadline');
+        process.kill(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
+        return;
+      }
+      if (this.#flights.size > 0) this.#watchOverruns();
+    });
   }
 
   #untilStopped(): SendOptions {
@@ -378,5 +399,4 @@ function firstWanted<Job extends { readonly pending: { readonly settled: boolean
   return jobs[0];
 }
 
-const overran = (method: AnyMethod): WeftError =>
-  new WeftError({ code: 'runner_timeout', message: `The runner did not end a "${method.name}" past its deadline.` });
+const isWanted = (job: { readonly pending: { readonly settled: boolean } }): boolean => !job.pending.settled;

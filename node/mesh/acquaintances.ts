@@ -41,6 +41,8 @@ interface Exchange {
   taught: boolean;
   /** The peer was to be told of somebody, in vain. */
   owed: boolean;
+  /** Bytes were asked for, to measure the link. */
+  sampled: boolean;
 }
 
 export class Acquaintances {
@@ -75,6 +77,7 @@ export class Acquaintances {
     const vitals = await linked.link.call(PEER_METHODS.probe, this.vitals(), options);
     connections.answered(linked);
     const exchange = this.#exchange(linked);
+    this.#sample(linked, exchange);
     const known = directory.get(linked.node);
     const said = { incarnation: Number(vitals.incarnation), sequence: Number(vitals.sequence) };
     const isUpToDate =
@@ -83,6 +86,16 @@ export class Acquaintances {
     // A difference that a sync doesn't remove, such as a statement that one side refuses, must not repeat it at every beat.
     const { taught, owed, lastMs } = exchange;
     if (taught || owed || clock.now() - lastMs >= this.#limits.sync.idleMs) this.syncSoon(linked);
+  }
+
+  /** Measures a link over which nothing large has crossed yet, once: the estimator sees the bytes come in. */
+  #sample({ link, node }: Linked, exchange: Exchange): void {
+    if (exchange.sampled || link.isMeasured) return;
+    exchange.sampled = true;
+    const options = { signal: this.#abort.signal, requestId: '' };
+    link.call(PEER_METHODS.sample, { length: this.#limits.links.sampleBytes }, options).catch((error: unknown) => {
+      this.#components.log.debug({ peer: node, error: String(error) }, 'could not measure the link');
+    });
   }
 
   /** Tells a peer everything, and learns what it knows. Failures show in the peer's heartbeat. */
@@ -107,7 +120,7 @@ export class Acquaintances {
   #exchange(linked: Linked): Exchange {
     let exchange = this.#exchanges.get(linked);
     if (exchange === undefined) {
-      exchange = { running: false, lastMs: Number.NEGATIVE_INFINITY, taught: true, owed: false };
+      exchange = { running: false, lastMs: Number.NEGATIVE_INFINITY, taught: true, owed: false, sampled: false };
       this.#exchanges.set(linked, exchange);
     }
     return exchange;

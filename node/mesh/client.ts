@@ -61,6 +61,11 @@ export class PeerLink {
     return this.#inFlight;
   }
 
+  /** Whether something large has crossed already, on this connection or an earlier one of the same path. */
+  get isMeasured(): boolean {
+    return this.#components.estimator.estimate().goodputBytesPerSecond !== undefined;
+  }
+
   /** As {@link Mesh.call}. */
   async call<Request, Item, Response>(
     method: MethodSpec<Request, Item, Response>,

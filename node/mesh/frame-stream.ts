@@ -117,7 +117,8 @@ export function readFrames(stream: Stream, sink: FrameStreamSink): void {
     finish(lost());
     closeStream(stream);
   });
-  stream.addEventListener('close', ({ error }) => finish(lost(error)));
+  // A stream that was given up here says why.
+  stream.addEventListener('close', ({ error }) => finish(error instanceof WeftError ? error : lost(error)));
 }
 
 /** Ends a stream in good order; one that can't be ended so is reset. */

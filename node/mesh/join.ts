@@ -66,11 +66,11 @@ export async function joinMesh(
     const hello = await link.call(PEER_METHODS.joinHello, { ticketId, nonce }, options).catch((error: unknown) => {
       throw refusal(error, init.signal);
     });
-    const proof = attempt.prove(hello);
+    const proof = attempt.prove({ nonce: hello.nonce, proof: hello.proof });
     const request = { ticketId, proof, name, publicKey: key.publicKey };
-    const welcome = await link.call(PEER_METHODS.joinProve, request, options);
+    const { statements, meshName } = await link.call(PEER_METHODS.joinProve, request, options);
     log.info({ mesh: attempt.meshId, inviter: attempt.inviter }, 'joined a mesh');
-    return welcome;
+    return { statements, meshName };
   } finally {
     await libp2p.stop();
   }

@@ -151,6 +151,8 @@ export const MESH_LIMITS = {
     rttWindowMs: 60_000,
     /** Smaller transfers measure latency, not goodput. */
     goodputBytesMin: 256 * KIB,
+    /** Asked for once on a new connection; 4 s on a link of 1 Mbit/s. */
+    sampleBytes: 512 * KIB,
   },
 } as const;
 

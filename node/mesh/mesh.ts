@@ -1,5 +1,6 @@
 // The mesh: members found, connected, watched and called. Puts the parts of this layer together; the composition root
 // and tests make one per node. Start here, then host.ts (libp2p), client.ts and server.ts (calls), dialer.ts.
+import { randomBytes } from 'node:crypto';
 import type { Connection } from '@libp2p/interface';
 import type { Advert, Load } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
@@ -304,6 +305,9 @@ export class Libp2pMesh implements Mesh {
       return this.#running.acquaintances;
     };
     this.handle(PEER_METHODS.probe, async () => acquaintances().vitals());
+    // Bytes of no meaning: zeros would be a smaller thing to send on a link that compresses.
+    const sample = new Uint8Array(randomBytes(this.#limits.links.sampleBytes));
+    this.handle(PEER_METHODS.sample, async ({ length }) => sample.subarray(0, length));
     this.handle(PEER_METHODS.sync, async (said, { caller }) => acquaintances().answer(caller, said));
     this.handle(PEER_METHODS.joinHello, async (request, { caller }) => invitations.hello(caller, request));
     this.handle(PEER_METHODS.joinProve, async (request, { caller }) => {

@@ -1023,6 +1023,22 @@ export declare type ProbeResponse = Message<"weft.v1.ProbeResponse"> & {
 export declare const ProbeResponseSchema: GenMessage<ProbeResponse>;
 
 /**
+ * @generated from message weft.v1.SampleRequest
+ */
+export declare type SampleRequest = Message<"weft.v1.SampleRequest"> & {
+  /**
+   * @generated from field: uint32 length = 1;
+   */
+  length: number;
+};
+
+/**
+ * Describes the message weft.v1.SampleRequest.
+ * Use `create(SampleRequestSchema)` to create a new message.
+ */
+export declare const SampleRequestSchema: GenMessage<SampleRequest>;
+
+/**
  * What both sides know, exchanged when a connection begins and whenever a probe shows a difference.
  *
  * @generated from message weft.v1.SyncRequest

@@ -12,6 +12,7 @@ describe('the table of methods', () => {
     const used = [
       '1 sync/1',
       '2 probe/1',
+      '3 sample/1',
       '10 run/1',
       '11 encode/1',
       '12 generate/1',

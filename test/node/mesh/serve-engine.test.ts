@@ -1,0 +1,128 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Engine } from '../../../node/core/engine.ts';
+import type { Policy } from '../../../node/core/policy.ts';
+import { RemoteEngine } from '../../../node/mesh/remote-engine.ts';
+import { serveEngine } from '../../../node/mesh/serve-engine.ts';
+import { WeftError } from '../../../protocol/errors.ts';
+import type { GenerateRequest } from '../../../protocol/infer.ts';
+import { tensorOf } from '../../../protocol/tensor.ts';
+import { FakeEngine, failing, tokenAt } from './fake-engine.ts';
+import { allowAll, makeKey, SOON, startPair, stopAll } from './support.ts';
+
+const model = { id: 'owner/model', digest: `sha256:${'0'.repeat(64)}` };
+const sampling = { temperature: 0, topP: 1, topK: 0, seed: 5n };
+const options = () => ({ signal: new AbortController().signal, requestId: 'req_test' });
+
+function generation(overrides: Partial<GenerateRequest> = {}): GenerateRequest {
+  return { model, ids: Int32Array.of(3, 4), promptLength: 2, maxNewTokens: 6, stopIds: [], sampling, ...overrides };
+}
+
+/** A remote engine in front of this one. */
+async function remote<E extends Engine>(make: (node: string) => E, policy: Policy = allowAll) {
+  const key = await makeKey();
+  const engine = make(key.node);
+  const { a, b } = await startPair({ key, prepare: (mesh) => serveEngine({ mesh, engine, policy }) });
+  return { engine, a, b, remote: new RemoteEngine({ mesh: b.mesh }, { node: key.node }) };
+}
+
+afterEach(stopAll);
+
+describe('RemoteEngine', () => {
+  it('runs, encodes and generates on the peer', async () => {
+    const { remote: engine, a } = await remote((node) => new FakeEngine(node));
+    const inputs = [tensorOf('x', 'float32', [2], Float32Array.of(1, 2))];
+    const run = await engine.run({ model, inputs, outputs: [] }, options());
+    expect(run.outputs[0]).toMatchObject({ name: 'x', dims: [2] });
+    expect(run.node).toBe(a.key.node);
+
+    const encoded = await engine.encode(
+      { model, ids: Int32Array.of(1, 2, 3, 4), lengths: Int32Array.of(3, 1), pooling: 'mean', normalize: false },
+      options(),
+    );
+    expect([...encoded.embeddings]).toEqual([6, 6, 6, 6, 4, 4, 4, 4]);
+    expect(encoded.timing).toEqual({ queueMs: 1, loadMs: 2, computeMs: 3, prefillMs: 4 });
+
+    const tokens: number[] = [];
+    const request = generation();
+    const result = await engine.generate(request, options(), (firstIndex, ids) => {
+      expect(firstIndex).toBe(tokens.length);
+      tokens.push(...ids);
+    });
+    expect(tokens).toEqual([0, 1, 2, 3, 4, 5].map((index) => tokenAt(request, index)));
+    expect(result).toMatchObject({ finish: 'length', generated: 6, node: a.key.node });
+  });
+
+  it('goes on where another node stopped', async () => {
+    const { remote: engine } = await remote((node) => new FakeEngine(node));
+    const request = generation({ ids: Int32Array.of(3, 4, 90, 91), promptLength: 2 });
+    const indices: number[] = [];
+    const result = await engine.generate(request, options(), (firstIndex) => indices.push(firstIndex));
+    expect(indices).toEqual([2, 3, 4, 5]);
+    expect(result.generated).toBe(6);
+  });
+
+  it('hands the deadline and the cancellation on', async () => {
+    const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node));
+    const abort = new AbortController();
+    const tokens: number[] = [];
+    local.beforeToken = (index) => (index < 2 ? Promise.resolve() : new Promise((resolve) => setImmediate(resolve)));
+    const work = engine.generate(
+      generation({ maxNewTokens: 1_000_000 }),
+      { ...options(), signal: abort.signal, budgetMs: 50_000 },
+      (_firstIndex, ids) => {
+        tokens.push(...ids);
+        if (tokens.length === 5) abort.abort();
+      },
+    );
+    await expect(work).rejects.toMatchObject({ code: 'cancelled' });
+    expect(tokens).toHaveLength(5);
+    expect(local.seen[0]?.options).toMatchObject({ requestId: 'req_test', budgetMs: 50_000 });
+    await vi.waitFor(() => expect(local.seen[0]?.options.signal.aborted).toBe(true), SOON);
+  });
+
+  it('passes on why the peer failed, and whether another node may do better', async () => {
+    const { remote: engine } = await remote(() => failing('runner_lost'));
+    const error = await engine.generate(generation(), options(), vi.fn()).catch((thrown: WeftError) => thrown);
+    expect(error).toMatchObject({ code: 'runner_lost', elsewhere: true });
+  });
+
+  it('asks the policy for each model', async () => {
+    const policy: Policy = {
+      authorize: (_caller, { model: id }) => {
+        if (id !== undefined) throw new WeftError({ code: 'forbidden', message: 'Not this model.' });
+      },
+    };
+    const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), policy);
+    await expect(engine.generate(generation(), options(), vi.fn())).rejects.toMatchObject({ code: 'forbidden' });
+    expect(local.seen).toEqual([]);
+  });
+
+  it('refuses an answer with a gap, or whose end is missing', async () => {
+    const broken = (firstIndices: readonly number[], generated: number): Engine => ({
+      ...failing('runner_lost'),
+      generate: async (_request, _options, onTokens) => {
+        for (const firstIndex of firstIndices) onTokens(firstIndex, [1]);
+        return {
+          finish: 'length',
+          generated,
+          node: 'n',
+          timing: { queueMs: 0, loadMs: 0, computeMs: 0, prefillMs: 0 },
+        };
+      },
+    });
+    const gap = await remote(() => broken([0, 2], 3));
+    await expect(gap.remote.generate(generation(), options(), vi.fn())).rejects.toMatchObject({
+      code: 'frame_invalid',
+    });
+    const short = await remote(() => broken([0], 5));
+    await expect(short.remote.generate(generation(), options(), vi.fn())).rejects.toMatchObject({
+      code: 'frame_invalid',
+    });
+  });
+
+  it('is unreachable when the peer is not connected', async () => {
+    const { b } = await remote((node) => new FakeEngine(node));
+    const engine = new RemoteEngine({ mesh: b.mesh }, { node: (await makeKey()).node });
+    await expect(engine.generate(generation(), options(), vi.fn())).rejects.toMatchObject({ code: 'peer_unreachable' });
+  });
+});
