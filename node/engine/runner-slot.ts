@@ -63,6 +63,8 @@ export class RunnerSlot {
   readonly #flights = new Set<Flight>();
   readonly #stopped = new AbortController();
   #process: RunnerProcess | undefined;
+  /** The last one that was lost: killed, but perhaps not gone yet. */
+  #lost: RunnerProcess | undefined;
   /** Resolves once a process that was told to end is gone. */
   #ending: Promise<void> | undefined;
   /** Processes in a row that did not live long. */
@@ -142,7 +144,7 @@ export class RunnerSlot {
     this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
     for (const model of this.models) model.idleTimer?.cancel();
     this.#overrunTimer?.cancel();
-    await this.#end();
+    await Promise.all([this.#end(), this.#lost?.stop()]);
   }
 
   // ── Work ──────────────────────────────────────────────────────────────────────────────────────
@@ -344,6 +346,7 @@ export class RunnerSlot {
   #onLost(process: RunnerProcess, error: WeftError): void {
     if (this.#process !== process) return;
     this.#process = undefined;
+    this.#lost = process;
     const { clock, log, telemetry } = this.#components;
     this.#shortLives = clock.now() - process.startedAtMs < RUNNER_STABLE_MS ? this.#shortLives + 1 : 0;
     telemetry.count('weft_runner_restarts_total');

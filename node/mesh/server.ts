@@ -69,11 +69,19 @@ export class Server {
     const caller = connection.remotePeer.toString();
     const share = this.#share(caller);
     const writer = new StreamWriter({ stream, clock }, { limits: this.#limits });
+    const admit = (): (() => void) => {
+      const release = this.#admit(handled.method, share, caller);
+      return () => {
+        release();
+        if (server.open === 0) answered();
+        this.#tidy(caller, share);
+      };
+    };
     const server = new CallServer(
       {
         writer,
         clock,
-        lookup: (id, version) => this.#lookup(handled, share, caller, id, version),
+        lookup: (id, version) => lookup(handled, id, version, admit),
         // What this node has to do is no stranger's business.
         ...(membership.isMember(caller) ? { load } : {}),
       },
@@ -94,7 +102,6 @@ export class Server {
     this.#open.add(close);
     readFrames(stream, {
       bytes: (piece) => {
-        if (server.open === 0) answered();
         bytes += piece.byteLength;
         share.bytes += piece.byteLength;
         if (share.bytes > this.#limits.streams.inboundBytesPerPeerMax) {
@@ -102,6 +109,7 @@ export class Server {
           throw new WeftError({ code: 'quota_exceeded', message: 'Too many bytes of requests are under way here.' });
         }
         server.push(piece);
+        if (server.open === 0) answered();
         stall?.cancel();
         stall = server.partial
           ? clock.after(this.#limits.streams.stallMs, () =>
@@ -115,7 +123,7 @@ export class Server {
         server.close(error);
         this.#open.delete(close);
         share.streams--;
-        if (share.streams === 0) this.#shares.delete(caller);
+        this.#tidy(caller, share);
       },
     });
   }
@@ -130,13 +138,9 @@ export class Server {
     return share;
   }
 
-  #lookup(handled: Handled, share: Share, caller: NodeId, id: number, version: number): Registered {
-    const { method, handler } = handled;
-    // A stream was admitted for one method: none may be reached by another's protocol.
-    if (id !== method.id || version !== method.version) {
-      throw new WeftError({ code: 'method_unknown', message: `This stream is for "${method.name}" only.` });
-    }
-    return { method, handler, admit: () => this.#admit(method, share, caller) };
+  /** Forgets a peer that has nothing under way: work that outlives its stream still counts. */
+  #tidy(caller: NodeId, share: Share): void {
+    if (share.streams === 0 && share.calls.size === 0) this.#shares.delete(caller);
   }
 
   #admit(method: AnyMethod, share: Share, caller: NodeId): () => void {
@@ -161,7 +165,11 @@ export class Server {
       });
     }
     share.calls.set(method.id, calls + 1);
-    return () => share.calls.set(method.id, (share.calls.get(method.id) ?? 1) - 1);
+    return () => {
+      const left = (share.calls.get(method.id) ?? 1) - 1;
+      if (left > 0) share.calls.set(method.id, left);
+      else share.calls.delete(method.id);
+    };
   }
 
   #reject(reason: string): void {
@@ -172,4 +180,12 @@ export class Server {
   close(error: WeftError): void {
     for (const close of [...this.#open]) close(error);
   }
+}
+
+/** A stream was admitted for one method: none may be reached by another's protocol. */
+function lookup({ method, handler }: Handled, id: number, version: number, admit: Registered['admit']): Registered {
+  if (id !== method.id || version !== method.version) {
+    throw new WeftError({ code: 'method_unknown', message: `This stream is for "${method.name}" only.` });
+  }
+  return { method, handler, admit };
 }

@@ -12,6 +12,7 @@ import {
 } from '@libp2p/interface';
 import { type TCPComponents, tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
+import { assert } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
 import type { MeshLimits } from './limits.ts';
 import { overriding } from './overriding.ts';
@@ -22,7 +23,7 @@ interface SocketConnection extends MultiaddrConnection {
   sendData(data: Iterable<Uint8Array>): { readonly sentBytes: number; readonly canSendMore: boolean };
 }
 
-function isSocketConnection(connection: MultiaddrConnection): connection is SocketConnection {
+function hasSocket(connection: MultiaddrConnection): connection is SocketConnection {
   return 'socket' in connection && 'sendData' in connection;
 }
 
@@ -36,10 +37,10 @@ export class Hearing {
     this.#clock = components.clock;
   }
 
-  listen(maConn: MultiaddrConnection): void {
-    const { timeline } = maConn;
+  /** Listens to the socket: a listener on the connection itself would swallow what comes between two of its handshakes. */
+  listen({ timeline, socket }: SocketConnection): void {
     this.#heardMs.set(timeline, this.#clock.now());
-    maConn.addEventListener('message', () => this.#heardMs.set(timeline, this.#clock.now()));
+    socket.on('data', () => this.#heardMs.set(timeline, this.#clock.now()));
   }
 
   /** The clock's time of the last byte; that of the first call for a connection that was never heard. */
@@ -93,9 +94,10 @@ export function meshTcp(
   const { maxConnections, backlog, socketInactivityMs, writeBufferBytesMax } = limits.tcp;
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000, allowHalfOpen: false };
   const prepare = (maConn: MultiaddrConnection): void => {
+    assert(hasSocket(maConn), 'a TCP connection has a socket');
     maConn.maxWriteBufferLength = writeBufferBytesMax;
     hearing.listen(maConn);
-    if (corks && isSocketConnection(maConn)) cork(maConn);
+    if (corks) cork(maConn);
   };
   const prepared = (upgrader: Upgrader): Upgrader =>
     overriding(upgrader, {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { StreamedAnswer } from '../support/chat.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { type Fault, peerKillRun, referenceAnswers, runnerKillRun } from '../support/kills.ts';
+import { type PeerFault, peerKillRun, referenceAnswers, runnerKillRun } from '../support/kills.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { type StarMesh, startStarMesh } from '../support/star-mesh.ts';
 
@@ -36,7 +36,7 @@ describe('50 peers lost during streams', () => {
   afterAll(() => mesh.stop());
 
   const random = seededRandom('50 peer kills');
-  const faults: readonly Fault[] = ['kill', 'stop', 'silence', 'kill', 'silence'];
+  const faults: readonly PeerFault[] = ['kill', 'stop', 'silence', 'runner', 'silence'];
   it.each(Array.from({ length: 10 }, (_, index) => index))(
     'portion %i of 10: no token lost, doubled or out of order',
     async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type StreamedAnswer, streamChat } from '../support/chat.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { type Fault, peerKillRun, referenceAnswers, runnerKillRun } from '../support/kills.ts';
+import { type PeerFault, peerKillRun, referenceAnswers, runnerKillRun } from '../support/kills.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { type StarMesh, startStarMesh } from '../support/star-mesh.ts';
 
@@ -32,7 +32,7 @@ describe('a peer lost during a stream', () => {
 
   it('costs no token when another peer can go on, in 5 kills, stops and silent links', async () => {
     const random = seededRandom('peer kills');
-    const faults: readonly Fault[] = ['kill', 'stop', 'silence', 'kill', 'silence'];
+    const faults: readonly PeerFault[] = ['kill', 'stop', 'silence', 'runner', 'silence'];
     for (const fault of faults) await peerKillRun(mesh.entry, mesh.targets, reference, random, fault);
   });
 

@@ -10,16 +10,17 @@ import { isAlive, until } from './wait.ts';
 /** How something is lost: a clean kill, a process that stops, and (peers only) a link that goes silent. */
 export type Fault = 'kill' | 'stop' | 'silence';
 
+/** A peer can also stay while the runner behind it is killed. */
+export type PeerFault = Fault | 'runner';
+
 /** Tokens of each stream: long enough for a moment in the middle, short enough for hundreds of runs. */
 const TOKENS = 24;
 
-/** The pid of the runner that holds the chat model in this daemon. */
-export async function chatRunnerPid(daemon: Daemon): Promise<number> {
-  return until('a runner with the chat model', async () => {
-    const response = await fetch(`${daemon.url}/api/v1/ps`, { headers: { authorization: `Bearer ${daemon.key}` } });
-    const { models } = (await response.json()) as { models: { id: string; state: string; runnerPid?: number }[] };
-    return models.find(({ id, state }) => id.includes('SmolLM2') && state === 'loaded')?.runnerPid;
-  });
+/** The pid of the runner that holds the chat model in this daemon; undefined while none does. */
+async function findChatRunnerPid(daemon: Daemon): Promise<number | undefined> {
+  const response = await fetch(`${daemon.url}/api/v1/ps`, { headers: { authorization: `Bearer ${daemon.key}` } });
+  const { models } = (await response.json()) as { models: { id: string; state: string; runnerPid?: number }[] };
+  return models.find(({ id, state }) => id.includes('SmolLM2') && state === 'loaded')?.runnerPid;
 }
 
 /** What the stream is without a fault, by seed and temperature. */
@@ -55,7 +56,7 @@ export async function runnerKillRun(
   const fault = random.pick(faults);
   const moment = random.between(0, TOKENS - 6);
   const context = `seed ${random.seed}: request seed ${seed}, ${fault} after piece ${moment}`;
-  const pid = await chatRunnerPid(daemon);
+  const pid = await until('a runner with the chat model', () => findChatRunnerPid(daemon));
   const strike = (): void => {
     process.kill(pid, fault === 'kill' ? 'SIGKILL' : 'SIGSTOP');
   };
@@ -75,7 +76,7 @@ export interface Target {
   readonly daemon: () => Daemon;
   readonly silence: () => void;
   /** Undoes whatever the fault did; resolves when the daemon serves again. */
-  readonly restore: (fault: Fault) => Promise<void>;
+  readonly restore: (fault: PeerFault) => Promise<void>;
 }
 
 /** One stream through `entry` whose executing peer is lost after a random number of pieces. */
@@ -84,10 +85,17 @@ export async function peerKillRun(
   targets: readonly Target[],
   reference: ReadonlyMap<number, StreamedAnswer>,
   random: SeededRandom,
-  fault: Fault,
+  fault: PeerFault,
 ): Promise<void> {
   const seed = random.pick([...reference.keys()]);
   const moment = random.between(1, TOKENS - 6);
+  const runners = new Map<string, number>();
+  if (fault === 'runner') {
+    for (const { daemon } of targets) {
+      const pid = await findChatRunnerPid(daemon());
+      if (pid !== undefined) runners.set(daemon().node, pid);
+    }
+  }
   const context = `seed ${random.seed}: request seed ${seed}, ${fault} of the peer after piece ${moment}`;
   let struck: Target | undefined;
   const answer = await streamChat(entry, {
@@ -95,7 +103,8 @@ export async function peerKillRun(
     onPiece: (count, node) => {
       if (count !== moment) return;
       struck = targets.find(({ daemon }) => daemon().node === node);
-      if (fault === 'kill') struck?.daemon().kill('SIGKILL');
+      if (fault === 'runner') process.kill(runners.get(node) ?? Number.NaN, 'SIGKILL');
+      else if (fault === 'kill') struck?.daemon().kill('SIGKILL');
       else if (fault === 'stop') struck?.daemon().kill('SIGSTOP');
       else struck?.silence();
     },

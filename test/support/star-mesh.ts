@@ -2,7 +2,7 @@
 // fall silent. Nobody can dial the entry, so every connection goes through the worker's own proxy.
 import { type Daemon, startDaemon } from './daemon.ts';
 import { freePort } from './free-port.ts';
-import { connectedPeers, type Fault, type Target } from './kills.ts';
+import { connectedPeers, type PeerFault, type Target } from './kills.ts';
 import { SilentProxy } from './silent-proxy.ts';
 
 export interface StarMesh {
@@ -31,8 +31,9 @@ export async function startStarMesh(workers: number): Promise<StarMesh> {
     targets.push({
       daemon: () => daemons[index] as Daemon,
       silence: () => proxy.silence(),
-      restore: async (fault: Fault) => {
+      restore: async (fault: PeerFault) => {
         if (fault === 'silence') return proxy.resume();
+        if (fault === 'runner') return;
         // A stopped daemon is ended for good: coming back is the restart's business.
         (daemons[index] as Daemon).kill('SIGKILL');
         daemons[index] = await startDaemon({ home, env });

@@ -75,11 +75,18 @@ export async function generate(
   return { finish, generated, node: '', timing: { queueMs: 0, loadMs: 0, computeMs, prefillMs } };
 }
 
-/** The prompt in pieces of PREFILL_TOKENS, then what was generated, token by token. */
+/**
+ * The prompt in pieces of at most PREFILL_TOKENS, then what was generated, token by token. No piece of a prompt is a
+ * single token where it can be avoided, so that how it is cut never changes the result.
+ */
 export function piecesOf(ids: Int32Array, promptLength: number): Int32Array[] {
   const pieces: Int32Array[] = [];
-  for (let from = 0; from < promptLength; from += PREFILL_TOKENS) {
-    pieces.push(ids.subarray(from, Math.min(promptLength, from + PREFILL_TOKENS)));
+  let from = 0;
+  while (from < promptLength) {
+    const left = promptLength - from;
+    const length = left === PREFILL_TOKENS + 1 ? PREFILL_TOKENS - 1 : Math.min(left, PREFILL_TOKENS);
+    pieces.push(ids.subarray(from, from + length));
+    from += length;
   }
   for (let at = promptLength; at < ids.length; at++) pieces.push(ids.subarray(at, at + 1));
   return pieces;

@@ -1,4 +1,5 @@
 // What the engine does when its runners are killed, stopped or crash: real processes, real signals.
+import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InstalledModel } from '../../../models/installed.ts';
 import type { SupervisedEngine } from '../../../node/engine/supervised-engine.ts';
@@ -91,6 +92,14 @@ describe('a lost runner', () => {
     await Promise.allSettled(lost);
   });
 
+  it('is not what a signal to the whole group makes: the daemon ends its runners itself', async () => {
+    const { engine } = started;
+    const pid = await loadedPid(engine, encoder);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(pid, signal);
+    await engine.encode(encodeRequest(encoder.ref, [HELLO]), workOptions());
+    expect(await loadedPid(engine, encoder)).toBe(pid);
+  });
+
   it('leaves the other runner alone', async () => {
     const { engine } = started;
     const pid = await loadedPid(engine, generator);
@@ -173,6 +182,7 @@ describe('stopping', () => {
     await engine.stop();
     expect((await generation).code).toBe('stopping');
     for (const pid of pids) expect(await isAlive(pid)).toBe(false);
+    expect(await readdir(started.pidFolder)).toEqual([]);
     const late = await failure(engine.encode(encodeRequest(encoder.ref, [HELLO]), workOptions()));
     expect(late.code).toBe('stopping');
   });

@@ -159,6 +159,19 @@ describe('memory', () => {
     expect(error.facts.limitBytes).toBe(String(100 * 2 ** 20));
     expect(started.engine.loaded()).toEqual([]);
   });
+
+  it('refuses a model that was predicted to fit and did not, the second time without loading it', async () => {
+    await using started = await startEngine([encoder], { memoryBytesMax: 150 * 2 ** 20 });
+    const { engine } = started;
+    const states: string[] = [];
+    engine.onChange(() => states.push(engine.offers()[0]?.state ?? ''));
+    expect((await failure(engine.encode(hello(encoder), workOptions()))).code).toBe('out_of_memory');
+    await until('the model to leave', () => engine.load().memoryFreeBytes === 150 * 2 ** 20);
+    expect(states).toContain('loaded');
+    await until('its runner to end', async () => (await readdir(started.pidFolder)).length === 0);
+    expect((await failure(engine.encode(hello(encoder), workOptions()))).code).toBe('out_of_memory');
+    expect(await readdir(started.pidFolder)).toEqual([]);
+  });
 });
 
 describe('what is measured', () => {

@@ -81,7 +81,9 @@ describe('generate', () => {
       piecesOf(new Int32Array(length), promptLength).map((piece) => piece.length);
     expect(sizes(300, 300)).toEqual([128, 128, 44]);
     expect(sizes(128, 128)).toEqual([128]);
-    expect(sizes(131, 129)).toEqual([128, 1, 1, 1]);
+    expect(sizes(131, 129)).toEqual([127, 2, 1, 1]);
+    expect(sizes(258, 257)).toEqual([128, 127, 2, 1]);
+    expect(sizes(1, 1)).toEqual([1]);
   });
 
   it('does no further run once it is cancelled', async () => {
