@@ -2,16 +2,16 @@
 // when it dies, ended when nothing is in it. The engine has one slot per large language model and one for small models.
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
-import { type Clock, delay, type Timer } from '../core/clock.ts';
+import { type Clock, delay } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import { type Flight, Flights, type Lane } from './flights.ts';
 import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerate, sendRun } from './jobs.ts';
 import type { RunnerRecords } from './leftovers.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
   GENERATIONS_IN_FLIGHT_MAX,
   KEEP_ALIVE_MS_MAX,
-  OVERRUN_CHECK_MS,
   OVERRUN_GRACE_MS,
   RESTART_PAUSE_MS,
   RESTART_PAUSE_MS_MAX,
@@ -45,22 +45,11 @@ export interface RunnerSlotInit {
   readonly keepAliveMs: number;
 }
 
-type Lane = 'load' | 'short' | 'generation';
-
-/** A call that the runner has not finished. */
-interface Flight {
-  readonly model: ModelState;
-  readonly lane: Lane;
-  readonly requestIds: readonly string[];
-  readonly process: RunnerProcess;
-  readonly overdueAtMs: number;
-}
-
 export class RunnerSlot {
   readonly models: ModelState[] = [];
   readonly #components: RunnerSlotComponents;
   readonly #init: RunnerSlotInit;
-  readonly #flights = new Set<Flight>();
+  readonly #flights: Flights;
   readonly #stopped = new AbortController();
   #process: RunnerProcess | undefined;
   /** The last one that was lost: killed, but perhaps not gone yet. */
@@ -70,11 +59,11 @@ export class RunnerSlot {
   /** Processes in a row that did not live long. */
   #shortLives = 0;
   #pumpQueued = false;
-  #overrunTimer: Timer | undefined;
 
   constructor(components: RunnerSlotComponents, init: RunnerSlotInit) {
     this.#components = components;
     this.#init = init;
+    this.#flights = new Flights({ clock: components.clock, onOverdue: (flight) => this.#onOverdue(flight) });
   }
 
   get pid(): number | undefined {
@@ -143,7 +132,7 @@ export class RunnerSlot {
   async stop(): Promise<void> {
     this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
     for (const model of this.models) model.idleTimer?.cancel();
-    this.#overrunTimer?.cancel();
+    this.#flights.stop();
     await Promise.all([this.#end(), this.#lost?.stop()]);
   }
 
@@ -152,8 +141,8 @@ export class RunnerSlot {
   /** Sends the oldest work for which there is a place. @returns whether there may be more to send */
   #next(): boolean {
     if (this.#stopped.signal.aborted) return false;
-    const shortFree = this.#inLane('short') < CALLS_IN_FLIGHT_MAX;
-    const generationFree = this.#inLane('generation') < GENERATIONS_IN_FLIGHT_MAX;
+    const shortFree = this.#flights.in('short') < CALLS_IN_FLIGHT_MAX;
+    const generationFree = this.#flights.in('generation') < GENERATIONS_IN_FLIGHT_MAX;
     let oldest = Number.POSITIVE_INFINITY;
     let found: ModelState | undefined;
     let kind: 'run' | 'batch' | 'generation' = 'run';
@@ -186,12 +175,6 @@ export class RunnerSlot {
     return true;
   }
 
-  #inLane(lane: Lane): number {
-    let count = 0;
-    for (const flight of this.#flights) if (flight.lane === lane) count++;
-    return count;
-  }
-
   #sender(model: ModelState, lane: Lane): Send {
     return (method, request, options, onItem) => this.#call(model, lane, method, request, options, onItem);
   }
@@ -213,12 +196,9 @@ export class RunnerSlot {
     const overdueAtMs = this.#components.clock.now() + budgetMs + OVERRUN_GRACE_MS;
     const flight: Flight = { model, lane, requestIds, process, overdueAtMs };
     this.#flights.add(flight);
-    model.calls++;
     const call = process.client.call(method, request, { signal, requestId: requestIds[0] ?? '', budgetMs, onItem });
-    this.#watchOverruns();
     void call.settled.then(() => {
-      this.#flights.delete(flight);
-      model.calls--;
+      this.#flights.remove(flight);
       this.released(model);
       this.pump();
     });
@@ -226,21 +206,10 @@ export class RunnerSlot {
   }
 
   /** A run can't be interrupted. Cancelled work ends within one; what goes on long after its deadline never ends. */
-  #watchOverruns(): void {
-    if (this.#overrunTimer !== undefined) return;
-    const { clock } = this.#components;
-    this.#overrunTimer = clock.after(OVERRUN_CHECK_MS, () => {
-      this.#overrunTimer = undefined;
-      const now = clock.now();
-      for (const { process, overdueAtMs, requestIds } of this.#flights) {
-        if (overdueAtMs > now) continue;
-        const how = 'went on after the deadline of its work';
-        this.#components.log.warn({ pid: process.pid, requestIds }, 'a runner is busy past a deadline');
-        process.kill(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
-        return;
-      }
-      if (this.#flights.size > 0) this.#watchOverruns();
-    });
+  #onOverdue({ process, requestIds }: Flight): void {
+    const how = 'went on after the deadline of its work';
+    this.#components.log.warn({ pid: process.pid, requestIds }, 'a runner is busy past a deadline');
+    process.kill(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
   }
 
   #untilStopped(): SendOptions {
@@ -368,7 +337,7 @@ export class RunnerSlot {
 
   /** A load stands still whatever else the runner has, so when there is one, it is what the runner died by. */
   #blame(how: string): void {
-    const flights = [...this.#flights].filter(({ model }) => model.phase !== 'unloading');
+    const flights = this.#flights.list().filter(({ model }) => model.phase !== 'unloading');
     for (const { model } of flights.filter(({ lane }) => lane === 'load'))
       model.reason ??= model.ledger.diedAtLoad(how);
     if (flights.some(({ lane }) => lane === 'load')) return;

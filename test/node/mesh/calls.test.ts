@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CallContext } from '../../../node/core/calls.ts';
 import { MESH_LIMITS } from '../../../node/mesh/limits.ts';
@@ -6,7 +7,7 @@ import { WeftError } from '../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult, RunRequest, RunResult } from '../../../protocol/infer.ts';
 import { type MethodSpec, PEER_METHODS } from '../../../protocol/methods.ts';
 import { tensorOf } from '../../../protocol/tensor.ts';
-import { callStreams, linkPair, stopHosts } from './link-pair.ts';
+import { callStreams, linkOver, linkPair, stopHosts } from './link-pair.ts';
 import { LOAD, SOON } from './support.ts';
 
 const model = { id: 'test/model', digest: `sha256:${'0'.repeat(64)}` };
@@ -96,6 +97,33 @@ describe('calls between peers', () => {
     expect(second.callee.rejected).toEqual([]);
     again.release();
     await Promise.all(more);
+  });
+
+  it('count as long as their work goes on, even when their stream is gone', async () => {
+    const { handler, release, running } = held();
+    const { link, connection } = await linkPair({ callee: { prepare: (server) => server.handle(ECHO, handler) } });
+    const calls = [1, 2, 3, 4].map(() => link.call(ECHO, requestOf(0), options()));
+    await vi.waitFor(() => expect(running()).toBe(4), SOON);
+    link.close(new WeftError({ code: 'peer_lost', message: 'Gone.' }));
+    await Promise.allSettled(calls);
+    const again = linkOver(connection);
+    await expect(again.call(ECHO, requestOf(0), options())).rejects.toMatchObject({ code: 'quota_exceeded' });
+    release();
+    await vi.waitFor(() => expect(running()).toBe(0), SOON);
+    await again.call(ECHO, requestOf(0), options());
+  });
+
+  it('leave in few writes: what one turn of the event loop sends goes together', async () => {
+    const { link } = await linkPair({ callee: { prepare: (server) => server.handle(ECHO, echo) } });
+    await link.call(ECHO, requestOf(100), options());
+    const writes = [vi.spyOn(Socket.prototype, '_write'), vi.spyOn(Socket.prototype, '_writev' as '_write')];
+    await link.call(ECHO, requestOf(100), options());
+    await new Promise((resolve) => setImmediate(resolve));
+    const written = writes.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+    for (const spy of writes) spy.mockRestore();
+    // Request, acknowledgement and answer, and the window updates for both: ten buffers and more.
+    expect(written).toBeGreaterThan(0);
+    expect(written).toBeLessThanOrEqual(5);
   });
 
   it('give the callee a signal that a cancellation reaches, and keep the stream afterwards', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { connected, FakeMembership, makeKey, SOON, startNode, startPair, stateOf, stopAll } from './support.ts';
+import { connected, makeAdvert, makeKey, SOON, startNode, startPair, stateOf, stopAll } from './support.ts';
 
 afterEach(stopAll);
 
@@ -7,7 +7,10 @@ describe('Libp2pMesh', () => {
   it('connects two members by an address', async () => {
     const { a, b } = await startPair();
     expect(a.mesh.peer(b.key.node)?.advert.node).toBe(b.key.node);
-    await vi.waitFor(() => expect(b.mesh.peer(a.key.node)?.link.rttMs).toBeGreaterThan(0), SOON);
+    const link = () => b.mesh.peer(a.key.node)?.link;
+    await vi.waitFor(() => expect(link()?.rttMs).toBeGreaterThan(0), SOON);
+    await vi.waitFor(() => expect(link()?.goodputBytesPerSecond).toBeGreaterThan(0), SOON);
+    expect(link()?.path).toBe('direct');
     expect(b.mesh.knownAddresses()).toEqual(a.mesh.addresses());
   });
 
@@ -50,11 +53,13 @@ describe('Libp2pMesh', () => {
   });
 
   it('refuses a node that is no member', async () => {
-    const a = await startNode();
+    const count = vi.fn();
+    const a = await startNode({ components: { telemetry: { count, gauge: vi.fn() } } });
     const stranger = await startNode({ members: [a.key.node], bootstrap: () => a.mesh.addresses() });
-    const wrong = new FakeMembership(stranger.key.node, []);
-    expect(wrong.isMember(a.key.node)).toBe(false);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await vi.waitFor(
+      () => expect(count).toHaveBeenCalledWith('weft_calls_rejected_total', { reason: 'not_a_member' }),
+      SOON,
+    );
     expect(stateOf(stranger, a)).toBe('unknown');
     expect(a.mesh.peers()).toEqual([]);
   });
@@ -64,11 +69,38 @@ describe('Libp2pMesh', () => {
     const key = await makeKey();
     const { a, b } = await startPair({
       key,
-      components: { advert: () => ({ ...baseAdvert(key.node), name }) },
+      components: { advert: () => ({ ...makeAdvert(key.node), incarnation: 1, name }) },
     });
     name = 'after';
     a.mesh.announce();
     await vi.waitFor(() => expect(b.mesh.peer(a.key.node)?.advert.name).toBe('after'), SOON);
+  });
+
+  it('gives a new list of peers only when something has changed, and records that are fresh', async () => {
+    const { a, b } = await startPair();
+    const list = b.mesh.peers();
+    const record = list[0];
+    await vi.waitFor(() => expect(record?.link.rttMs).toBeGreaterThan(0), SOON);
+    expect(b.mesh.peers()).toBe(list);
+    expect({ ...record }.heardAgoMs).toBeLessThan(SOON.timeout);
+    a.mesh.announce();
+    await vi.waitFor(() => expect(b.mesh.peers()).not.toBe(list), SOON);
+  });
+
+  it('goes on telling the other listeners when one of them fails', async () => {
+    const { a, b } = await startPair();
+    const heard = vi.fn();
+    b.mesh.onPeers(() => {
+      throw new Error('a listener that fails');
+    });
+    const end = b.mesh.onPeers(heard);
+    a.mesh.announce();
+    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), SOON);
+    end();
+    heard.mockClear();
+    await a.mesh.stop();
+    await vi.waitFor(() => expect(stateOf(b, a)).toBe('gone'), SOON);
+    expect(heard).not.toHaveBeenCalled();
   });
 
   it('stops, and starts again under another mesh id', async () => {
@@ -90,14 +122,3 @@ describe('Libp2pMesh', () => {
     });
   });
 });
-
-function baseAdvert(node: string) {
-  return {
-    node,
-    name: '',
-    version: '0',
-    incarnation: 1,
-    hardware: { platform: '', arch: '', cpuModel: '', cpuCount: 1, memoryBytes: 1, devices: [] },
-    offers: [],
-  };
-}

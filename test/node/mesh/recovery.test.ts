@@ -175,7 +175,7 @@ describe('a link that is reset', () => {
 });
 
 describe('two nodes that dial each other', () => {
-  it('are connected, and stay so when one of two connections goes', async () => {
+  it('are connected, and each knows where the other was reached', async () => {
     const [keyA, keyB] = [await makeKey(), await makeKey()];
     let addressesOfB: readonly string[] = [];
     const a = await startNode({ key: keyA, members: [keyB.node], bootstrap: () => addressesOfB, start: false });
