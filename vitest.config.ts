@@ -23,7 +23,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
-          // Behind the unit tests: real processes should have the machine to themselves.
+          // Apart from the unit tests: real processes should have the machine to themselves.
           sequence: { groupOrder: 1 },
           maxWorkers: 1,
           testTimeout: 180_000,

@@ -2,6 +2,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
+import {
+  readEncodeRequest,
+  readEncodeResponse,
+  readGenerateItem,
+  writeEncodeRequest,
+  writeEncodeResponse,
+  writeGenerateItem,
+} from './hot-messages.ts';
 import type { ModelRef } from './ids.ts';
 import type {
   EncodeRequest,
@@ -30,7 +38,7 @@ export function errorToMessage(error: unknown): Plain<pb.Error> {
 }
 
 /** From the wire. A code that this version doesn't know becomes `internal`, with the code as a fact. */
-export function errorFromMessage(message: pb.Error | undefined): WeftError {
+export function errorFromMessage(message: Plain<pb.Error> | undefined): WeftError {
   if (message === undefined)
     return new WeftError({ code: 'internal', message: 'The other side failed without a reason.' });
   const { code } = message;
@@ -51,7 +59,7 @@ function clipFacts(facts: Readonly<Record<string, string>>): Record<string, stri
   return Object.fromEntries(entries.map(([name, value]) => [clip(name), clip(value)]));
 }
 
-export function loadToMessage(load: Load): MessageInitShape<typeof pb.LoadSchema> {
+export function loadToMessage(load: Load): Plain<pb.Load> {
   return {
     requestsInFlight: Math.min(whole(load.requestsInFlight), 0xffff_ffff),
     queuedMs: load.queuedMs,
@@ -60,7 +68,7 @@ export function loadToMessage(load: Load): MessageInitShape<typeof pb.LoadSchema
   };
 }
 
-export function loadFromMessage(load: pb.Load | undefined): Load | undefined {
+export function loadFromMessage(load: Plain<pb.Load> | undefined): Load | undefined {
   if (load === undefined) return undefined;
   return {
     requestsInFlight: load.requestsInFlight,
@@ -82,12 +90,12 @@ function finite(value: number): number {
 
 // ── Inference ───────────────────────────────────────────────────────────────────────────────────
 
-export function modelFromMessage(model: pb.ModelRef | undefined): ModelRef {
+export function modelFromMessage(model: Plain<pb.ModelRef> | undefined): ModelRef {
   if (model === undefined || model.id === '') throw bad('The request names no model.');
   return { id: model.id, digest: model.digest };
 }
 
-function timingFromMessage(timing: pb.Timing | undefined): Timing {
+function timingFromMessage(timing: Plain<pb.Timing> | undefined): Timing {
   return {
     queueMs: finite(timing?.queueMs ?? 0),
     loadMs: finite(timing?.loadMs ?? 0),
@@ -125,11 +133,11 @@ export const runResponseCodec: Codec<RunResult> = {
 
 export const encodeRequestCodec: Codec<EncodeRequest> = {
   encode: ({ model, ids, lengths, pooling, normalize }) => ({
-    payload: writeMessage(pb.EncodeRequestSchema, { model, pooling, normalize }),
+    payload: writeEncodeRequest({ model, pooling, normalize }),
     tensors: [tensorOf('ids', 'int32', [ids.length], ids), tensorOf('lengths', 'int32', [lengths.length], lengths)],
   }),
   decode: ({ payload, tensors }) => {
-    const message = readMessage(pb.EncodeRequestSchema, payload);
+    const message = readEncodeRequest(payload);
     const { pooling } = message;
     if (pooling !== 'mean' && pooling !== 'cls') throw bad(`Pooling "${pooling}" is not known.`);
     const ids = int32Elements(tensorNamed(tensors, 'ids'));
@@ -147,11 +155,11 @@ export const encodeRequestCodec: Codec<EncodeRequest> = {
 
 export const encodeResponseCodec: Codec<EncodeResult> = {
   encode: ({ embeddings, dimensions, node, timing }) => ({
-    payload: writeMessage(pb.EncodeResponseSchema, { timing, node }),
+    payload: writeEncodeResponse({ timing, node }),
     tensors: [tensorOf('embeddings', 'float32', [embeddings.length / dimensions, dimensions], embeddings)],
   }),
   decode: ({ payload, tensors }) => {
-    const message = readMessage(pb.EncodeResponseSchema, payload);
+    const message = readEncodeResponse(payload);
     const tensor = tensorNamed(tensors, 'embeddings');
     const dimensions = tensor.dims[1];
     if (tensor.dims.length !== 2 || dimensions === undefined || dimensions < 1)
@@ -204,13 +212,10 @@ export interface TokenRun {
 
 export const generateItemCodec: Codec<TokenRun> = {
   encode: ({ firstIndex, ids }) => ({
-    payload: writeMessage(pb.GenerateItemSchema, { firstIndex, ids: [...ids] }),
+    payload: writeGenerateItem({ firstIndex, ids }),
     tensors: NO_TENSORS,
   }),
-  decode: ({ payload }) => {
-    const { firstIndex, ids } = readMessage(pb.GenerateItemSchema, payload);
-    return { firstIndex, ids };
-  },
+  decode: ({ payload }) => readGenerateItem(payload),
 };
 
 export const generateResponseCodec: Codec<GenerateResult> = {

@@ -9,8 +9,8 @@
 //                    body: tensor bytes, each tensor starting at a multiple of 8 within its message
 //
 // A message whose tensors exceed one frame goes on in `more` frames of the same call.
-import { create, toBinary } from '@bufbuild/protobuf';
 import { toWeftError, WeftError } from './errors.ts';
+import { type FrameHeader, type HeaderKind, readHeader, type TensorInfo, writeHeader } from './header.ts';
 import {
   FRAME_BODY_BYTES_MAX,
   HEADER_BYTES_MAX,
@@ -18,9 +18,10 @@ import {
   TENSOR_NAME_LENGTH_MAX,
   TENSORS_MAX,
 } from './limits.ts';
-import { type Header, HeaderSchema, type TensorInfo } from './messages/weft_pb.js';
-import { byteLength, checkTensor, DataType, dataTypeName, elementCount, type NamedTensor } from './tensor.ts';
-import { NO_TENSORS, readMessage } from './wire.ts';
+import { byteLength, checkTensor, dataTypeName, elementCount, type NamedTensor } from './tensor.ts';
+import { NO_TENSORS } from './wire.ts';
+
+export type { FrameHeader, HeaderKind, TensorInfo } from './header.ts';
 
 /** First byte of every frame. */
 export const FRAME_MAGIC = 0x57;
@@ -39,9 +40,6 @@ const tooLarge = (bytesMax: number): WeftError =>
   new WeftError({ code: 'tensor_invalid', message: `The tensors of the message take more than ${bytesMax} bytes.` });
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** What a frame's header says, without its tensors: `{ case: 'item', value }` and so on. */
-export type HeaderKind = Header['kind'];
-
 /**
  * Lays a message out as frames.
  * @param bytesMax bound on its tensors, padding included
@@ -57,47 +55,41 @@ export function encodeFrames(
   bytesMax: number = MESSAGE_BYTES_MAX,
 ): Uint8Array[][] {
   if (tensors.length > TENSORS_MAX) throw invalid(`${tensors.length} tensors are above the limit of ${TENSORS_MAX}.`);
-  const infos: { name: string; dataType: number; dims: bigint[]; byteLength: bigint }[] = [];
   let bodyBytes = 0;
   for (const tensor of tensors) {
     checkTensor(tensor);
-    infos.push({
-      name: tensor.name,
-      dataType: DataType[tensor.type],
-      dims: tensor.dims.map(BigInt),
-      byteLength: BigInt(tensor.data.byteLength),
-    });
     bodyBytes += aligned(tensor.data.byteLength);
   }
   if (bodyBytes > bytesMax) throw tooLarge(bytesMax);
-  const header = toBinary(HeaderSchema, create(HeaderSchema, { callId, kind, tensors: infos }));
-  if (header.byteLength > HEADER_BYTES_MAX) throw invalid(`A header of ${header.byteLength} bytes is above the limit.`);
-
-  if (FRAME_PREFIX_BYTES + header.byteLength + bodyBytes <= COPY_BELOW_BYTES) {
-    const whole = new Uint8Array(FRAME_PREFIX_BYTES + header.byteLength + bodyBytes);
-    writePrefix(whole, header.byteLength, bodyBytes);
-    whole.set(header, FRAME_PREFIX_BYTES);
-    let offset = FRAME_PREFIX_BYTES + header.byteLength;
+  const copied = bodyBytes < COPY_BELOW_BYTES;
+  const { bytes, end } = writeHeader(callId, kind, tensors, {
+    before: FRAME_PREFIX_BYTES,
+    behind: copied ? bodyBytes : 0,
+  });
+  const headerBytes = end - FRAME_PREFIX_BYTES;
+  if (headerBytes > HEADER_BYTES_MAX) throw invalid(`A header of ${headerBytes} bytes is above the limit.`);
+  if (copied) {
+    writePrefix(bytes, headerBytes, bodyBytes);
+    let offset = end;
     for (const { data } of tensors) {
-      whole.set(data, offset);
+      bytes.set(data, offset);
       offset += aligned(data.byteLength);
     }
-    return [[whole]];
+    return [[bytes.subarray(0, offset)]];
   }
 
   const frames: Uint8Array[][] = [];
   let left = bodyBytes;
-  let frame = openFrame(header, Math.min(left, FRAME_BODY_BYTES_MAX));
   let room = Math.min(left, FRAME_BODY_BYTES_MAX);
+  writePrefix(bytes, headerBytes, room);
+  let frame = [bytes.subarray(0, end)];
   frames.push(frame);
-  let moreHeader: Uint8Array | undefined;
   const put = (piece: Uint8Array): void => {
     let from = 0;
     while (from < piece.byteLength) {
       if (room === 0) {
-        moreHeader ??= toBinary(HeaderSchema, create(HeaderSchema, { callId, kind: { case: 'more', value: {} } }));
         room = Math.min(left, FRAME_BODY_BYTES_MAX);
-        frame = openFrame(moreHeader, room);
+        frame = [continuation(callId, room)];
         frames.push(frame);
       }
       const taken = Math.min(room, piece.byteLength - from);
@@ -114,11 +106,12 @@ export function encodeFrames(
   return frames;
 }
 
-function openFrame(header: Uint8Array, bodyBytes: number): Uint8Array[] {
-  const head = new Uint8Array(FRAME_PREFIX_BYTES + header.byteLength);
-  writePrefix(head, header.byteLength, bodyBytes);
-  head.set(header, FRAME_PREFIX_BYTES);
-  return [head];
+/** Prefix and header of a frame that goes on with a message. */
+function continuation(callId: number, bodyBytes: number): Uint8Array {
+  const room = { before: FRAME_PREFIX_BYTES, behind: 0 };
+  const { bytes, end } = writeHeader(callId, { case: 'more', value: {} }, NO_TENSORS, room);
+  writePrefix(bytes, end - FRAME_PREFIX_BYTES, bodyBytes);
+  return bytes.subarray(0, end);
 }
 
 function writePrefix(target: Uint8Array, headerBytes: number, bodyBytes: number): void {
@@ -131,7 +124,7 @@ function writePrefix(target: Uint8Array, headerBytes: number, bodyBytes: number)
 
 /** What a {@link FrameReader} hands on. Pieces of the body are views that hold only during the call. */
 export interface FrameSink {
-  header(header: Header, bodyBytes: number): void;
+  header(header: FrameHeader, bodyBytes: number): void;
   body(piece: Uint8Array): void;
 }
 
@@ -221,7 +214,7 @@ export class FrameReader {
 
   #open(head: Uint8Array): void {
     const { bodyBytes } = readPrefix(head, 0);
-    const header = readMessage(HeaderSchema, head.subarray(FRAME_PREFIX_BYTES));
+    const header = readHeader(head.subarray(FRAME_PREFIX_BYTES));
     this.#bodyLeft = bodyBytes;
     this.#sink.header(header, bodyBytes);
   }
@@ -266,8 +259,8 @@ export class TensorAssembler {
       if (names.has(info.name)) throw invalid(`Two tensors are named "${info.name}".`);
       names.add(info.name);
       const type = dataTypeName(info.dataType);
-      const dims = info.dims.map(Number);
-      const bytes = Number(info.byteLength);
+      const dims = [...info.dims];
+      const bytes = info.byteLength;
       const expected = byteLength(type, dims, bytesMax);
       if (!Number.isSafeInteger(bytes) || bytes > bytesMax || (expected !== undefined && bytes !== expected)) {
         throw new WeftError({

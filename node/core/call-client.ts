@@ -3,10 +3,10 @@
 import type { Load } from '../../protocol/capability.ts';
 import { errorFromMessage, loadFromMessage } from '../../protocol/codec.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
-import { encodeFrames, FrameReader, type HeaderKind, TensorAssembler } from '../../protocol/frame.ts';
+import { encodeFrames, FrameReader, TensorAssembler } from '../../protocol/frame.ts';
+import type { FrameHeader, HeaderKind } from '../../protocol/header.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import { CALLS_PER_LINK_MAX } from '../../protocol/limits.ts';
-import type { Header } from '../../protocol/messages/weft_pb.js';
 import type { AnyMethod, MethodSpec } from '../../protocol/methods.ts';
 import { assert } from './assert.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -148,12 +148,7 @@ export class CallClient {
     try {
       const { payload, tensors } = method.request.encode(request);
       const value = { method: method.id, version: method.version, budgetMs, requestId: options.requestId, payload };
-      const frames = encodeFrames(
-        call.id,
-        { case: 'call', value } as HeaderKind,
-        tensors,
-        method.quota.requestBytesMax,
-      );
+      const frames = encodeFrames(call.id, { case: 'call', value }, tensors, method.quota.requestBytesMax);
       // A call that was given up or refused meanwhile has no use for the rest of its request.
       const sent = writeFrames(this.#writer, frames, () => !call.abandoned);
       if (sent === undefined) this.#awaitAck(call);
@@ -174,7 +169,7 @@ export class CallClient {
     if (call.abandoned) return;
     this.#fail(call, error);
     try {
-      const kind = { case: 'cancel', value: { reason: error.code } } as HeaderKind;
+      const kind: HeaderKind = { case: 'cancel', value: { reason: error.code } };
       writeFrames(this.#writer, encodeFrames(call.id, kind), () => true)?.catch(() => this.#remove(call));
     } catch {
       // The link is gone, and with it all that was awaited.
@@ -182,7 +177,7 @@ export class CallClient {
     }
   }
 
-  #onHeader(header: Header, bodyBytes: number): void {
+  #onHeader(header: FrameHeader, bodyBytes: number): void {
     const call = this.#closed === undefined ? this.#calls.get(header.callId) : undefined;
     this.#receiving = call;
     // The last frames of a call that failed here may still arrive; their bodies are passed over.
@@ -219,7 +214,7 @@ export class CallClient {
   }
 
   /** @returns nothing for tensors that can't be taken: the call fails then, and what belongs to it is passed over */
-  #assemble(call: ClientCall, header: Header): Incoming | undefined {
+  #assemble(call: ClientCall, header: FrameHeader): Incoming | undefined {
     try {
       const tensors = new TensorAssembler(header.tensors, call.method.quota.answerBytesMax);
       if (call.abandoned) tensors.discard();

@@ -3,10 +3,10 @@
 import type { Load } from '../../protocol/capability.ts';
 import { errorToMessage, loadToMessage } from '../../protocol/codec.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
-import { encodeFrames, FrameReader, type HeaderKind, TensorAssembler } from '../../protocol/frame.ts';
+import { encodeFrames, FrameReader, TensorAssembler } from '../../protocol/frame.ts';
+import type { FrameHeader, HeaderKind } from '../../protocol/header.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import { CALLS_PER_LINK_MAX, REFUSALS_UNREAD_MAX } from '../../protocol/limits.ts';
-import type { Header } from '../../protocol/messages/weft_pb.js';
 import type { AnyMethod } from '../../protocol/methods.ts';
 import { assert } from './assert.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -131,7 +131,7 @@ export class CallServer {
     }
   }
 
-  #onHeader(header: Header, bodyBytes: number): void {
+  #onHeader(header: FrameHeader, bodyBytes: number): void {
     this.#receiving = undefined;
     if (this.#closed) return;
     const { kind, callId } = header;
@@ -158,7 +158,7 @@ export class CallServer {
     }
   }
 
-  #open(header: Header, call: { method: number; version: number; budgetMs: number }, bodyBytes: number): void {
+  #open(header: FrameHeader, call: { method: number; version: number; budgetMs: number }, bodyBytes: number): void {
     const { callId } = header;
     // Whoever keeps to the bound on calls never has that many refusals unread: this one only sends.
     if (this.#refusals >= REFUSALS_UNREAD_MAX) throw invalid('The caller does not read its answers.');
@@ -240,7 +240,7 @@ export class CallServer {
   #acknowledgeReceipt(call: ServerCall): void {
     try {
       // A lost link is heard of from the link itself.
-      this.#write(call.id, { case: 'ack', value: { load: this.#load() } } as HeaderKind)?.catch(heardFromTheLink);
+      this.#write(call.id, { case: 'ack', value: { load: this.#load() } })?.catch(heardFromTheLink);
     } catch {
       // As above.
     }
@@ -251,7 +251,7 @@ export class CallServer {
     assert(!call.over, 'no item follows the answer');
     assert(call.writing === undefined, 'an item in several frames is waited for');
     const { payload, tensors } = call.registered.method.item.encode(value);
-    const kind = { case: 'item', value: { sequence: call.nextItem, payload } } as HeaderKind;
+    const kind: HeaderKind = { case: 'item', value: { sequence: call.nextItem, payload } };
     const frames = encodeFrames(call.id, kind, tensors, call.registered.method.quota.answerBytesMax);
     const written = writeFrames(this.#components.writer, frames, () => !call.over && !call.abort.signal.aborted);
     call.nextItem++;
@@ -270,7 +270,7 @@ export class CallServer {
       const { payload, tensors } = call.registered.method.response.encode(await work);
       await call.writing;
       call.over = true;
-      const kind = { case: 'end', value: { payload, load: this.#load() } } as HeaderKind;
+      const kind: HeaderKind = { case: 'end', value: { payload, load: this.#load() } };
       const frames = encodeFrames(call.id, kind, tensors, call.registered.method.quota.answerBytesMax);
       const whole = await writeFrames(this.#components.writer, frames, () => !call.abort.signal.aborted);
       if (whole === false) throw call.abort.signal.reason;
@@ -296,7 +296,7 @@ export class CallServer {
       await this.#write(callId, {
         case: 'fault',
         value: { error: errorToMessage(error), load: this.#load() },
-      } as HeaderKind);
+      });
     } catch {
       // The link is gone; its owner hears of that from the link itself.
     }

@@ -1,7 +1,7 @@
 // How a link takes frames, whatever it is made of: a libp2p stream, a runner's socket, memory in a test. Both sides of a
 // call write by it.
 import type { TensorAssembler } from '../../protocol/frame.ts';
-import type { Header } from '../../protocol/messages/weft_pb.js';
+import type { FrameHeader } from '../../protocol/header.ts';
 
 /** Takes the pieces of one frame, to be written one after the other with nothing between. */
 export interface FrameWriter {
@@ -14,7 +14,7 @@ export interface FrameWriter {
 
 /** A message whose tensors are still coming in; one at a time per call. */
 export interface Incoming {
-  readonly header: Header;
+  readonly header: FrameHeader;
   readonly tensors: TensorAssembler;
 }
 

@@ -4,6 +4,8 @@ import type { Clock } from '../core/clock.ts';
 import type { LinkEstimate } from '../core/mesh.ts';
 import type { MeshLimits } from './limits.ts';
 
+/** The first answers of a connection also take the time of opening streams and of code that runs for the first time. */
+const COLD_SAMPLES = 4;
 /** Weight of a new sample in the smoothed round trip, as TCP's (RFC 6298). */
 const RTT_GAIN = 1 / 8;
 /** What a link can do when nothing holds it up; the median would follow the slow moments of both machines. */
@@ -13,6 +15,7 @@ export class LinkEstimator {
   readonly #clock: Clock;
   readonly #limits: MeshLimits['links'];
   #smoothedMs: number | undefined;
+  #coldSamples = 0;
   #roundTrips: { readonly atMs: number; readonly rttMs: number }[] = [];
   #rates: number[] = [];
   #path: LinkEstimate['path'];
@@ -26,8 +29,11 @@ export class LinkEstimator {
   /** A small message was answered after this long. */
   sawRoundTrip(rttMs: number): void {
     const atMs = this.#clock.now();
+    const smoothedMs = this.#smoothedMs ?? rttMs;
     this.#smoothedMs =
-      this.#smoothedMs === undefined ? rttMs : this.#smoothedMs + RTT_GAIN * (rttMs - this.#smoothedMs);
+      this.#roundTrips.length < COLD_SAMPLES
+        ? Math.min(smoothedMs, rttMs)
+        : smoothedMs + RTT_GAIN * (rttMs - smoothedMs);
     this.#roundTrips.push({ atMs, rttMs });
     const oldestMs = atMs - this.#limits.rttWindowMs;
     while (this.#roundTrips.length > this.#limits.samplesMax || (this.#roundTrips[0]?.atMs ?? atMs) < oldestMs) {
@@ -49,6 +55,7 @@ export class LinkEstimator {
     if (path === this.#path) return;
     this.#path = path;
     this.#smoothedMs = undefined;
+    this.#coldSamples = 0;
     this.#roundTrips = [];
     this.#rates = [];
     this.#estimate = undefined;

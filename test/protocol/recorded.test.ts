@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { DescMessage } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { readMessage } from '../../protocol/codec.ts';
-import { FrameReader, TensorAssembler } from '../../protocol/frame.ts';
+import { FrameReader, type HeaderKind, TensorAssembler } from '../../protocol/frame.ts';
 import * as pb from '../../protocol/messages/weft_pb.js';
 import { type AnyMethod, PEER_METHODS, RUNNER_METHODS } from '../../protocol/methods.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
@@ -22,7 +22,7 @@ function readOne(
   bytes: Uint8Array,
   lengths: readonly number[],
 ): { callId: number; kind: unknown; tensors: NamedTensor[] } {
-  let first: { callId: number; kind: pb.Header['kind']; tensors: TensorAssembler } | undefined;
+  let first: { callId: number; kind: HeaderKind; tensors: TensorAssembler } | undefined;
   const reader = new FrameReader({
     header: (header) => {
       if (first === undefined) {

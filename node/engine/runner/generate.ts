@@ -1,7 +1,7 @@
 // The token loop: prompt in pieces, then one token after the other until something ends it. Runs in a runner process.
 import type { GenerateRequest, GenerateResult } from '../../../protocol/infer.ts';
 import { assert } from '../../core/assert.ts';
-import { PREFILL_TOKENS } from '../limits.ts';
+import { PREFILL_TOKENS, REPLAY_TOKENS_MAX } from '../limits.ts';
 import { sample } from '../sampling.ts';
 import type { TextGenerator } from './generator.ts';
 import type { Turns } from './turns.ts';
@@ -76,18 +76,20 @@ export async function generate(
 }
 
 /**
- * The prompt in pieces of at most PREFILL_TOKENS, then what was generated, token by token. No piece of a prompt is a
- * single token where it can be avoided, so that how it is cut never changes the result.
+ * The prompt in pieces of PREFILL_TOKENS, then what was generated, token by token. Prompt pieces are never a single token
+ * where it can be avoided, so that how it is cut never changes the result. Beyond REPLAY_TOKENS_MAX generated tokens all
+ * is taken in pieces: a long stream goes on soon rather than exactly.
  */
 export function piecesOf(ids: Int32Array, promptLength: number): Int32Array[] {
   const pieces: Int32Array[] = [];
+  const inPieces = ids.length - promptLength <= REPLAY_TOKENS_MAX ? promptLength : ids.length;
   let from = 0;
-  while (from < promptLength) {
-    const left = promptLength - from;
+  while (from < inPieces) {
+    const left = inPieces - from;
     const length = left === PREFILL_TOKENS + 1 ? PREFILL_TOKENS - 1 : Math.min(left, PREFILL_TOKENS);
     pieces.push(ids.subarray(from, from + length));
     from += length;
   }
-  for (let at = promptLength; at < ids.length; at++) pieces.push(ids.subarray(at, at + 1));
+  for (let at = inPieces; at < ids.length; at++) pieces.push(ids.subarray(at, at + 1));
   return pieces;
 }

@@ -2,8 +2,13 @@
 import type { CallHandler, CallOptions, FrameWriter, Registered } from '../../../node/core/calls.ts';
 import type { Codec, Parts } from '../../../protocol/codec.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { encodeFrames, FrameReader, type HeaderKind, TensorAssembler } from '../../../protocol/frame.ts';
-import type { Header } from '../../../protocol/messages/weft_pb.js';
+import {
+  encodeFrames,
+  type FrameHeader,
+  FrameReader,
+  type HeaderKind,
+  TensorAssembler,
+} from '../../../protocol/frame.ts';
 import type { MethodSpec } from '../../../protocol/methods.ts';
 import type { NamedTensor } from '../../../protocol/tensor.ts';
 
@@ -96,7 +101,7 @@ export async function turns(count = 5): Promise<void> {
 
 /** Keeps what is written, as frames. `full` makes it answer writes with a promise of the test's. */
 export class RecordingWriter implements FrameWriter {
-  readonly headers: Header[] = [];
+  readonly headers: FrameHeader[] = [];
   bodyBytes = 0;
   full: Promise<void> | undefined;
   gone: WeftError | undefined;
@@ -139,14 +144,17 @@ export function callKind(change: { payload?: Uint8Array; budgetMs?: number; meth
     payload: new Uint8Array(0),
     ...change,
   };
-  return { case: 'call', value } as HeaderKind;
+  return { case: 'call', value };
 }
 
 export const kind = (name: NonNullable<HeaderKind['case']>, value: object = {}): HeaderKind =>
-  ({ case: name, value: { payload: new Uint8Array(0), ...value } }) as unknown as HeaderKind;
+  ({
+    case: name,
+    value: { payload: new Uint8Array(0), requestId: '', sequence: 0, reason: '', ...value },
+  }) as HeaderKind;
 
 /** The tensors behind a header that was written whole. */
-export function assembled(header: Header, body: Uint8Array): NamedTensor[] {
+export function assembled(header: FrameHeader, body: Uint8Array): NamedTensor[] {
   const assembler = new TensorAssembler(header.tensors);
   assembler.write(body);
   return assembler.finish();

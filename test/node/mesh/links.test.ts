@@ -20,7 +20,8 @@ describe('LinkEstimator', () => {
 
   it('smooths round trips and keeps their floor', () => {
     const { link } = estimator();
-    for (const rttMs of [10, 18, 2]) link.sawRoundTrip(rttMs);
+    for (const rttMs of [200, 30, 10, 40, 18, 2]) link.sawRoundTrip(rttMs);
+    // The least of the first four, which are cold; then an eighth of the way to each.
     expect(link.estimate().rttMs).toBeCloseTo(11 - 9 / 8, 6);
     expect(link.estimate().rttFloorMs).toBe(2);
   });

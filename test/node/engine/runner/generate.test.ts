@@ -1,5 +1,6 @@
 // The token loop and the turns, on a generator that only counts.
 import { describe, expect, it } from 'vitest';
+import { REPLAY_TOKENS_MAX } from '../../../../node/engine/limits.ts';
 import { generate, piecesOf } from '../../../../node/engine/runner/generate.ts';
 import type { TextGenerator } from '../../../../node/engine/runner/generator.ts';
 import { Turns } from '../../../../node/engine/runner/turns.ts';
@@ -84,6 +85,12 @@ describe('generate', () => {
     expect(sizes(131, 129)).toEqual([127, 2, 1, 1]);
     expect(sizes(258, 257)).toEqual([128, 127, 2, 1]);
     expect(sizes(1, 1)).toEqual([1]);
+  });
+
+  it('computes a very long resumed stream in pieces rather than token by token', () => {
+    const pieces = (generated: number): number => piecesOf(new Int32Array(10 + generated), 10).length;
+    expect(pieces(REPLAY_TOKENS_MAX)).toBe(1 + REPLAY_TOKENS_MAX);
+    expect(pieces(REPLAY_TOKENS_MAX + 1)).toBeLessThan(20);
   });
 
   it('does no further run once it is cancelled', async () => {

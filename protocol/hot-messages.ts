@@ -1,0 +1,125 @@
+// The payloads of the calls that are made most, by hand (see flat.ts): texts to encode, their vectors' envelope, tokens.
+import { FIELD_BYTES_MAX, FlatReader, FlatWriter } from './flat.ts';
+import type { ModelRef } from './ids.ts';
+import { MESSAGE_ELEMENTS_MAX } from './limits.ts';
+import type { EncodeRequest, GenerateItem, Timing } from './messages/weft_pb.js';
+import type { Plain } from './wire.ts';
+
+const textBytesMax = (text: string): number => 3 * text.length + FIELD_BYTES_MAX;
+const written = ({ bytes, pos }: FlatWriter): Uint8Array => bytes.subarray(0, pos);
+
+/** `weft.v1.EncodeRequest` */
+export function writeEncodeRequest(request: {
+  readonly model: ModelRef;
+  readonly pooling: string;
+  readonly normalize: boolean;
+}): Uint8Array {
+  const { model, pooling, normalize } = request;
+  const bytesMax = textBytesMax(model.id) + textBytesMax(model.digest) + textBytesMax(pooling) + 2 * FIELD_BYTES_MAX;
+  const writer = new FlatWriter(new Uint8Array(bytesMax));
+  const start = writer.open(1);
+  writer.string(1, model.id);
+  writer.string(2, model.digest);
+  writer.close(start);
+  writer.string(2, pooling);
+  writer.bool(3, normalize);
+  return written(writer);
+}
+
+/** @throws WeftError `frame_invalid` */
+export function readEncodeRequest(bytes: Uint8Array): Plain<EncodeRequest> {
+  const reader = new FlatReader(bytes);
+  let model: ModelRef | undefined;
+  let pooling = '';
+  let normalize = false;
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) model = readModel(reader.message());
+    else if (field === 2) pooling = reader.string();
+    else if (field === 3) normalize = reader.bool();
+    else reader.skip();
+  }
+  return model === undefined ? { pooling, normalize } : { model, pooling, normalize };
+}
+
+function readModel(reader: FlatReader): ModelRef {
+  const model = { id: '', digest: '' };
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) model.id = reader.string();
+    else if (field === 2) model.digest = reader.string();
+    else reader.skip();
+  }
+  return model;
+}
+
+/** `weft.v1.EncodeResponse` */
+export function writeEncodeResponse({
+  timing,
+  node,
+}: {
+  readonly timing: Plain<Timing>;
+  readonly node: string;
+}): Uint8Array {
+  const writer = new FlatWriter(new Uint8Array(textBytesMax(node) + 6 * FIELD_BYTES_MAX));
+  const start = writer.open(1);
+  writer.double(1, timing.queueMs);
+  writer.double(2, timing.loadMs);
+  writer.double(3, timing.computeMs);
+  writer.double(4, timing.prefillMs);
+  writer.close(start);
+  writer.string(2, node);
+  return written(writer);
+}
+
+/** @throws WeftError `frame_invalid` */
+export function readEncodeResponse(bytes: Uint8Array): { readonly timing: Plain<Timing>; readonly node: string } {
+  const reader = new FlatReader(bytes);
+  const timing = { queueMs: 0, loadMs: 0, computeMs: 0, prefillMs: 0 };
+  let node = '';
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) readTiming(reader.message(), timing);
+    else if (field === 2) node = reader.string();
+    else reader.skip();
+  }
+  return { timing, node };
+}
+
+function readTiming(reader: FlatReader, timing: { -readonly [Key in keyof Plain<Timing>]: number }): void {
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) timing.queueMs = reader.double();
+    else if (field === 2) timing.loadMs = reader.double();
+    else if (field === 3) timing.computeMs = reader.double();
+    else if (field === 4) timing.prefillMs = reader.double();
+    else reader.skip();
+  }
+}
+
+/** `weft.v1.GenerateItem` */
+export function writeGenerateItem({
+  firstIndex,
+  ids,
+}: {
+  readonly firstIndex: number;
+  readonly ids: readonly number[];
+}): Uint8Array {
+  const writer = new FlatWriter(new Uint8Array((3 + ids.length) * FIELD_BYTES_MAX));
+  writer.uint(1, firstIndex);
+  if (ids.length > 0) {
+    const list = writer.open(2);
+    for (const id of ids) writer.varint(id);
+    writer.close(list);
+  }
+  return written(writer);
+}
+
+/** @throws WeftError `frame_invalid` */
+export function readGenerateItem(bytes: Uint8Array): Plain<GenerateItem> {
+  const reader = new FlatReader(bytes);
+  let firstIndex = 0;
+  const ids: number[] = [];
+  for (let field = reader.next(); field !== 0; field = reader.next()) {
+    if (field === 1) firstIndex = reader.uint32();
+    else if (field === 2) reader.uints(ids, MESSAGE_ELEMENTS_MAX);
+    else reader.skip();
+  }
+  return { firstIndex, ids };
+}
