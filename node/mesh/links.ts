@@ -31,9 +31,7 @@ export class LinkEstimator {
     const atMs = this.#clock.now();
     const smoothedMs = this.#smoothedMs ?? rttMs;
     this.#smoothedMs =
-      this.#roundTrips.length < COLD_SAMPLES
-        ? Math.min(smoothedMs, rttMs)
-        : smoothedMs + RTT_GAIN * (rttMs - smoothedMs);
+      this.#coldSamples++ < COLD_SAMPLES ? Math.min(smoothedMs, rttMs) : smoothedMs + RTT_GAIN * (rttMs - smoothedMs);
     this.#roundTrips.push({ atMs, rttMs });
     const oldestMs = atMs - this.#limits.rttWindowMs;
     while (this.#roundTrips.length > this.#limits.samplesMax || (this.#roundTrips[0]?.atMs ?? atMs) < oldestMs) {
