@@ -7,7 +7,7 @@ import { openHome } from '../../node/config/home.ts';
 import { loadSettings } from '../../node/config/settings.ts';
 import type { AvailableModel } from '../../node/core/dispatcher.ts';
 import { silentLog } from '../../node/core/log.ts';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { type Daemon, startDaemon, ticketOf } from '../support/daemon.ts';
 import { until } from '../support/wait.ts';
 
 /** A node assembled in this process. */
@@ -55,8 +55,7 @@ export async function startBenchNodes(threads: number): Promise<BenchNodes> {
   const env = { WEFT_THREADS: String(threads), WEFT_KEEP_ALIVE: '-1' };
   const here = await startLocal(env);
   const peer = await startDaemon({ env });
-  const { stdout } = await peer.weft('invite', '--json');
-  const entry = await startLocal({ ...env, WEFT_OFFER: 'none' }, (JSON.parse(stdout) as { ticket: string }).ticket);
+  const entry = await startLocal({ ...env, WEFT_OFFER: 'none' }, await ticketOf(peer));
   await until(
     'the peer among the models',
     () => entry.node.dispatcher.models().filter(({ nodes }) => nodes.length > 0).length >= 2,

@@ -7,23 +7,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { clientOf, streamChat } from '../support/chat.ts';
-import { type Daemon, runWeft, startDaemon } from '../support/daemon.ts';
+import { pair, runWeft } from '../support/daemon.ts';
+import { daemonsOfTest } from '../support/daemons-of-test.ts';
 import { freePort } from '../support/free-port.ts';
 import { connectedPeers } from '../support/kills.ts';
 import { isAlive, until } from '../support/wait.ts';
 
 const BUNDLED = new URL('../../models/bundled/', import.meta.url).pathname;
-const daemons: Daemon[] = [];
 const folders: string[] = [];
 afterEach(async () => {
-  for (const daemon of daemons.splice(0)) await daemon.stop();
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
 });
-async function start(init?: Parameters<typeof startDaemon>[0]): Promise<Daemon> {
-  const daemon = await startDaemon(init);
-  daemons.push(daemon);
-  return daemon;
-}
+const start = daemonsOfTest();
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'weft-faults-'));
   folders.push(path);
@@ -142,8 +137,7 @@ describe('a daemon that is killed', () => {
   it('is connected to its mesh again after a restart', async () => {
     const first = await start();
     const second = await start();
-    const { stdout } = await first.weft('invite', '--json');
-    expect((await second.weft('join', (JSON.parse(stdout) as { ticket: string }).ticket)).code).toBe(0);
+    await pair(first, second);
     await connectedPeers(first, 1);
     second.kill('SIGKILL');
     await once(second.child, 'exit').catch(() => undefined);

@@ -1,17 +1,9 @@
 // What a person sees first: `npm start`, Ctrl-C, and the commands.
-import { afterEach, describe, expect, it } from 'vitest';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { describe, expect, it } from 'vitest';
+import { daemonsOfTest } from '../support/daemons-of-test.ts';
 import { isAlive, until } from '../support/wait.ts';
 
-const daemons: Daemon[] = [];
-afterEach(async () => {
-  for (const daemon of daemons.splice(0)) await daemon.stop();
-});
-async function start(init?: Parameters<typeof startDaemon>[0]): Promise<Daemon> {
-  const daemon = await startDaemon(init);
-  daemons.push(daemon);
-  return daemon;
-}
+const start = daemonsOfTest();
 
 describe('weft serve --self-check', () => {
   it('answers an embedding and a chat, names the node, and says what to type next', async () => {

@@ -1,24 +1,12 @@
 // Daemons that find each other, work for each other, and keep strangers out.
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { clientOf, streamChat } from '../support/chat.ts';
-import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
+import { type Daemon, pair, ticketOf } from '../support/daemon.ts';
+import { daemonsOfTest } from '../support/daemons-of-test.ts';
 import { connectedPeers } from '../support/kills.ts';
 import { until } from '../support/wait.ts';
 
-const daemons: Daemon[] = [];
-afterEach(async () => {
-  for (const daemon of daemons.splice(0)) await daemon.stop();
-});
-async function start(init?: Parameters<typeof startDaemon>[0]): Promise<Daemon> {
-  const daemon = await startDaemon(init);
-  daemons.push(daemon);
-  return daemon;
-}
-const ticketOf = async (daemon: Daemon): Promise<string> => {
-  const { code, stdout } = await daemon.weft('invite', '--json');
-  expect(code).toBe(0);
-  return (JSON.parse(stdout) as { ticket: string }).ticket;
-};
+const start = daemonsOfTest();
 interface PeersAnswer {
   readonly peers: {
     readonly node: string;

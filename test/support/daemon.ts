@@ -109,12 +109,16 @@ export async function startDaemon(init: DaemonInit = {}): Promise<Daemon> {
   };
 }
 
+/** A ticket of this daemon's mesh. */
+export async function ticketOf(daemon: Daemon): Promise<string> {
+  const { code, stdout, stderr } = await daemon.weft('invite', '--json');
+  if (code !== 0) throw new Error(`weft invite failed: ${stderr}`);
+  return (JSON.parse(stdout) as { readonly ticket: string }).ticket;
+}
+
 /** Makes the second daemon a member of the first one's mesh. */
 export async function pair(first: Daemon, second: Daemon): Promise<void> {
-  const invited = await first.weft('invite', '--json');
-  if (invited.code !== 0) throw new Error(`weft invite failed: ${invited.stderr}`);
-  const { ticket } = JSON.parse(invited.stdout) as { readonly ticket: string };
-  const joined = await second.weft('join', ticket);
+  const joined = await second.weft('join', await ticketOf(first));
   if (joined.code !== 0) throw new Error(`weft join failed: ${joined.stderr}`);
 }
 

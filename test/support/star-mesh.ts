@@ -1,6 +1,6 @@
 // A mesh for kill tests: an entry node that offers nothing, and workers that it reaches only through proxies which can
 // fall silent. Nobody can dial the entry, so every connection goes through the worker's own proxy.
-import { type Daemon, startDaemon } from './daemon.ts';
+import { type Daemon, startDaemon, ticketOf } from './daemon.ts';
 import { freePort } from './free-port.ts';
 import { connectedPeers, type PeerFault, type Target } from './kills.ts';
 import { SilentProxy } from './silent-proxy.ts';
@@ -54,9 +54,4 @@ export async function startStarMesh(workers: number): Promise<StarMesh> {
       for (const proxy of proxies) await proxy.stop();
     },
   };
-}
-
-async function ticketOf(daemon: Daemon): Promise<string> {
-  const { stdout } = await daemon.weft('invite', '--json');
-  return (JSON.parse(stdout) as { ticket: string }).ticket;
 }

@@ -1,30 +1,21 @@
 // `weft list`: which models the mesh has, and where.
 import type { Command } from 'commander';
 import type { ModelsAnswer } from '../../../protocol/api/control.ts';
-import { connect } from '../connect.ts';
-import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
+import type { CommandContext } from '../context.ts';
 import { type Column, formatBytes, table } from '../format.ts';
+import { defineReading } from '../reading-command.ts';
 
 type ModelListing = ModelsAnswer['models'][number];
 
-interface Options extends ClientOptions {
-  readonly json?: true;
-}
-
 export function define(command: Command, context: CommandContext): void {
-  command
-    .option('--json', 'print one JSON object')
-    .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
-    .action(async (options: Options) => {
-      const { client } = await connect(context, options);
-      const answer = await client.get<ModelsAnswer>('/api/v1/models', context);
-      if (options.json) return printJson(context, answer);
-      if (answer.models.length === 0) {
+  defineReading<ModelsAnswer>(command, context, {
+    path: '/api/v1/models',
+    print: ({ models }) => {
+      if (models.length > 0) context.stdout.write(table(COLUMNS, models));
+      else
         context.stderr.write('No node of this mesh offers a model now. `weft peers` shows which nodes are missing.\n');
-        return;
-      }
-      context.stdout.write(table(COLUMNS, answer.models));
-    });
+    },
+  });
 }
 
 const TASKS: Readonly<Record<string, string>> = {

@@ -1,34 +1,24 @@
 // `weft peers`: the other nodes of the mesh, as this node knows them.
 import type { Command } from 'commander';
 import type { PeersAnswer } from '../../../protocol/api/control.ts';
-import { connect } from '../connect.ts';
-import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
+import type { CommandContext } from '../context.ts';
 import { type Column, formatBytes, formatMs, orDash, shortNode, table } from '../format.ts';
+import { defineReading } from '../reading-command.ts';
 
 type PeerStatus = PeersAnswer['peers'][number];
 type Hardware = NonNullable<PeerStatus['hardware']>;
 
-interface Options extends ClientOptions {
-  readonly json?: true;
+export function define(command: Command, context: CommandContext): void {
+  defineReading<PeersAnswer>(command, context, {
+    path: '/api/v1/peers',
+    print: ({ peers }) => {
+      if (peers.length > 0) context.stdout.write(table(COLUMNS, peers));
+      else context.stderr.write(ALONE);
+    },
+  });
 }
 
-export function define(command: Command, context: CommandContext): void {
-  command
-    .option('--json', 'print one JSON object')
-    .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
-    .action(async (options: Options) => {
-      const { client } = await connect(context, options);
-      const answer = await client.get<PeersAnswer>('/api/v1/peers', context);
-      if (options.json) return printJson(context, answer);
-      if (answer.peers.length === 0) {
-        context.stderr.write(
-          'This node is alone. `weft invite` prints a ticket; `weft join TICKET` uses it on the next machine.\n',
-        );
-        return;
-      }
-      context.stdout.write(table(COLUMNS, answer.peers));
-    });
-}
+const ALONE = 'This node is alone. `weft invite` prints a ticket; `weft join TICKET` uses it on the next machine.\n';
 
 const COLUMNS: readonly Column<PeerStatus>[] = [
   { title: 'NAME', value: (peer) => peer.name },

@@ -1,26 +1,20 @@
 // `weft status`: who this node is, where it answers, and what it offers.
 import type { Command } from 'commander';
 import type { StatusAnswer } from '../../../protocol/api/control.ts';
-import { connect } from '../connect.ts';
-import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
+import type { CommandContext } from '../context.ts';
 import { formatBytes, formatMs, printable } from '../format.ts';
-
-interface Options extends ClientOptions {
-  readonly json?: true;
-}
+import { defineReading } from '../reading-command.ts';
 
 export function define(command: Command, context: CommandContext): void {
-  command
-    .option('--json', 'print one JSON object')
-    .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
-    .action(async (options: Options) => {
-      const { client, keyFile } = await connect(context, options);
-      const status = await client.get<StatusAnswer>('/api/v1/status', context);
-      if (options.json) return printJson(context, { ...status, apiKeyFile: keyFile });
+  defineReading<StatusAnswer>(command, context, {
+    path: '/api/v1/status',
+    print: (status, { keyFile }) => {
       const lines = describe(status, keyFile);
       const width = Math.max(...lines.map(([label]) => label.length)) + 2;
       for (const [label, value] of lines) context.stdout.write(`${label.padEnd(width)}${printable(value)}\n`);
-    });
+    },
+    toJson: (status, { keyFile }) => ({ ...status, apiKeyFile: keyFile }),
+  });
 }
 
 function describe(status: StatusAnswer, keyFile: string | undefined): [string, string][] {

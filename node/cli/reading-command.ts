@@ -1,0 +1,27 @@
+// The commands that only show what the daemon says: one GET, printed for people, or with --json as it came.
+import type { Command } from 'commander';
+import { type Connection, connect } from './connect.ts';
+import { type ClientOptions, type CommandContext, printJson } from './context.ts';
+
+export interface Reading<Answer> {
+  /** Of the control API, such as `/api/v1/ps`. */
+  readonly path: string;
+  /** Prints it for people. */
+  readonly print: (answer: Answer, connection: Connection) => void;
+  /** What --json prints. @default the answer as it came */
+  readonly toJson?: (answer: Answer, connection: Connection) => unknown;
+}
+
+/** Gives a command its options and its action. */
+export function defineReading<Answer>(command: Command, context: CommandContext, reading: Reading<Answer>): void {
+  const { path, print, toJson = (answer: Answer) => answer } = reading;
+  command
+    .option('--json', 'print one JSON object')
+    .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
+    .action(async (options: ClientOptions & { readonly json?: true }) => {
+      const connection = await connect(context, options);
+      const answer = await connection.client.get<Answer>(path, context);
+      if (options.json) printJson(context, toJson(answer, connection));
+      else print(answer, connection);
+    });
+}
