@@ -1,6 +1,9 @@
 // What a request costs beside its arithmetic: MiniLM in a plain onnxruntime-node loop, through the node's engine (a
 // runner process), and from one node's dispatch to a second node process on loopback.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EncodeRequest } from '../../protocol/infer.ts';
+import { PEER_METHODS } from '../../protocol/methods.ts';
+import { EchoProcess } from './echo.ts';
 import { type Benchmark, interleave, median, timeAll, timeEach } from './harness.ts';
 import { offered, startBenchNodes } from './nodes.ts';
 import { PlainEncoder } from './plain.ts';
@@ -15,6 +18,11 @@ const SIZES = [
 const IN_FLIGHT = 4;
 const THROUGHPUT_CALLS = 4;
 
+/** Round trips without a model, each after a pause as long as MiniLM takes for 16 tokens. */
+const HOPS = 40;
+const PAUSE_MS = 9;
+const HOP_BYTES = 1_600;
+
 const options = () => ({ signal: new AbortController().signal, requestId: 'req_bench' });
 
 export const remote: Benchmark = {
@@ -22,6 +30,7 @@ export const remote: Benchmark = {
   summary: 'MiniLM: plain loop, through the engine, and through a peer on loopback',
   async run({ rounds, threads, say }) {
     const plain = await PlainEncoder.open(threads);
+    const echo = await EchoProcess.start();
     const nodes = await startBenchNodes(threads);
     try {
       const { model } = offered(nodes.entry, 'feature-extraction').offer;
@@ -57,6 +66,11 @@ export const remote: Benchmark = {
             (await timeAll(THROUGHPUT_CALLS, who === 'plain' ? 1 : IN_FLIGHT, () => call(request))),
         ];
       }
+      const probe = { incarnation: 1n, sequence: 1n, membersDigest: new Uint8Array(32) };
+      const bytes = new Uint8Array(HOP_BYTES);
+      contenders.hop_tcp_ms = () => timePaused(() => echo.roundTrip(bytes));
+      contenders.hop_mesh_ms = () =>
+        timePaused(() => nodes.entry.node.mesh.call(nodes.peer.node, PEER_METHODS.probe, probe, options()));
       say('  warming up');
       for (const warm of Object.values(contenders)) await warm();
       say(`  ${rounds} rounds`);
@@ -78,14 +92,28 @@ export const remote: Benchmark = {
           peer_over_engine_16x128_ms_p50: typical('peer_16x128_ms') - typical('engine_16x128_ms'),
           engine_throughput_ratio: typical('engine_texts_per_s') / typical('plain_texts_per_s'),
           peer_throughput_ratio: typical('peer_texts_per_s') / typical('plain_texts_per_s'),
+          // What the machine itself takes for a round trip to another process, and what the mesh makes of it.
+          hop_tcp_ms_p50: typical('hop_tcp_ms'),
+          hop_mesh_ms_p50: typical('hop_mesh_ms'),
         },
         samples: Object.fromEntries(Object.entries(series).map(([name, list]) => [name, list.flat()])),
       };
     } finally {
+      echo.stop();
       await nodes.stop();
     }
   },
 };
+
+/** Milliseconds of each of HOPS calls, made from rest. */
+async function timePaused(call: () => Promise<unknown>): Promise<number[]> {
+  const samples: number[] = [];
+  for (let index = 0; index < HOPS; index++) {
+    await sleep(PAUSE_MS);
+    samples.push(...(await timeEach(1, call)));
+  }
+  return samples;
+}
 
 /** All contenders give the same vectors: a fast wrong answer is no contender. */
 async function agree(

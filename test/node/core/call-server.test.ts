@@ -45,6 +45,7 @@ describe('a request', () => {
     await turns();
     expect(writer.kinds).toEqual([]);
     push(third);
+    await turns();
     expect(writer.kinds).toEqual(['ack']);
   });
 
