@@ -3,10 +3,11 @@
 import { parseArgs } from 'node:util';
 import { decode } from './decode.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
+import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup];
+const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

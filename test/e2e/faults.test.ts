@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { clientOf, streamChat } from '../support/chat.ts';
+import { connectedPeers } from '../support/connected-peers.ts';
 import { pair, runWeft } from '../support/daemon.ts';
 import { daemonsOfTest } from '../support/daemons-of-test.ts';
 import { freePort } from '../support/free-port.ts';
-import { connectedPeers } from '../support/kills.ts';
 import { isAlive, until } from '../support/wait.ts';
 
 const BUNDLED = new URL('../../models/bundled/', import.meta.url).pathname;

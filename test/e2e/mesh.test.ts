@@ -1,9 +1,9 @@
 // Daemons that find each other, work for each other, and keep strangers out.
 import { describe, expect, it } from 'vitest';
 import { clientOf, streamChat } from '../support/chat.ts';
+import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, ticketOf } from '../support/daemon.ts';
 import { daemonsOfTest } from '../support/daemons-of-test.ts';
-import { connectedPeers } from '../support/kills.ts';
 import { until } from '../support/wait.ts';
 
 const start = daemonsOfTest();

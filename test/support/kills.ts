@@ -1,8 +1,8 @@
 // The kill tests' engine room: one stream, one fault at a random moment of it, and what must hold afterwards. Used by the
 // short form in test/e2e and the long form in test/chaos.
-import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { type StreamedAnswer, streamChat } from './chat.ts';
+import { connectedPeers } from './connected-peers.ts';
 import type { Daemon } from './daemon.ts';
 import type { SeededRandom } from './seeded.ts';
 import { isAlive, until } from './wait.ts';
@@ -113,21 +113,4 @@ export async function peerKillRun(
   expectSame(answer, reference.get(seed), context);
   await struck?.restore(fault);
   await connectedPeers(entry, targets.length);
-}
-
-/** Resolves when a daemon sees this many connected peers that offer the chat model. */
-export async function connectedPeers(daemon: Daemon, count: number): Promise<void> {
-  await until(`${count} connected peers`, async () => {
-    const response = await fetch(`${daemon.url}/api/v1/peers`, { headers: { authorization: `Bearer ${daemon.key}` } });
-    const { peers } = (await response.json()) as { peers: { state: string; offers: { task: string }[] }[] };
-    const ready = peers.filter(
-      ({ state, offers }) => state === 'connected' && offers.some(({ task }) => task === 'text-generation'),
-    );
-    return ready.length >= count;
-  });
-}
-
-/** The API key that a daemon keeps in its folder. */
-export async function keyOf(home: string): Promise<string> {
-  return (await readFile(`${home}/api-key`, 'utf8')).trim();
 }

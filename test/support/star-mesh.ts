@@ -1,8 +1,10 @@
 // A mesh for kill tests: an entry node that offers nothing, and workers that it reaches only through proxies which can
 // fall silent. Nobody can dial the entry, so every connection goes through the worker's own proxy.
+
+import { connectedPeers } from './connected-peers.ts';
 import { type Daemon, startDaemon, ticketOf } from './daemon.ts';
 import { freePort } from './free-port.ts';
-import { connectedPeers, type PeerFault, type Target } from './kills.ts';
+import type { PeerFault, Target } from './kills.ts';
 import { SilentProxy } from './silent-proxy.ts';
 
 export interface StarMesh {
