@@ -202,7 +202,6 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   );
 
   telemetry.gauge('weft_requests_in_flight', () => dispatcher.inFlight());
-  telemetry.gauge('weft_models_loaded', () => engine.loaded().filter(({ state }) => state === 'loaded').length);
 
   // Started from the inside out, so that nothing is reached before what it needs; stopped the other way round.
   teardown.add('prep', () => prep.stop());
@@ -216,7 +215,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   );
   teardown.add(
     'remembering addresses',
-    mesh.onPeers(() => remember(addresses, mesh, log)),
+    mesh.onAddresses(() => remember(addresses, mesh, log)),
   );
   teardown.add('gateway', () => gateway.stop());
   ({ url } = await gateway.start());
