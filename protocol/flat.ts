@@ -54,7 +54,8 @@ export class FlatWriter {
   }
 
   double(field: number, value: number): void {
-    if (value === 0) return;
+    // Minus zero is not the default.
+    if (Object.is(value, 0)) return;
     this.varint((field << 3) | FIXED64);
     new DataView(this.bytes.buffer, this.bytes.byteOffset + this.pos, 8).setFloat64(0, value, true);
     this.pos += 8;

@@ -138,7 +138,8 @@ export function readHeader(bytes: Uint8Array): FrameHeader {
     else if (field === KINDS.fault) kind = { case: 'fault', value: readMessage(FaultSchema, reader.data()) };
     else if (field === KINDS.cancel) kind = { case: 'cancel', value: readCancel(reader.message()) };
     else if (field === KINDS.more) {
-      reader.skip();
+      const more = reader.message();
+      while (more.next() !== 0) more.skip();
       kind = { case: 'more', value: {} };
     } else if (field === TENSORS) {
       if (tensors.length >= TENSORS_MAX) throw invalid(`A header declares more than ${TENSORS_MAX} tensors.`);

@@ -110,6 +110,14 @@ describe('messages written by hand', () => {
     }
   });
 
+  it('take minus zero for a value of its own, and no kind for a message that is none', () => {
+    const load = { requestsInFlight: 0, queuedMs: -0, latencyMs: 0, memoryFreeBytes: 0n };
+    const { bytes, end } = writeHeader(1, { case: 'ack', value: { load } }, [], { before: 0, behind: 0 });
+    const ack = readHeader(bytes.subarray(0, end)).kind;
+    expect(ack.case === 'ack' && Object.is(ack.value.load?.queuedMs, -0)).toBe(true);
+    expect(() => readHeader(new Uint8Array([0x40, 0x01]))).toThrow(WeftError);
+  });
+
   it('read a list of numbers packed or one by one', () => {
     expect(readGenerateItem(new Uint8Array([0x10, 1, 0x10, 2]))).toEqual({ firstIndex: 0, ids: [1, 2] });
     expect(readGenerateItem(new Uint8Array([0x12, 2, 1, 2]))).toEqual({ firstIndex: 0, ids: [1, 2] });
