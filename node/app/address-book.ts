@@ -32,8 +32,10 @@ export class AddressBook {
       return;
     this.#addresses = merged;
     const bytes = new TextEncoder().encode(JSON.stringify(merged));
-    this.#writing = this.#writing.then(() => this.#store.write(DOCUMENT, bytes));
-    await this.#writing;
+    const written = this.#writing.then(() => this.#store.write(DOCUMENT, bytes));
+    // Its caller hears of a failure; the next write is tried all the same.
+    this.#writing = written.catch(() => undefined);
+    await written;
   }
 }
 

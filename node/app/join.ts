@@ -9,6 +9,7 @@ import { joinMesh } from '../mesh/join.ts';
 import { loadDeviceKey } from '../trust/device-key.ts';
 import { createJoinAttempt } from '../trust/join-attempt.ts';
 import { MemberList } from '../trust/member-list.ts';
+import { parseTicket } from '../trust/tickets.ts';
 import { AddressBook } from './address-book.ts';
 import { systemRandom } from './random.ts';
 
@@ -32,8 +33,10 @@ export async function joinByTicket(
 ): Promise<void> {
   const { log, members, addresses } = components;
   const { key } = init;
+  // Before its expiry is looked at: a service that starts with `--join` starts again long after the ticket's time.
+  const { meshId, inviter } = parseTicket(init.ticket);
+  if (inviter !== key.node && meshId === members.meshId && members.isMember(key.node)) return;
   const attempt = createJoinAttempt(init.ticket, key, systemRandom, systemClock);
-  if (attempt.meshId === members.meshId && members.isMember(key.node)) return;
   members.assertMayAdopt(attempt.rootKey);
   const deadline = AbortSignal.timeout(JOIN_MS_MAX);
   const signal = init.signal === undefined ? deadline : AbortSignal.any([init.signal, deadline]);
