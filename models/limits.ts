@@ -50,3 +50,24 @@ export const CHAT_MESSAGES_MAX = 8192;
 
 /** Characters of a template's own complaint that are passed on. */
 export const TEMPLATE_MESSAGE_CHARS_MAX = 200;
+
+/** A JSON schema's text. Real ones have 1 to 10 KB; this much is read in 10 ms. */
+export const JSON_SCHEMA_BYTES_MAX = 64 << 10;
+
+/** Schemas within schemas, and references followed one into another. */
+export const JSON_SCHEMA_DEPTH_MAX = 32;
+
+/** Schemas read for one schema, those that were put together included: what is written down for each is a few rules. */
+export const JSON_SCHEMA_NODES_MAX = 4096;
+
+/** Options of one `oneOf`: each is compared with each. */
+export const JSON_SCHEMA_OPTIONS_MAX = 32;
+
+/**
+ * Times that anything is repeated: characters of a string, items of an array. A larger maximum is taken as this one, a
+ * larger minimum is refused.
+ */
+export const JSON_SCHEMA_REPEAT_MAX = 4096;
+
+/** Groups within groups of a regular expression. */
+export const PATTERN_DEPTH_MAX = 32;

@@ -1,8 +1,8 @@
 // The models of this machine: which folders hold one, and which manifests and tokenizers of other nodes' models are
 // kept so that this node can coordinate them. Scanned once at start by the composition root.
 import type { Stats } from 'node:fs';
-import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { toWeftError, WeftError } from '../protocol/errors.ts';
 import { SMALL_FILE_BYTES_MAX } from '../protocol/limits.ts';
 import { aliasesOf, resolveModelId } from './catalog.ts';
@@ -19,6 +19,8 @@ export interface ModelStoreComponents {
 export interface ModelStoreInit {
   /** Folders in the hub's layout: OWNER/NAME/weft-manifest.json. An earlier one wins. Those that don't exist are skipped. */
   readonly roots: readonly string[];
+  /** The one of them that came with Weft: {@link ModelStore.remove} leaves its models alone. */
+  readonly bundledRoot?: string;
   /** For the manifests and tokenizers of models that are elsewhere. Made when first needed. */
   readonly cacheFolder: string;
 }
@@ -102,6 +104,47 @@ export class ModelStore {
     return models.find((model) => model.ref.id === id);
   }
 
+  /** True for a model that came with Weft. */
+  isBundled({ folder }: InstalledModel): boolean {
+    const { bundledRoot } = this.#init;
+    return bundledRoot !== undefined && folder.startsWith(resolve(bundledRoot) + sep);
+  }
+
+  /**
+   * Deletes a model's folder. It is gone at once, or not at all: what a stop in the middle leaves is deleted by the next
+   * {@link open}. Whoever uses the files must have let go of them.
+   * @param digest `sha256:…`
+   * @returns bytes of the files that its manifest lists
+   * @throws WeftError `model_not_found`, or `forbidden` for one that came with Weft or lies where this user can't write
+   */
+  async remove(digest: string): Promise<number> {
+    const model = this.#installed.get(digest);
+    if (model === undefined) throw new WeftError({ code: 'model_not_found', message: 'No such model is installed.' });
+    if (this.isBundled(model)) {
+      throw new WeftError({
+        code: 'forbidden',
+        message: `${model.ref.id} came with Weft, and stays.`,
+        remedy: 'Leave it out of what this node offers instead (WEFT_OFFER).',
+      });
+    }
+    const { folder, manifest } = model;
+    const owner = dirname(folder);
+    const doomed = join(dirname(owner), `${REMOVED}${basename(owner)}-${basename(folder)}`);
+    try {
+      await rm(doomed, { recursive: true, force: true });
+      await rename(folder, doomed);
+    } catch (cause) {
+      const message = `The folder of ${model.ref.id} can't be deleted.`;
+      throw new WeftError({ code: 'forbidden', message, remedy: DELETABLE }, { cause });
+    }
+    this.#installed.delete(digest);
+    this.#reindex();
+    await rm(doomed, { recursive: true, force: true });
+    // Only where it is empty.
+    await rmdir(owner).catch(() => undefined);
+    return manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
   /** A file that a manifest lists, by its sha256 in hex. Never anything else on this disk. */
   fileByDigest(sha256: string): StoredFile | undefined {
     return this.#files.get(sha256);
@@ -165,6 +208,9 @@ export class ModelStore {
 
   async #scanRoot(root: string): Promise<void> {
     try {
+      for (const name of await folders(root, true)) {
+        if (name.startsWith(REMOVED)) await rm(join(root, name), { recursive: true, force: true });
+      }
       for (const owner of await folders(root)) {
         for (const name of await folders(join(root, owner)))
           await this.#scan(join(root, owner, name), `${owner}/${name}`);
@@ -236,6 +282,13 @@ export class ModelStore {
     }
   }
 
+  /** A file that several models have must outlive one of them. */
+  #reindex(): void {
+    this.#files.clear();
+    for (const { folder, manifest } of this.#installed.values()) this.#index(folder, manifest.files);
+    for (const { folder, manifest } of this.#cached.values()) this.#index(folder, metadataFiles(manifest));
+  }
+
   async #evict(): Promise<void> {
     for (const [digest, { manifest, folder }] of this.#cached) {
       if (this.#cached.size <= CACHED_MODELS_MAX) return;
@@ -254,9 +307,12 @@ export class ModelStore {
 }
 
 const TEMPORARY = '.new-';
+/** What a stop in the middle of remove() leaves behind. */
+const REMOVED = '.removed-';
 const EMPTY = new Uint8Array();
 const UNREADABLE = 'The folder, or something in it, cannot be read.';
 const READABLE = 'Make it readable for the user that runs the node.';
+const DELETABLE = 'Make its folder writable for the user that runs the node, and close what uses its files.';
 
 const corrupt = (message: string): WeftError => new WeftError({ code: 'model_corrupt', message });
 

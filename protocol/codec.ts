@@ -2,7 +2,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
+import { checkGeneration } from './generation.ts';
 import {
+  type GenerateItemFields,
   readEncodeRequest,
   readEncodeResponse,
   readGenerateItem,
@@ -12,15 +14,18 @@ import {
 } from './hot-messages.ts';
 import type { ModelRef } from './ids.ts';
 import type {
+  Constraint,
   EncodeRequest,
   EncodeResult,
   GenerateRequest,
   GenerateResult,
   RunRequest,
   RunResult,
+  Sampling,
   Timing,
+  TokenLogprob,
 } from './infer.ts';
-import { ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX } from './limits.ts';
+import { ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX, TOP_LOGPROBS_MAX } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
 import { float32Elements, int32Elements, tensorNamed, tensorOf } from './tensor.ts';
 import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
@@ -174,49 +179,123 @@ export const encodeResponseCodec: Codec<EncodeResult> = {
 };
 
 export const generateRequestCodec: Codec<GenerateRequest> = {
-  encode: ({ model, ids, promptLength, maxNewTokens, stopIds, sampling }) => ({
-    payload: writeMessage(pb.GenerateRequestSchema, {
-      model,
-      promptLength,
-      maxNewTokens,
-      stopIds: [...stopIds],
-      sampling,
-    }),
-    tensors: [tensorOf('ids', 'int32', [ids.length], ids)],
-  }),
+  encode: (request) => {
+    // A request that no one would take costs no round trip, and no node its good name.
+    checkGeneration(request);
+    const { model, ids, promptLength, maxNewTokens, stopIds, sampling, constraint, logprobs } = request;
+    const { repetitionPenalty = 0, logitBias = [], ...settings } = sampling;
+    return {
+      payload: writeMessage(pb.GenerateRequestSchema, {
+        model,
+        promptLength,
+        maxNewTokens,
+        stopIds: [...stopIds],
+        sampling: { ...settings, repetitionPenalty, logitBias: [...logitBias] },
+        ...(constraint === undefined ? {} : { constraint: constraintToMessage(constraint) }),
+        logprobs: logprobs === undefined ? 0 : 1 + logprobs,
+      }),
+      tensors: [tensorOf('ids', 'int32', [ids.length], ids)],
+    };
+  },
   decode: ({ payload, tensors }) => {
     const message = readMessage(pb.GenerateRequestSchema, payload);
     const ids = int32Elements(tensorNamed(tensors, 'ids'));
-    const { promptLength, maxNewTokens, sampling } = message;
+    const { promptLength, maxNewTokens, stopIds, constraint, logprobs } = message;
     if (ids.length === 0 || promptLength < 1 || promptLength > ids.length) throw bad('The prompt has no tokens.');
     checkIds(ids);
-    if (sampling === undefined) throw bad('The request names no sampling.');
-    const { temperature, topP, topK, seed } = sampling;
-    if (!(temperature >= 0 && temperature <= 100) || !(topP > 0 && topP <= 1)) throw bad('Sampling is out of range.');
-    return {
+    const request: GenerateRequest = {
       model: modelFromMessage(message.model),
       ids,
       promptLength,
       maxNewTokens,
-      stopIds: message.stopIds,
-      sampling: { temperature, topP, topK, seed },
+      stopIds,
+      sampling: samplingFromMessage(message.sampling),
+      ...(constraint === undefined ? {} : { constraint: constraintFromMessage(constraint) }),
+      ...(logprobs === 0 ? {} : { logprobs: logprobs - 1 }),
     };
+    checkGeneration(request);
+    return request;
   },
 };
+
+/** Settings that are off are left out, as a caller who doesn't know them does. */
+function samplingFromMessage(message: Plain<pb.Sampling> | undefined): Sampling {
+  if (message === undefined) throw bad('The request names no sampling.');
+  const { temperature, topP, topK, seed, minP, repetitionPenalty, presencePenalty, frequencyPenalty } = message;
+  return {
+    temperature,
+    topP,
+    topK,
+    seed,
+    ...(minP === 0 ? {} : { minP }),
+    ...(repetitionPenalty === 0 ? {} : { repetitionPenalty }),
+    ...(presencePenalty === 0 ? {} : { presencePenalty }),
+    ...(frequencyPenalty === 0 ? {} : { frequencyPenalty }),
+    ...(message.logitBias.length === 0 ? {} : { logitBias: message.logitBias.map(({ id, bias }) => ({ id, bias })) }),
+  };
+}
+
+function constraintToMessage(constraint: Constraint): MessageInitShape<typeof pb.ConstraintSchema> {
+  return constraint.kind === 'tools'
+    ? { ...constraint, tools: constraint.tools.map(({ name, schema }) => ({ name, schema })) }
+    : constraint;
+}
+
+function constraintFromMessage({ kind, schema, tools, choice, parallel }: Plain<pb.Constraint>): Constraint {
+  if (kind === 'json_object') return { kind };
+  if (kind === 'json_schema') return { kind, schema };
+  if (kind !== 'tools') throw bad(`A constraint "${clip(kind)}" is not known.`);
+  if (choice !== 'auto' && choice !== 'required') throw bad(`A choice "${clip(choice)}" of tools is not known.`);
+  return { kind, tools: tools.map((tool) => ({ name: tool.name, schema: tool.schema })), choice, parallel };
+}
 
 /** Some tokens of a stream: `firstIndex` 0 is the first behind the prompt. */
 export interface TokenRun {
   readonly firstIndex: number;
   readonly ids: readonly number[];
+  /** One for each id, where the request asked for them; as many alternatives of each. */
+  readonly logprobs?: readonly TokenLogprob[];
 }
 
 export const generateItemCodec: Codec<TokenRun> = {
-  encode: ({ firstIndex, ids }) => ({
-    payload: writeGenerateItem({ firstIndex, ids }),
-    tensors: NO_TENSORS,
-  }),
-  decode: ({ payload }) => readGenerateItem(payload),
+  encode: (run) => ({ payload: writeGenerateItem(fieldsOf(run)), tensors: NO_TENSORS }),
+  decode: ({ payload }) => {
+    const fields = readGenerateItem(payload);
+    const { firstIndex, ids } = fields;
+    return fields.logprobs === undefined ? { firstIndex, ids } : { firstIndex, ids, logprobs: logprobsOf(fields) };
+  },
 };
+
+function fieldsOf({ firstIndex, ids, logprobs }: TokenRun): GenerateItemFields {
+  if (logprobs === undefined) return { firstIndex, ids };
+  const tops = logprobs[0]?.top.length ?? 0;
+  if (logprobs.length !== ids.length || logprobs.some(({ top }) => top.length !== tops)) {
+    throw bad('Log probabilities are not as many for every token.');
+  }
+  return {
+    firstIndex,
+    ids,
+    logprobs: logprobs.map(({ logprob }) => logprob),
+    topIds: logprobs.flatMap(({ top }) => top.map(({ id }) => id)),
+    topLogprobs: logprobs.flatMap(({ top }) => top.map(({ logprob }) => logprob)),
+  };
+}
+
+function logprobsOf({ ids, logprobs = [], topIds = [], topLogprobs = [] }: GenerateItemFields): TokenLogprob[] {
+  // No whole number where there is no token: nothing is reported then.
+  const tops = topIds.length / ids.length;
+  if (logprobs.length !== ids.length || topIds.length !== topLogprobs.length || !Number.isInteger(tops)) {
+    throw bad('Log probabilities are not as many for every token.');
+  }
+  if (tops > TOP_LOGPROBS_MAX) throw bad(`More than ${TOP_LOGPROBS_MAX} alternatives of a token.`);
+  for (const logprob of [...logprobs, ...topLogprobs]) {
+    if (!(logprob <= 0 && Number.isFinite(logprob))) throw bad(`${logprob} is no logarithm of a probability.`);
+  }
+  return logprobs.map((logprob, index) => {
+    const top = topIds.slice(index * tops, (index + 1) * tops);
+    return { logprob, top: top.map((id, at) => ({ id, logprob: topLogprobs[index * tops + at] as number })) };
+  });
+}
 
 export const generateResponseCodec: Codec<GenerateResult> = {
   encode: ({ finish, generated, node, timing }) => ({

@@ -61,6 +61,12 @@ export class FlatWriter {
     this.pos += 8;
   }
 
+  /** One element of a packed list. */
+  float(value: number): void {
+    new DataView(this.bytes.buffer, this.bytes.byteOffset + this.pos, 4).setFloat32(0, value, true);
+    this.pos += 4;
+  }
+
   string(field: number, text: string): void {
     if (text === '') return;
     const start = this.open(field);
@@ -205,6 +211,17 @@ export class FlatReader {
     if (into.length > max) throw malformed();
   }
 
+  /** Appends a list of 32-bit floats, packed or one by one. @throws WeftError beyond `max` elements */
+  floats(into: number[], max: number): void {
+    if (this.#wireType === FIXED32) {
+      into.push(this.#float());
+    } else {
+      const list = this.message();
+      while (list.#pos < list.#end && into.length <= max) into.push(list.#float());
+    }
+    if (into.length > max) throw malformed();
+  }
+
   /** Passes over a field that this version doesn't know. */
   skip(): void {
     if (this.#wireType === VARINT) this.#varint();
@@ -223,6 +240,11 @@ export class FlatReader {
     if (length > this.#end - at) throw malformed();
     this.#pos = at + length;
     return at;
+  }
+
+  #float(): number {
+    const at = this.#skipBytes(4);
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at, 4).getFloat32(0, true);
   }
 
   #varint(): number {

@@ -1,7 +1,7 @@
 // The header of a frame as protobuf `weft.v1.Header`, by hand: it comes with every frame, and is read and written cold.
 import { WeftError } from './errors.ts';
 import { FIELD_BYTES_MAX, FlatReader, FlatWriter } from './flat.ts';
-import { TENSOR_RANK_MAX, TENSORS_MAX } from './limits.ts';
+import { TENSOR_RANK_MAX, TENSORS_MAX, TRACE_PARENT_LENGTH_MAX } from './limits.ts';
 import { FaultSchema, type Header, type Load } from './messages/weft_pb.js';
 import { DataType, type NamedTensor } from './tensor.ts';
 import { type Plain, readMessage, writeMessage } from './wire.ts';
@@ -75,8 +75,10 @@ export function writeHeader(
 /** More than enough room; a string's UTF-8 takes up to three bytes a unit. */
 function sizeMax(kind: HeaderKind, tensors: readonly NamedTensor[]): number {
   let bytes = 16 * FIELD_BYTES_MAX;
-  if (kind.case === 'call') bytes += 3 * kind.value.requestId.length + kind.value.payload.byteLength;
-  else if (kind.case === 'item' || kind.case === 'end') bytes += kind.value.payload.byteLength;
+  if (kind.case === 'call') {
+    const { requestId, traceParent, payload } = kind.value;
+    bytes += 3 * (requestId.length + traceParent.length) + payload.byteLength;
+  } else if (kind.case === 'item' || kind.case === 'end') bytes += kind.value.payload.byteLength;
   else if (kind.case === 'cancel') bytes += 3 * kind.value.reason.length;
   for (const { name, dims } of tensors) bytes += 3 * name.length + (6 + dims.length) * FIELD_BYTES_MAX;
   return bytes;
@@ -90,6 +92,7 @@ function writeKind(writer: FlatWriter, kind: HeaderKind): void {
       writer.uint(3, kind.value.budgetMs);
       writer.string(4, kind.value.requestId);
       writer.data(5, kind.value.payload);
+      writer.string(6, boundedTrace(kind.value.traceParent));
       return;
     case 'ack':
       writeLoad(writer, 1, kind.value.load);
@@ -153,16 +156,21 @@ type KindValue<Case extends HeaderKind['case']> =
   Extract<HeaderKind, { case: Case }> extends { value: infer Value } ? Value : never;
 
 function readCall(reader: FlatReader): KindValue<'call'> {
-  const call = { method: 0, version: 0, budgetMs: 0, requestId: '', payload: NOTHING };
+  const call = { method: 0, version: 0, budgetMs: 0, requestId: '', payload: NOTHING, traceParent: '' };
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     if (field === 1) call.method = reader.uint32();
     else if (field === 2) call.version = reader.uint32();
     else if (field === 3) call.budgetMs = reader.uint32();
     else if (field === 4) call.requestId = reader.string();
     else if (field === 5) call.payload = reader.data();
+    else if (field === 6) call.traceParent = boundedTrace(reader.string());
     else reader.skip();
   }
   return call;
+}
+
+function boundedTrace(traceParent: string): string {
+  return traceParent.length <= TRACE_PARENT_LENGTH_MAX ? traceParent : '';
 }
 
 function readAck(reader: FlatReader): KindValue<'ack'> {

@@ -2,7 +2,7 @@
 import { FIELD_BYTES_MAX, FlatReader, FlatWriter } from './flat.ts';
 import type { ModelRef } from './ids.ts';
 import { MESSAGE_ELEMENTS_MAX } from './limits.ts';
-import type { EncodeRequest, GenerateItem, Timing } from './messages/weft_pb.js';
+import type { EncodeRequest, Timing } from './messages/weft_pb.js';
 import type { Plain } from './wire.ts';
 
 const textBytesMax = (text: string): number => 3 * text.length + FIELD_BYTES_MAX;
@@ -93,33 +93,60 @@ function readTiming(reader: FlatReader, timing: { -readonly [Key in keyof Plain<
   }
 }
 
-/** `weft.v1.GenerateItem` */
-export function writeGenerateItem({
-  firstIndex,
-  ids,
-}: {
+/** The fields of `weft.v1.GenerateItem`; lists of log probabilities only where there are any. */
+export interface GenerateItemFields {
   readonly firstIndex: number;
   readonly ids: readonly number[];
-}): Uint8Array {
-  const writer = new FlatWriter(new Uint8Array((3 + ids.length) * FIELD_BYTES_MAX));
+  readonly logprobs?: readonly number[];
+  readonly topIds?: readonly number[];
+  readonly topLogprobs?: readonly number[];
+}
+
+const NONE: readonly number[] = [];
+
+/** `weft.v1.GenerateItem` */
+export function writeGenerateItem(item: GenerateItemFields): Uint8Array {
+  const { firstIndex, ids, logprobs = NONE, topIds = NONE, topLogprobs = NONE } = item;
+  const elements = ids.length + logprobs.length + topIds.length + topLogprobs.length;
+  const writer = new FlatWriter(new Uint8Array((6 + elements) * FIELD_BYTES_MAX));
   writer.uint(1, firstIndex);
-  if (ids.length > 0) {
-    const list = writer.open(2);
-    for (const id of ids) writer.varint(id);
-    writer.close(list);
-  }
+  writeUints(writer, 2, ids);
+  writeFloats(writer, 3, logprobs);
+  writeUints(writer, 4, topIds);
+  writeFloats(writer, 5, topLogprobs);
   return written(writer);
 }
 
+function writeUints(writer: FlatWriter, field: number, values: readonly number[]): void {
+  if (values.length === 0) return;
+  const list = writer.open(field);
+  for (const value of values) writer.varint(value);
+  writer.close(list);
+}
+
+function writeFloats(writer: FlatWriter, field: number, values: readonly number[]): void {
+  if (values.length === 0) return;
+  const list = writer.open(field);
+  for (const value of values) writer.float(value);
+  writer.close(list);
+}
+
 /** @throws WeftError `frame_invalid` */
-export function readGenerateItem(bytes: Uint8Array): Plain<GenerateItem> {
+export function readGenerateItem(bytes: Uint8Array): GenerateItemFields {
   const reader = new FlatReader(bytes);
   let firstIndex = 0;
   const ids: number[] = [];
+  const logprobs: number[] = [];
+  const topIds: number[] = [];
+  const topLogprobs: number[] = [];
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     if (field === 1) firstIndex = reader.uint32();
     else if (field === 2) reader.uints(ids, MESSAGE_ELEMENTS_MAX);
+    else if (field === 3) reader.floats(logprobs, MESSAGE_ELEMENTS_MAX);
+    else if (field === 4) reader.uints(topIds, MESSAGE_ELEMENTS_MAX);
+    else if (field === 5) reader.floats(topLogprobs, MESSAGE_ELEMENTS_MAX);
     else reader.skip();
   }
-  return { firstIndex, ids };
+  const reported = logprobs.length + topIds.length + topLogprobs.length > 0;
+  return reported ? { firstIndex, ids, logprobs, topIds, topLogprobs } : { firstIndex, ids };
 }

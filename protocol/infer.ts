@@ -54,9 +54,39 @@ export interface Sampling {
   readonly topP: number;
   /** Keep the k likeliest; 0 = off. */
   readonly topK: number;
+  /** Drop tokens less likely than this share of the likeliest one (Nguyen et al., ICLR 2025). @default 0, off */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of ids that were seen, prompt included (Keskar et al., 2019). @default 1, off */
+  readonly repetitionPenalty?: number;
+  /** Taken from the logit of every id that was generated already, once. @default 0 */
+  readonly presencePenalty?: number;
+  /** Taken from the logit of an id for each time that it was generated. @default 0 */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of these ids. @default none */
+  readonly logitBias?: readonly LogitBias[];
   /** 64 bits. */
   readonly seed: bigint;
 }
+
+export interface LogitBias {
+  readonly id: number;
+  readonly bias: number;
+}
+
+/**
+ * What the text of an answer must look like: tokens that would break it are never drawn. Schemas are JSON texts.
+ * `tools`: free text in which `<tool_call>{"name": …, "arguments": {…}}</tool_call>` may stand (`auto`), or nothing but
+ * such calls, one at least (`required`); one at most unless `parallel`.
+ */
+export type Constraint =
+  | { readonly kind: 'json_object' }
+  | { readonly kind: 'json_schema'; readonly schema: string }
+  | {
+      readonly kind: 'tools';
+      readonly tools: readonly { readonly name: string; readonly schema: string }[];
+      readonly choice: 'auto' | 'required';
+      readonly parallel: boolean;
+    };
 
 /** Token ids → further token ids. */
 export interface GenerateRequest {
@@ -70,6 +100,9 @@ export interface GenerateRequest {
   /** Generation ends when one of these is drawn; it is reported as a token all the same. */
   readonly stopIds: readonly number[];
   readonly sampling: Sampling;
+  readonly constraint?: Constraint;
+  /** Report each token's log probability, and this many of the likeliest beside it (0 to 20). @default no report */
+  readonly logprobs?: number;
 }
 export interface GenerateResult {
   /** `stop`: a stop id was drawn; `length`: maxNewTokens or the context is reached. */
@@ -80,5 +113,15 @@ export interface GenerateResult {
   readonly timing: Timing;
 }
 
-/** Receives tokens as they are drawn. Index 0 is the first one behind the prompt; ids follow without a gap. */
-export type OnTokens = (firstIndex: number, ids: readonly number[]) => void;
+/** What the model itself thought of a token, before any sampling setting: natural logarithms of its softmax. */
+export interface TokenLogprob {
+  readonly logprob: number;
+  /** The likeliest, best first. */
+  readonly top: readonly { readonly id: number; readonly logprob: number }[];
+}
+
+/**
+ * Receives tokens as they are drawn. Index 0 is the first one behind the prompt; ids follow without a gap.
+ * @param logprobs one for each id, where the request asked for them
+ */
+export type OnTokens = (firstIndex: number, ids: readonly number[], logprobs?: readonly TokenLogprob[]) => void;

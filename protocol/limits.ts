@@ -39,3 +39,34 @@ export const ERROR_FACTS_MAX = 16;
 
 /** Bytes of a text file (tokenizer, config) that a node fetches from a peer to coordinate a model. */
 export const SMALL_FILE_BYTES_MAX = 64 << 20;
+
+/** Length of a W3C traceparent: version 00 takes 55. A longer one counts as none: it must never fail a request. */
+export const TRACE_PARENT_LENGTH_MAX = 64;
+
+/** Tokens with a logit bias in one request; OpenAI takes 300. */
+export const LOGIT_BIAS_MAX = 1024;
+
+/** A bias lies between minus and plus this, as in OpenAI's API: enough to ban a token, or to force one. */
+export const LOGIT_BIAS_ABS_MAX = 100;
+
+/** Presence and frequency penalties lie between minus and plus this, as in OpenAI's API. */
+export const PENALTY_ABS_MAX = 2;
+
+/** The repetition penalty divides logits: within these no logit of a working model becomes infinite. */
+export const REPETITION_PENALTY_MIN = 0.01;
+export const REPETITION_PENALTY_MAX = 100;
+
+/** Alternatives of a token whose log probabilities are reported, as in OpenAI's API. */
+export const TOP_LOGPROBS_MAX = 20;
+
+/** Tools that one answer may call, as in OpenAI's API. */
+export const TOOLS_MAX = 128;
+
+/** Longest name of a tool, as in OpenAI's API. */
+export const TOOL_NAME_LENGTH_MAX = 64;
+
+/** Bytes of one JSON schema as text. */
+export const SCHEMA_BYTES_MAX = 64 << 10;
+
+/** Bytes of all schemas of one request: they travel in a frame's header, which has twice the room. */
+export const CONSTRAINT_BYTES_MAX = HEADER_BYTES_MAX / 2;

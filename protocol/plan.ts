@@ -52,3 +52,9 @@ export type Plan =
   | (PlanBase & { readonly kind: 'scatter'; readonly parts: readonly Part[] })
   | (PlanBase & { readonly kind: 'stages'; readonly parts: readonly Part[] })
   | (PlanBase & { readonly kind: 'hedged'; readonly nodes: readonly NodeId[]; readonly afterMs: number });
+
+/** Every node that a plan gives work to, each once. */
+export function planNodes(plan: Plan): readonly NodeId[] {
+  if (plan.kind === 'local' || plan.kind === 'remote') return [plan.node];
+  return [...new Set(plan.kind === 'hedged' ? plan.nodes : plan.parts.map(({ node }) => node))];
+}

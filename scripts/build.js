@@ -9,10 +9,11 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DIST = join(ROOT, 'dist');
 
-/** Programs that are started by path: the command line, and the two child processes of a daemon. */
+/** Programs that are started by path: the command line, the two child processes of a daemon, and a runner's thread. */
 const ENTRIES = {
   cli: 'node/cli/main.ts',
   runner: 'node/engine/runner/main.ts',
+  grammar: 'node/engine/runner/grammar/worker.ts',
   prep: 'node/prep/main.ts',
 };
 

@@ -10,6 +10,8 @@ export interface FeatureExtractionTask {
    * @param tokensMax @default the graph's positions, which are also the most that it can be
    */
   encode(text: string, tokensMax?: number): EncodedText;
+  /** Ids of tokens are below this. */
+  readonly vocabularySize: number;
   /** Positions of the graph. What tokenizer.json says about truncation doesn't count. */
   readonly contextLength: number;
   /** How the graph's output becomes a vector. */
@@ -26,6 +28,7 @@ export async function loadFeatureExtraction(folder: string, manifest: Manifest):
   return {
     encode: (text, tokensMax = contextLength) =>
       tokenizer.encode(text, { tokensMax: Math.min(tokensMax, contextLength), specialTokens: true }),
+    vocabularySize: tokenizer.vocabularySize,
     contextLength,
     encoding,
   };

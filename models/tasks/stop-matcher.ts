@@ -50,10 +50,11 @@ export class StopMatcher {
     return { text: all.slice(0, all.length - heldLength), stopped: false };
   }
 
-  /** What was held back and turned out to be no stop string. Call it once, at the end. */
+  /** What was held back and turned out to be no stop string, because the text ends here. What follows is another text. */
   flush(): string {
     const text = this.#held;
     this.#held = '';
+    for (const pattern of this.#patterns) pattern.matched = 0;
     return text;
   }
 

@@ -44,6 +44,7 @@ const TokenizerConfig = z.looseObject({
   pad_token: Special.nullish(),
   unk_token: Special.nullish(),
   additional_special_tokens: z.array(Special).nullish(),
+  add_bos_token: z.boolean().nullish(),
   chat_template: z.union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))]).nullish(),
   remove_space: z.boolean().nullish(),
   do_lowercase_and_remove_accent: z.boolean().nullish(),

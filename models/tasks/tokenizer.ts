@@ -10,6 +10,7 @@ import { readVerified } from '../verify.ts';
 import { byteOfCharacter } from './byte-level.ts';
 import { ByteDetokenizer, type Detokenizer, type Vocabulary, WindowDetokenizer } from './detokenizer.ts';
 import { type CutRule, cutRuleOf, minTokens, pieces, type TokenFloor } from './text-bounds.ts';
+import { type TokenPiece, tokenBytes } from './token-bytes.ts';
 import {
   parseTokenizerConfig,
   parseTokenizerJson,
@@ -35,6 +36,7 @@ export interface EncodeTextOptions {
 interface Library {
   encode(text: string, options?: { readonly add_special_tokens?: boolean }): { readonly ids: readonly number[] };
   decode(ids: readonly number[], options: { readonly clean_up_tokenization_spaces: boolean }): string;
+  token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
   get_vocab(withAddedTokens: boolean): ReadonlyMap<string, number>;
 }
@@ -43,6 +45,8 @@ const NOTHING_AROUND = { before: [], after: [] } as const;
 
 export class TextTokenizer {
   readonly config: TokenizerConfig;
+  /** One more than the highest id. */
+  readonly vocabularySize: number;
   readonly #library: Library;
   readonly #rule: CutRule | undefined;
   readonly #floor: TokenFloor | undefined;
@@ -63,6 +67,28 @@ export class TextTokenizer {
     this.#floor = this.#byteLevel ? floorOf(this.#library, json, config) : undefined;
     this.#vocabulary = vocabularyOf(this.#library, json, config);
     this.#around = this.#aroundText();
+    let highest = -1;
+    for (const id of this.#library.get_vocab(true).values()) highest = Math.max(highest, id);
+    this.vocabularySize = highest + 1;
+  }
+
+  /** Ids that are put before a text where special tokens are. */
+  get before(): readonly number[] {
+    return this.#around.before;
+  }
+
+  /** The id of a token; undefined for text that is none. */
+  idOf(token: string): number | undefined {
+    return this.#library.token_to_id(token);
+  }
+
+  /** A token by itself. */
+  piece(id: number): TokenPiece {
+    return tokenBytes(id, {
+      vocabulary: this.#vocabulary,
+      byteLevel: this.#byteLevel,
+      decode: (ids) => this.#decode(ids),
+    });
   }
 
   /**
@@ -95,9 +121,13 @@ export class TextTokenizer {
     if (this.#byteLevel) return new ByteDetokenizer(this.#vocabulary);
     return new WindowDetokenizer({
       vocabulary: this.#vocabulary,
-      // Clean-up is meant for display of word pieces: it would take spaces out that the model wrote.
-      decode: (ids) => (ids.length === 0 ? '' : this.#library.decode(ids, { clean_up_tokenization_spaces: false })),
+      decode: (ids) => this.#decode(ids),
     });
+  }
+
+  #decode(ids: readonly number[]): string {
+    // Clean-up is meant for display of word pieces: it would take spaces out that the model wrote.
+    return ids.length === 0 ? '' : this.#library.decode(ids, { clean_up_tokenization_spaces: false });
   }
 
   /** What the post-processor puts around a text, found by what it puts around a word. */

@@ -1,19 +1,53 @@
 // What the node's owner sees and may do: gathers it from the layers for the control API.
+import type { InstalledModel } from '../../models/installed.ts';
+import type { ModelStore } from '../../models/store.ts';
 import type { Hardware } from '../../protocol/capability.ts';
+import { WeftError } from '../../protocol/errors.ts';
+import type { RequestId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
-import type { NodeControl, NodeStatus, PeerStatus } from '../core/control.ts';
+import type {
+  ConfigReport,
+  DoctorReport,
+  LogLine,
+  ModelDetails,
+  NodeControl,
+  NodeStatus,
+  PeerStatus,
+} from '../core/control.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
+import type { Events } from '../core/events.ts';
 import type { Mesh } from '../core/mesh.ts';
+import type { TraceRecord, Traces } from '../core/trace.ts';
 import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
+import { modelDetails } from './model-details.ts';
 
 export interface ControlComponents {
   readonly clock: Clock;
-  readonly membership: Membership;
+  readonly membership: Membership & {
+    /** @throws WeftError `forbidden`, `not_found` or `quota_exceeded` */
+    revoke(node: string, reason: string): Promise<void>;
+  };
   readonly invitations: Invitations;
   readonly mesh: Mesh;
   readonly engine: LocalEngine;
   readonly dispatcher: Dispatcher;
+  readonly models: Pick<ModelStore, 'find' | 'isBundled' | 'remove'>;
+  readonly traces: Traces;
+  readonly events: Events;
+  readonly logs: { lines(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[] };
+  readonly settings: {
+    report(): ConfigReport;
+    /** @throws WeftError `config_invalid` */
+    change(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
+  };
+  readonly doctor: (signal: AbortSignal) => Promise<DoctorReport>;
+  readonly keys: {
+    /** @throws WeftError `config_invalid` when the key was set by flag or environment */
+    replace(): Promise<string>;
+  };
+  /** Asks whoever runs the node to stop it. */
+  readonly requestStop: () => void;
   /** Leaves this mesh of one for the ticket's mesh. */
   readonly join: (ticket: string) => Promise<void>;
 }
@@ -89,6 +123,80 @@ export class AssembledControl implements NodeControl {
     return this.#components.engine.loaded();
   }
 
+  get events(): Events {
+    return this.#components.events;
+  }
+
+  model(name: string): ModelDetails {
+    const { engine, models } = this.#components;
+    const model = this.#installed(name);
+    const offered = engine.offers().some((offer) => offer.model.digest === model.ref.digest);
+    return modelDetails(model, { bundled: models.isBundled(model), offered });
+  }
+
+  async unload(name: string): Promise<{ readonly id: string; readonly wasLoaded: boolean }> {
+    const { id, digest } = this.#installed(name).ref;
+    return { id, wasLoaded: await this.#components.engine.unload(digest) };
+  }
+
+  async remove(name: string): Promise<{ readonly id: string; readonly freedBytes: number }> {
+    const { engine, models } = this.#components;
+    const model = this.#installed(name);
+    const { id, digest } = model.ref;
+    // A bundled one is refused by the store, and goes on being offered.
+    if (!models.isBundled(model)) await engine.withdraw(digest);
+    return { id, freedBytes: await models.remove(digest) };
+  }
+
+  requests(): readonly TraceRecord[] {
+    return this.#components.traces.list();
+  }
+
+  request(id: RequestId): TraceRecord | undefined {
+    return this.#components.traces.get(id);
+  }
+
+  logs(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[] {
+    return this.#components.logs.lines(filter);
+  }
+
+  config(): ConfigReport {
+    return this.#components.settings.report();
+  }
+
+  configure(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport> {
+    return this.#components.settings.change(changes);
+  }
+
+  doctor(signal: AbortSignal): Promise<DoctorReport> {
+    return this.#components.doctor(signal);
+  }
+
+  async newKey(): Promise<{ readonly key: string }> {
+    return { key: await this.#components.keys.replace() };
+  }
+
+  stop(): void {
+    this.#components.requestStop();
+  }
+
+  async revoke(member: string, reason: string): Promise<Member> {
+    const { membership } = this.#components;
+    const found = memberNamed(membership.members(), member);
+    await membership.revoke(found.node, reason);
+    return found;
+  }
+
+  #installed(name: string): InstalledModel {
+    const model = this.#components.models.find(name);
+    if (model !== undefined) return model;
+    throw new WeftError({
+      code: 'model_not_found',
+      message: `The model "${name}" is not installed on this node.`,
+      facts: { param: 'model' },
+    });
+  }
+
   invite(init: { readonly ttlMs: number }): Promise<Invitation> {
     const { invitations, mesh } = this.#components;
     return invitations.create({ addresses: mesh.addresses(), ttlMs: init.ttlMs });
@@ -98,4 +206,25 @@ export class AssembledControl implements NodeControl {
     await this.#components.join(ticket);
     return { mesh: this.#components.membership.meshId, members: this.members() };
   }
+}
+
+/** By node id, or by name where one member alone has it; the case of a name doesn't matter. */
+function memberNamed(members: readonly Member[], wanted: string): Member {
+  const byId = members.find(({ node }) => node === wanted);
+  if (byId !== undefined) return byId;
+  const [first, ...others] = members.filter(({ name }) => name.toLowerCase() === wanted.toLowerCase());
+  if (first !== undefined && others.length === 0) return first;
+  throw first === undefined
+    ? new WeftError({
+        code: 'not_found',
+        message: `No member is called "${wanted}".`,
+        remedy: 'Run `weft members` to see the members.',
+        facts: { param: 'member' },
+      })
+    : new WeftError({
+        code: 'bad_request',
+        message: `${others.length + 1} members are called "${wanted}".`,
+        remedy: 'Name the one that is meant by its node id: `weft members` shows it.',
+        facts: { param: 'member' },
+      });
 }

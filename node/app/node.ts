@@ -3,10 +3,11 @@
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
 import type { WeftError } from '../../protocol/errors.ts';
-import { loadApiKey } from '../config/api-key.ts';
+import { PEER_METHODS } from '../../protocol/methods.ts';
+import { loadApiKey, replaceApiKey } from '../config/api-key.ts';
 import { writeDaemonRecord } from '../config/daemon-record.ts';
 import type { Home } from '../config/home.ts';
-import type { Settings } from '../config/settings.ts';
+import type { Settings, SettingsInit } from '../config/settings.ts';
 import { TextCoordinator } from '../coordinator/text-coordinator.ts';
 import { systemClock as clock } from '../core/clock.ts';
 import type { NodeControl } from '../core/control.ts';
@@ -25,29 +26,38 @@ import { serveEngine } from '../mesh/serve-engine.ts';
 import { serveFiles } from '../mesh/serve-files.ts';
 import { PeerTransfer } from '../mesh/transfer.ts';
 import { PrepProcess } from '../prep/prep-process.ts';
-import { PromTelemetry } from '../telemetry/prom-telemetry.ts';
 import { loadDeviceKey } from '../trust/device-key.ts';
 import { InvitationBook } from '../trust/invitations.ts';
 import { MemberList } from '../trust/member-list.ts';
 import { MemberPolicy } from '../trust/policy.ts';
 import { AddressBook } from './address-book.ts';
+import { publishChanges } from './changes.ts';
 import { AssembledControl } from './control.ts';
+import { createDoctor } from './doctor/doctor.ts';
+import { registerGauges } from './gauges.ts';
 import { detectHardware } from './hardware.ts';
 import { joinByTicket } from './join.ts';
 import { planListening } from './listen.ts';
 import { modelFiles } from './model-files.ts';
+import { observing } from './observing.ts';
 import { packagePaths } from './paths.ts';
 import { systemRandom as random } from './random.ts';
+import { LiveSettings } from './settings.ts';
 import { Teardown } from './teardown.ts';
 
 export interface NodeInit {
   readonly settings: Settings;
+  /** What the settings were made from: changes of the file are seen while the node runs. */
+  readonly settingsInit: SettingsInit;
   /** Held by the caller, who closes it after the node has stopped. */
   readonly home: Home;
+  /** Prints every line that it is given; which ones those are, the node decides by its settings. */
   readonly log: Log;
   readonly version: string;
   /** Join this ticket's mesh before anything is started. */
   readonly joinTicket?: string | undefined;
+  /** The node's owner asks it to stop, by `weft stop` or the desktop: whoever started the node does so. */
+  readonly requestStop: () => void;
 }
 
 /** A node that serves. */
@@ -84,14 +94,21 @@ export async function startNode(init: NodeInit): Promise<RunningNode> {
 }
 
 async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode> {
-  const { settings, home, log, version } = init;
+  const { settings, home, version } = init;
   const { store, folder } = home;
   const paths = packagePaths();
   const listening = await planListening(settings);
 
-  // Who this is, and whom it trusts.
-  const apiKey = await loadApiKey({ folder, asked: settings.apiKey });
+  // Who this is, whom it trusts, and what it sees of itself.
+  let apiKey = await loadApiKey({ folder, asked: settings.apiKey });
   const key = await loadDeviceKey(store, random);
+  const { telemetry, events, logs, traces } = await observing(
+    { clock, random, printed: init.log, teardown },
+    { settings, node: key.node, version },
+  );
+  const { log } = logs;
+  const live = new LiveSettings({ clock, log }, { ...init.settingsInit, settings });
+  live.onChange(({ logLevel }) => logs.setLevel(logLevel));
   const members = await MemberList.open({ store, clock, log }, { key, name: settings.name });
   const addresses = await AddressBook.open(store);
   if (init.joinTicket !== undefined) await joinByTicket({ log, members, addresses }, { key, ticket: init.joinTicket });
@@ -99,7 +116,6 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const policy = new MemberPolicy({ membership: members });
 
   // What it can do by itself.
-  const telemetry = new PromTelemetry({ processMetrics: true });
   const hardware = detectHardware();
   const models = new ModelStore(
     { log },
@@ -114,7 +130,9 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       models: offered(models.list(), settings.offer),
       threads: settings.threads,
       memoryBytesMax: settings.memoryBytes,
-      keepAliveMs: settings.keepAliveMs,
+      keepAliveMs: () => live.settings.keepAliveMs,
+      queueMsMax: () => live.settings.maxQueueMs,
+      generationsMax: settings.numParallel,
       runnerEntry: paths.runnerEntry,
       nodePath: process.execPath,
       pidFolder: home.path('runners'),
@@ -145,8 +163,15 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       liveness: { timeoutMs: settings.livenessTimeoutMs },
     },
   );
-  serveEngine({ mesh, engine, policy });
+  serveEngine({ mesh, engine, policy, traces });
   serveFiles({ mesh, files: modelFiles(models) });
+
+  /** A peer's wall clock, which it tells with every heartbeat. */
+  const wallOf = async (node: string, signal: AbortSignal): Promise<number | undefined> => {
+    const nothingKnown = { incarnation: 0n, sequence: 0n, membersDigest: new Uint8Array() };
+    const { wallMs } = await mesh.call(node, PEER_METHODS.probe, nothingKnown, { signal, requestId: '' });
+    return wallMs === 0n ? undefined : Number(wallMs);
+  };
 
   // A request's way.
   const dispatcher = new MeshDispatcher({
@@ -172,6 +197,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     self: key.node,
   });
   let url = '';
+  const api = (): string => url;
+  const doctor = createDoctor(
+    { clock, log, mesh, membership: members, addresses, wallOf, settingsProblem: () => live.report().problem },
+    { home: folder, settings, paths, key, version, api },
+  );
   const control = new AssembledControl(
     {
       clock,
@@ -180,6 +210,19 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       mesh,
       engine,
       dispatcher,
+      models,
+      traces,
+      events,
+      logs,
+      settings: live,
+      doctor,
+      keys: {
+        replace: async () => {
+          apiKey = await replaceApiKey({ folder, asked: settings.apiKey });
+          return apiKey.key;
+        },
+      },
+      requestStop: init.requestStop,
       join: async (ticket) => {
         await joinByTicket({ log, members, addresses }, { key, ticket });
         // The network names, topics and gates are those of a mesh: a node changes mesh by starting them anew.
@@ -187,21 +230,22 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
         await mesh.start();
       },
     },
-    { version, home: folder, offer: settings.offer, hardware, api: () => url },
+    { version, home: folder, offer: settings.offer, hardware, api },
   );
   const gateway = new Gateway(
-    { clock, random, log, telemetry, coordinator, control },
+    { clock, random, log, telemetry, traces, coordinator, control },
     {
       host: listening.apiHost,
       port: listening.apiPort,
-      apiKey: apiKey.key,
-      origins: settings.origins,
+      apiKey: () => apiKey.key,
+      origins: () => live.settings.origins,
+      lenient: () => live.settings.lenient,
       nodeId: key.node,
       name: settings.name,
     },
   );
 
-  telemetry.gauge('weft_requests_in_flight', () => dispatcher.inFlight());
+  registerGauges({ telemetry, dispatcher, engine });
 
   // Started from the inside out, so that nothing is reached before what it needs; stopped the other way round.
   teardown.add('prep', () => prep.stop());
@@ -217,6 +261,9 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     'remembering addresses',
     mesh.onAddresses(() => remember(addresses, mesh, log)),
   );
+  teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
+  teardown.add('settings', () => live.stop());
+  live.start();
   teardown.add('gateway', () => gateway.stop());
   ({ url } = await gateway.start());
   await writeDaemonRecord(folder, {

@@ -1,12 +1,15 @@
-// The chat of `weft run MODEL` at a terminal: lines in, streamed answers out, history in memory.
+// The chat of `weft run MODEL` at a terminal: lines in, streamed answers out, what was said in memory.
 import { createInterface, type Interface } from 'node:readline';
 import { toWeftError } from '../../protocol/errors.ts';
-import { type ChatReading, type ChatSettings, type Message, streamChat } from './chat-stream.ts';
+import { type ChatCommand, FENCE, HELP, HELP_SET, parseCommand } from './chat-commands.ts';
+import { type ChatSettings, describeSettings, readFormat } from './chat-settings.ts';
+import { type ChatReading, type Message, streamChat } from './chat-stream.ts';
 import type { Client } from './client.ts';
 import type { CommandContext } from './context.ts';
 import { describeError } from './errors.ts';
-import { printableLines } from './format.ts';
-import { CHAT_LINES_WAITING_MAX, CHAT_MESSAGES_MAX } from './limits.ts';
+import { factSheet, printableLines } from './format.ts';
+import { CHAT_LINES_WAITING_MAX, CHAT_MESSAGES_MAX, HISTORY_LINES_MAX } from './limits.ts';
+import type { LineHistory } from './line-history.ts';
 import { dimLine } from './style.ts';
 
 export interface ChatLoopInit {
@@ -16,22 +19,22 @@ export interface ChatLoopInit {
   /** Stands before every request; `/clear` keeps it. */
   readonly system: string | undefined;
   readonly context: CommandContext;
+  /** Lines of earlier chats, and where those of this one go. */
+  readonly history: LineHistory;
   /** The line under an answer. */
   readonly summary: (reading: ChatReading, signal: AbortSignal) => Promise<string>;
+  /** The model's facts, for `/show`. */
+  readonly describe: (signal: AbortSignal) => Promise<string>;
 }
 
 const PROMPT = '>>> ';
 const PROMPT_MORE = '... ';
-const FENCE = '"""';
-const HELP = `  """       begin several lines; """ ends them
-  /clear    forget what was said
-  /bye      leave (Ctrl-D too); Ctrl-C stops an answer
-`;
 
 /** Chats until /bye, Ctrl-D or the context's signal. Failures of single answers are printed, and the chat goes on. */
 export async function chatLoop(init: ChatLoopInit): Promise<void> {
   const chat = new Chat(init);
   await chat.run();
+  await init.history.close();
 }
 
 class Chat {
@@ -39,16 +42,34 @@ class Chat {
   readonly #lines: Interface;
   /** Lines that came while an answer was streaming, oldest first. */
   readonly #waiting: string[] = [];
-  readonly #history: Message[] = [];
-  /** Lines of an open `"""`. */
-  #block: string[] | undefined;
-  #answering: AbortController | undefined;
+  readonly #said: Message[] = [];
+  #settings: ChatSettings;
+  #system: string | undefined;
+  /** Lines are kept for the next chat. */
+  #keeping = true;
+  /** A line under each answer says who gave it. */
+  #verbose = true;
+  /** Lines of an open `"""`, and what they become. */
+  #block: { readonly lines: string[]; readonly becomes: 'message' | 'system' } | undefined;
+  #working: AbortController | undefined;
+  /** Ctrl-C was the last thing that was typed, at an empty prompt. */
+  #leaving = false;
   #closed = false;
 
   constructor(init: ChatLoopInit) {
     this.#init = init;
+    this.#settings = init.settings;
+    this.#system = init.system;
     const { stdin, stdout } = init.context;
-    this.#lines = createInterface({ input: stdin, output: stdout, terminal: true, prompt: PROMPT });
+    this.#lines = createInterface({
+      input: stdin,
+      output: stdout,
+      terminal: true,
+      prompt: PROMPT,
+      history: [...init.history.lines],
+      historySize: HISTORY_LINES_MAX,
+      removeHistoryDuplicates: true,
+    });
   }
 
   run(): Promise<void> {
@@ -59,14 +80,15 @@ class Chat {
       signal.addEventListener('abort', leave, { once: true });
       this.#lines
         .on('line', (line) => {
+          this.#leaving = false;
           if (this.#waiting.length < CHAT_LINES_WAITING_MAX) this.#waiting.push(line);
-          if (this.#answering === undefined) this.#work().catch(reject);
+          if (this.#working === undefined) this.#work().catch(reject);
         })
         .on('SIGINT', () => this.#onInterrupt())
         .on('close', () => {
           this.#closed = true;
           signal.removeEventListener('abort', leave);
-          this.#answering?.abort();
+          this.#working?.abort();
           stdout.write('\n');
           resolve();
         });
@@ -75,14 +97,21 @@ class Chat {
     });
   }
 
-  /** Ctrl-C: stops the answer; without one it empties the line. */
+  /** Ctrl-C: stops the answer; without one it empties the line, and on an empty one the second in a row leaves. */
   #onInterrupt(): void {
-    if (this.#answering !== undefined) {
-      this.#answering.abort();
+    if (this.#working !== undefined) {
+      this.#working.abort();
       return;
     }
+    const isEmpty = this.#lines.line === '' && this.#block === undefined;
+    if (isEmpty && this.#leaving) {
+      this.#lines.close();
+      return;
+    }
+    this.#leaving = isEmpty;
     this.#block = undefined;
-    this.#init.context.stdout.write('\n/bye or Ctrl-D leaves.\n');
+    this.#init.context.stdout.write(isEmpty ? '\nCtrl-C once more leaves; so do /bye and Ctrl-D.\n' : '\n');
+    this.#lines.write(null, { ctrl: true, name: 'e' });
     this.#lines.write(null, { ctrl: true, name: 'u' });
     this.#prompt();
   }
@@ -90,8 +119,14 @@ class Chat {
   async #work(): Promise<void> {
     for (let line = this.#waiting.shift(); line !== undefined; line = this.#waiting.shift()) {
       if (this.#closed) return;
-      const message = this.#read(line);
-      if (message !== undefined) await this.#answer(message);
+      // In turn with the commands: what follows a pasted `/set history off` is not kept.
+      if (this.#keeping) this.#init.history.add(line);
+      this.#working = new AbortController();
+      try {
+        await this.#read(line, AbortSignal.any([this.#init.context.signal, this.#working.signal]));
+      } finally {
+        this.#working = undefined;
+      }
     }
     this.#prompt();
   }
@@ -102,41 +137,104 @@ class Chat {
     this.#lines.prompt();
   }
 
-  /** Takes a line in; returns a message when one is whole. */
-  #read(line: string): string | undefined {
-    if (this.#block !== undefined) {
-      const ends = line.trimEnd().endsWith(FENCE);
-      this.#block.push(ends ? line.trimEnd().slice(0, -FENCE.length) : line);
-      return ends ? this.#closeBlock() : undefined;
-    }
+  /** Takes a line in, and does what it says once that is whole. */
+  async #read(line: string, signal: AbortSignal): Promise<void> {
     const text = line.trim();
-    if (text.startsWith(FENCE)) {
+    if (this.#block !== undefined) {
+      const { lines, becomes } = this.#block;
+      const ends = text.endsWith(FENCE);
+      lines.push(ends ? line.trimEnd().slice(0, -FENCE.length) : line);
+      if (!ends) return;
+      this.#block = undefined;
+      const whole = lines.join('\n').trim();
+      if (becomes === 'system') this.#instruct(whole === '' ? undefined : whole);
+      else await this.#answer(whole, signal);
+    } else if (text.startsWith(FENCE)) {
       const first = text.slice(FENCE.length);
-      const ends = first.endsWith(FENCE);
-      this.#block = [ends ? first.slice(0, -FENCE.length) : first];
-      return ends ? this.#closeBlock() : undefined;
+      if (first.endsWith(FENCE)) await this.#answer(first.slice(0, -FENCE.length).trim(), signal);
+      else this.#block = { lines: [first], becomes: 'message' };
+    } else if (text.startsWith('/')) {
+      await this.#obey(parseCommand(text), signal);
+    } else {
+      await this.#answer(text, signal);
     }
+  }
+
+  async #obey(command: ChatCommand, signal: AbortSignal): Promise<void> {
     const { stdout } = this.#init.context;
-    if (text === '/bye') this.#lines.close();
-    else if (text === '/clear') this.#history.length = 0;
-    else if (text === '/help' || text === '/?') stdout.write(HELP);
-    else if (text.startsWith('/')) stdout.write(`There is no ${text}.\n${HELP}`);
-    else if (text !== '') return text;
-    return undefined;
+    switch (command.kind) {
+      case 'bye':
+        return this.#lines.close();
+      case 'clear':
+        this.#said.length = 0;
+        return;
+      case 'help':
+        return void stdout.write(HELP);
+      case 'help-set':
+        return void stdout.write(HELP_SET);
+      case 'show':
+        return this.#show(command.what, signal);
+      case 'parameter':
+        return this.#set({ [command.key]: command.value });
+      case 'stop':
+        return this.#set({ stop: command.texts.length === 0 ? undefined : command.texts });
+      case 'format':
+        return this.#guarded(signal, async () => {
+          this.#set({ responseFormat: command.format === undefined ? undefined : await readFormat(command.format) });
+        });
+      case 'system':
+        return this.#instruct(command.text);
+      case 'system-open':
+        this.#block = { lines: [command.first], becomes: 'system' };
+        return;
+      case 'history':
+        this.#keeping = command.on;
+        return void stdout.write(`Lines are ${command.on ? 'kept' : 'not kept'} for the next chat.\n`);
+      case 'verbose':
+        this.#verbose = command.on;
+        return;
+      case 'wrong':
+        return void stdout.write(`${printableLines(command.message)}\n`);
+    }
   }
 
-  #closeBlock(): string | undefined {
-    const text = (this.#block ?? []).join('\n').trim();
-    this.#block = undefined;
-    return text === '' ? undefined : text;
+  #set(changes: { readonly [Key in keyof ChatSettings]?: ChatSettings[Key] | undefined }): void {
+    const all = Object.entries({ ...this.#settings, ...changes });
+    this.#settings = Object.fromEntries(all.filter(([, value]) => value !== undefined));
+    this.#init.context.stdout.write('Set. /show settings says what counts now.\n');
   }
 
-  async #answer(content: string): Promise<void> {
-    const { client, model, settings, system, context, summary } = this.#init;
+  #instruct(system: string | undefined): void {
+    this.#system = system;
+    this.#init.context.stdout.write(system === undefined ? 'No instructions stand before the chat.\n' : 'Set.\n');
+  }
+
+  async #show(what: 'all' | 'model' | 'settings', signal: AbortSignal): Promise<void> {
+    const { context, describe } = this.#init;
+    if (what !== 'settings') {
+      await this.#guarded(signal, async () => void context.stdout.write(`${await describe(signal)}\n`));
+    }
+    if (what === 'model') return;
+    const system: [string, string][] = this.#system === undefined ? [] : [['system', JSON.stringify(this.#system)]];
+    const facts = [...describeSettings(this.#settings), ...system];
+    context.stdout.write(
+      facts.length === 0 ? 'Nothing is set: answers come as the API draws them.\n' : factSheet(facts),
+    );
+  }
+
+  /** Does something that may fail: that is printed, and the chat goes on. */
+  async #guarded(signal: AbortSignal, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!signal.aborted) this.#init.context.stderr.write(describeError(toWeftError(error)));
+    }
+  }
+
+  async #answer(content: string, signal: AbortSignal): Promise<void> {
+    if (content === '') return;
+    const { client, model, context, summary } = this.#init;
     const { stdout, stderr } = context;
-    const answering = new AbortController();
-    this.#answering = answering;
-    const signal = AbortSignal.any([context.signal, answering.signal]);
     let text = '';
     const onText = (piece: string) => {
       text += piece;
@@ -144,30 +242,23 @@ class Chat {
     };
     const question: Message = { role: 'user', content };
     const messages: Message[] = [
-      ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
-      ...this.#history,
+      ...(this.#system === undefined ? [] : [{ role: 'system' as const, content: this.#system }]),
+      ...this.#said,
       question,
     ];
-    try {
-      const reading = await streamChat(client, {
-        model,
-        messages,
-        settings,
-        signal,
-        onText,
-        now: () => performance.now(),
-      });
-      stdout.write('\n');
-      stderr.write(dimLine(stderr, await summary(reading, signal)));
-    } catch (error) {
-      stdout.write('\n');
-      if (!signal.aborted) stderr.write(describeError(toWeftError(error)));
-    } finally {
-      this.#answering = undefined;
-    }
+    const now = () => performance.now();
+    let reading: ChatReading | undefined;
+    await this.#guarded(signal, async () => {
+      reading = await streamChat(client, { model, messages, settings: this.#settings, signal, onText, now });
+    });
+    stdout.write('\n');
     // What was said stays said, a stopped answer too; a question without any answer is forgotten.
-    if (text === '') return;
-    this.#history.push(question, { role: 'assistant', content: text });
-    this.#history.splice(0, this.#history.length - CHAT_MESSAGES_MAX);
+    if (text !== '') {
+      this.#said.push(question, { role: 'assistant', content: text });
+      this.#said.splice(0, this.#said.length - CHAT_MESSAGES_MAX);
+    }
+    if (reading === undefined || !this.#verbose) return;
+    const whole = reading;
+    await this.#guarded(signal, async () => void stderr.write(dimLine(stderr, await summary(whole, signal))));
   }
 }

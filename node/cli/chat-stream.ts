@@ -1,18 +1,11 @@
 // One streamed chat answer through the daemon, with what a person wants to know about it. For `weft run`.
 import { WeftError } from '../../protocol/errors.ts';
+import { type ChatSettings, requestFields } from './chat-settings.ts';
 import { type Client, errorOf } from './client.ts';
 
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
-}
-
-/** What the options of `weft run` set; absent = the API's default. */
-export interface ChatSettings {
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topP?: number;
-  readonly seed?: number;
 }
 
 /** A whole answer, and how it came. */
@@ -70,10 +63,7 @@ export async function streamChat(
       messages: init.messages,
       stream: true,
       stream_options: { include_usage: true },
-      max_tokens: settings.maxTokens,
-      temperature: settings.temperature,
-      top_p: settings.topP,
-      seed: settings.seed,
+      ...requestFields(settings),
     },
     { signal },
   );

@@ -47,26 +47,48 @@ export class Client {
     return this.#json<Body>(path, body, options);
   }
 
+  async patch<Body>(path: string, body: unknown, options: CallOptions): Promise<Answer<Body>> {
+    return this.#json<Body>(path, body, options, 'PATCH');
+  }
+
   /** Posts, and reads the answer as server-sent events. Silence past {@link STREAM_SILENCE_MS_MAX} ends it. */
   async stream(path: string, body: unknown, { signal }: { readonly signal: AbortSignal }): Promise<StreamedAnswer> {
+    return this.#stream(path, { body, signal, answerMs: ANSWER_MS_MAX, silenceMs: STREAM_SILENCE_MS_MAX });
+  }
+
+  /**
+   * Server-sent events for as long as the caller reads them: nothing may happen for hours.
+   * @param options.lastEventId goes on behind this event
+   */
+  async watch(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly lastEventId?: string | undefined },
+  ): Promise<StreamedAnswer> {
+    const { signal, lastEventId } = options;
+    const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    return this.#stream(path, { signal, headers, answerMs: CONTROL_MS_MAX, silenceMs: undefined });
+  }
+
+  async #stream(path: string, init: StreamInit): Promise<StreamedAnswer> {
+    const { body, signal, headers, answerMs, silenceMs } = init;
     const silence = new Silence();
     const both = AbortSignal.any([signal, silence.signal]);
     const translate = (error: unknown) => fromFetch(error, signal, silence.signal, this.#daemon.url);
-    silence.begin(ANSWER_MS_MAX);
+    silence.begin(answerMs);
     try {
-      const response = await this.#fetch(path, body, both);
+      const response = await this.#fetch(path, body, both, headers);
       if (!response.ok || response.body === null) throw await readError(response);
-      return { events: watched(readSse(response.body), silence, translate), headers: response.headers };
+      return { events: watched(readSse(response.body), { silence, silenceMs, translate }), headers: response.headers };
     } catch (error) {
       silence.end();
       throw translate(error);
     }
   }
 
-  async #json<Body>(path: string, body: unknown, options: CallOptions): Promise<Answer<Body>> {
+  async #json<Body>(path: string, body: unknown, options: CallOptions, method?: 'PATCH'): Promise<Answer<Body>> {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? CONTROL_MS_MAX);
     try {
-      const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]));
+      const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]), {}, method);
       if (!response.ok) throw await readError(response);
       return { body: JSON.parse(await readText(response)) as Body, headers: response.headers };
     } catch (error) {
@@ -74,10 +96,17 @@ export class Client {
     }
   }
 
-  #fetch(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
+  #fetch(
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = {},
+    method = body === undefined ? 'GET' : 'POST',
+  ): Promise<Response> {
     return fetch(new URL(path, this.#daemon.url), {
-      method: body === undefined ? 'GET' : 'POST',
+      method,
       headers: {
+        ...headers,
         authorization: `Bearer ${this.#daemon.key}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
@@ -86,6 +115,16 @@ export class Client {
       redirect: 'error',
     });
   }
+}
+
+interface StreamInit {
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Until the answer begins. */
+  readonly answerMs: number;
+  /** Between two events; undefined = for ever. */
+  readonly silenceMs: number | undefined;
 }
 
 /** A deadline that every event pushes back. */
@@ -97,9 +136,10 @@ class Silence {
     return this.#controller.signal;
   }
 
-  begin(ms: number): void {
+  /** @param ms undefined = for ever */
+  begin(ms: number | undefined): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort(), ms);
+    if (ms !== undefined) this.#timer = setTimeout(() => this.#controller.abort(), ms);
   }
 
   end(): void {
@@ -109,13 +149,17 @@ class Silence {
 
 async function* watched(
   events: AsyncIterable<SseEvent>,
-  silence: Silence,
-  translate: (error: unknown) => WeftError,
+  init: {
+    readonly silence: Silence;
+    readonly silenceMs: number | undefined;
+    readonly translate: (error: unknown) => WeftError;
+  },
 ): AsyncGenerator<SseEvent, void> {
+  const { silence, silenceMs, translate } = init;
   try {
-    silence.begin(STREAM_SILENCE_MS_MAX);
+    silence.begin(silenceMs);
     for await (const event of events) {
-      silence.begin(STREAM_SILENCE_MS_MAX);
+      silence.begin(silenceMs);
       yield event;
     }
   } catch (error) {

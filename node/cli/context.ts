@@ -6,8 +6,17 @@ import type { Environment } from '../config/home.ts';
 import { END_MS_MAX, STDIN_BYTES_MAX } from './limits.ts';
 
 /** A stream of the process, or a test's own. */
-export type Input = Readable & { readonly isTTY?: boolean };
-export type Output = Writable & { readonly isTTY?: boolean };
+export type Input = Readable & {
+  readonly isTTY?: boolean;
+  /** At a terminal: keys come one by one, and Ctrl-C as a key. */
+  setRawMode?(raw: boolean): unknown;
+};
+export type Output = Writable & {
+  readonly isTTY?: boolean;
+  /** Size of a terminal's window in characters; `resize` is emitted when it changes. */
+  readonly columns?: number;
+  readonly rows?: number;
+};
 
 export interface CommandContext {
   readonly stdin: Input;
@@ -23,6 +32,11 @@ export interface CommandContext {
 /** Options that every command which talks to a daemon has. */
 export interface ClientOptions {
   readonly home?: string;
+}
+
+/** Options of a command that reads. */
+export interface ReadingOptions extends ClientOptions {
+  readonly json?: true;
 }
 
 /** Prints a value as JSON for programs: one object, one line. */

@@ -1,6 +1,6 @@
 // Failures as people read them: what happened, why, what to do. One block, on stderr.
 import { WeftError } from '../../protocol/errors.ts';
-import { printableLines } from './format.ts';
+import { printable } from './format.ts';
 
 /**
  * The block for a failure, its last line ended. A defect, which is anything but a WeftError, shows its own message:
@@ -14,13 +14,16 @@ export function describeError(error: unknown): string {
   const why = reason(cause);
   const requestId = error instanceof WeftError ? error.facts.requestId : undefined;
   const lines = [
-    `weft: ${message}`,
-    ...(why === undefined || message.includes(why) ? [] : [`  why: ${why}`]),
-    `  do:  ${remedy}`,
-    ...(requestId === undefined ? [] : [`  id:  ${requestId}`]),
+    `weft: ${oneLine(message)}`,
+    ...(why === undefined || message.includes(why) ? [] : [`  why: ${oneLine(why)}`]),
+    `  do:  ${oneLine(remedy)}`,
+    ...(requestId === undefined ? [] : [`  id:  ${oneLine(requestId)}`]),
   ];
-  return `${printableLines(lines.join('\n'))}\n`;
+  return `${lines.join('\n')}\n`;
 }
+
+/** A message may come from a peer: it must not look like a line of ours. */
+const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, ' '));
 
 /** The innermost message of a chain of causes: there the reason stands. */
 function reason(cause: unknown): string | undefined {

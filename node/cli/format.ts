@@ -1,4 +1,8 @@
 // Turns readings into short text for people: tables, sizes, times. Pure; used by every command that prints.
+import { printable, printableLines } from './printable.ts';
+import { textWidth } from './text-width.ts';
+
+export { printable, printableLines };
 
 /** A column of {@link table}. */
 export interface Column<Row> {
@@ -17,11 +21,11 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     columns.map(({ title }) => title),
     ...rows.map((row) => columns.map(({ value }) => printable(value(row)))),
   ];
-  const widths = columns.map((_, at) => Math.max(...lines.map((line) => width(line[at] ?? ''))));
+  const widths = columns.map((_, at) => lines.reduce((most, line) => Math.max(most, textWidth(line[at] ?? '')), 0));
   const aligned = lines.map((line) =>
     line
       .map((cell, at) => {
-        const padding = ' '.repeat((widths[at] ?? 0) - width(cell));
+        const padding = ' '.repeat((widths[at] ?? 0) - textWidth(cell));
         return columns[at]?.align === 'right' ? padding + cell : cell + padding;
       })
       .join('  ')
@@ -30,16 +34,15 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return `${aligned.join('\n')}\n`;
 }
 
-const width = (text: string): number => [...text].length;
-
-/** Text on one line, safe for a terminal: control characters (escape sequences begin with one) become `�`. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\u{fffd}');
+/** Facts about one thing: a label and a value a line. Control characters in values are replaced. */
+export function factSheet(facts: readonly (readonly [label: string, value: string])[]): string {
+  const width = facts.reduce((most, [label]) => Math.max(most, label.length), 0) + 2;
+  return facts.map(([label, value]) => `${label.padEnd(width)}${printable(value)}\n`).join('');
 }
 
-/** Text for a terminal as it comes, line feeds and tabs kept: a model may have been taught escape sequences. */
-export function printableLines(text: string): string {
-  return text.replace(/(?![\n\t])\p{Cc}/gu, '\u{fffd}');
+/** True for a name that every shell takes as one word that means nothing else. */
+export function isPlainWord(text: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.,:/@+-]*$/.test(text);
 }
 
 /** Bytes with a decimal unit: `23.4 MB`. */

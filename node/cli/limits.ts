@@ -45,3 +45,52 @@ export const PEERS_POLL_MS = 25;
 
 /** The self-check's answer: enough for a sentence. */
 export const SELF_CHECK_TOKENS_MAX = 32;
+
+/** Deleting a model waits for its requests under way, and for its runner to end. */
+export const REMOVE_MS_MAX = 120_000;
+
+/** Unloading waits for the model's requests under way. */
+export const UNLOAD_MS_MAX = 120_000;
+
+/** A daemon ends within 2 s of being asked; the rest is for a loaded machine. */
+export const STOP_WAIT_MS = 15_000;
+export const STOP_POLL_MS = 25;
+
+/** A JSON schema of an answer; the API takes less. */
+export const SCHEMA_FILE_BYTES_MAX = 1_048_576;
+
+/** Lines of chats that are kept, and the longest of them: what a person may want to type again. */
+export const HISTORY_LINES_MAX = 1_000;
+export const HISTORY_LINE_LENGTH_MAX = 4_096;
+
+/** What is read of the file that keeps them: twice as many lines of a usual length, and some long ones. */
+export const HISTORY_BYTES_MAX = 4_194_304;
+
+/** Header of a .npy file: NumPy's own are 118 bytes; rank 16 with the longest numbers needs under 500. */
+export const NPY_HEADER_BYTES_MAX = 65_536;
+
+/** Texts of one tensor: each is an object in memory. */
+export const NPY_STRINGS_MAX = 1_000_000;
+
+/** A file with a tensor for one request: what the API takes, in JSON at its most verbose. */
+export const TENSOR_FILE_BYTES_MAX = 67_108_864;
+
+/** Tries to find a daemon again whose event stream broke off: a restart by a service manager takes a second or two. */
+export const RECONNECTS_MAX = 20;
+export const RECONNECT_MS = 250;
+
+/** Log lines that are remembered while `weft logs -f` begins, so that none is printed twice. */
+export const LOG_LINES_REMEMBERED_MAX = 2_000;
+
+/** `weft top` reads everything at this pace, and at most so often when events come. */
+export const TOP_POLL_MS = 1_000;
+export const TOP_REDRAW_MS_MIN = 200;
+
+/** Requests that `weft top` asks for: more than any window shows. */
+export const TOP_REQUESTS_MAX = 100;
+
+/** `weft bench`: requests under way at a time, answers of each lane, tokens of each answer, and time for embeddings. */
+export const BENCH_IN_FLIGHT = [1, 8] as const;
+export const BENCH_ANSWERS = 2;
+export const BENCH_TOKENS = 64;
+export const BENCH_SECONDS = { usual: 3, max: 600 } as const;

@@ -63,8 +63,8 @@ async function chat({ coordinator, nameOf, newRequestId }: SelfCheckComponents, 
     },
     { signal, requestId: newRequestId() },
     {
-      onText: (piece) => {
-        text += piece;
+      onDelta: (delta) => {
+        text += delta.text;
       },
     },
   );

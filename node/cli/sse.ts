@@ -1,4 +1,4 @@
-// Reads a stream of server-sent events (the HTML standard's event stream format). For `weft run`.
+// Reads a stream of server-sent events (the HTML standard's event stream format). For `weft run`, `logs` and `top`.
 import { WeftError } from '../../protocol/errors.ts';
 import { SSE_EVENT_CHARS_MAX } from './limits.ts';
 
@@ -8,6 +8,8 @@ export interface SseEvent {
   readonly event: string;
   /** The data lines, joined by line feeds. */
   readonly data: string;
+  /** Of the last event that had one: where to go on after a lost connection. */
+  readonly id?: string;
 }
 
 /**
@@ -17,20 +19,25 @@ export interface SseEvent {
  */
 export async function* readSse(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<SseEvent, void> {
   let event = '';
+  let id: string | undefined;
   let data: string[] = [];
   let chars = 0;
   for await (const line of readLines(bytes)) {
     if (line === '') {
-      if (data.length > 0) yield { event: event === '' ? 'message' : event, data: data.join('\n') };
+      if (data.length > 0) {
+        const whole = { event: event === '' ? 'message' : event, data: data.join('\n') };
+        yield id === undefined ? whole : { ...whole, id };
+      }
       event = '';
       data = [];
       chars = 0;
       continue;
     }
-    // `id` and `retry` are for clients that reconnect; lines that begin with a colon are comments.
+    // `retry` is for browsers; lines that begin with a colon are comments.
     const { field, value } = parseLine(line);
     if (field === 'data') data.push(value);
     else if (field === 'event') event = value;
+    else if (field === 'id') id = value;
     chars += line.length;
     if (chars > SSE_EVENT_CHARS_MAX) throw tooLong();
   }

@@ -66,3 +66,10 @@ export function isOrigin(text: string): boolean {
   // Other schemes have the origin "null" for Node, but not for the browser engine that registered them.
   return protocol === 'http:' || protocol === 'https:' ? origin === text : true;
 }
+
+/** True for `https://collector.example/v1/traces`: http or https, without a name and password, query or fragment. */
+export function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return (protocol === 'http:' || protocol === 'https:') && `${username}${password}${search}${hash}` === '';
+}

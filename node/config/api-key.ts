@@ -7,6 +7,9 @@ import { SMALL_FILE_BYTES_MAX } from './limits.ts';
 
 const KEY_FILE = 'api-key';
 
+/** Where the key lies in a data folder, if a file holds it. */
+export const apiKeyPath = (folder: string): string => join(folder, KEY_FILE);
+
 /** What fits into an Authorization header as it is. */
 export const API_KEY_PATTERN = /^[\x21-\x7e]{1,512}$/;
 
@@ -29,7 +32,7 @@ export interface ApiKeyInit {
  */
 export async function readApiKey(init: ApiKeyInit): Promise<ApiKey | undefined> {
   if (init.asked !== undefined) return { key: init.asked, file: undefined };
-  const file = join(init.folder, KEY_FILE);
+  const file = apiKeyPath(init.folder);
   const bytes = await readBounded(file, SMALL_FILE_BYTES_MAX);
   if (bytes === undefined) return undefined;
   const key = Buffer.from(bytes).toString('utf8').trim();
@@ -48,10 +51,26 @@ export async function readApiKey(init: ApiKeyInit): Promise<ApiKey | undefined> 
  * @throws WeftError `config_invalid` or `home_unwritable`
  */
 export async function loadApiKey(init: ApiKeyInit): Promise<ApiKey> {
-  const present = await readApiKey(init);
-  if (present !== undefined) return present;
+  return (await readApiKey(init)) ?? makeApiKey(init.folder);
+}
+
+/**
+ * A new key in place of the one in the file, which is worthless from then on.
+ * @throws WeftError `config_invalid` when the key was set by a flag or the environment, `home_unwritable`
+ */
+export async function replaceApiKey(init: ApiKeyInit): Promise<ApiKey> {
+  if (init.asked === undefined) return makeApiKey(init.folder);
+  throw new WeftError({
+    code: 'config_invalid',
+    message: 'The API key was set by --api-key or WEFT_API_KEY: no file holds it.',
+    remedy: 'Give the new key in the same way, and start the node again.',
+    facts: { setting: 'apiKey' },
+  });
+}
+
+async function makeApiKey(folder: string): Promise<ApiKey> {
   const key = `weft_${randomBytes(32).toString('base64url')}`;
-  const file = join(init.folder, KEY_FILE);
+  const file = apiKeyPath(folder);
   await writeWhole(file, `${key}\n`);
   return { key, file };
 }

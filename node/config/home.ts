@@ -1,15 +1,15 @@
 // The data folder of a node: where it is, that it can be written, and that no other daemon uses it. The daemon opens it
 // first of all, and closes it last; commands only look where it is.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Store } from '../core/store.ts';
 import { readDaemonRecord, removeDaemonRecord } from './daemon-record.ts';
 import { FileStore } from './file-store.ts';
-import { PRIVATE_FOLDER_MODE, readBounded, systemCode, writeWhole } from './files.ts';
+import { PRIVATE_FOLDER_MODE, readBounded, systemCode, UNFINISHED, writeWhole } from './files.ts';
 import { acquireLock } from './home-lock.ts';
-import { SMALL_FILE_BYTES_MAX } from './limits.ts';
+import { SMALL_FILE_BYTES_MAX, UNFINISHED_MS_MAX } from './limits.ts';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -62,6 +62,7 @@ export async function openHome(init: { readonly folder: string; readonly lockWai
       await writeWhole(join(folder, HOLDER_FILE), `${process.pid}\n`);
       // Of a daemon that was killed: nobody shall look for it.
       await removeDaemonRecord(folder);
+      await sweep(folder);
       const store = await FileStore.open({ folder: join(folder, 'state') });
       return new OpenHome(folder, store, lock);
     } catch (error) {
@@ -71,6 +72,16 @@ export async function openHome(init: { readonly folder: string; readonly lockWai
   } catch (error) {
     if (error instanceof WeftError && error.code === 'home_locked') throw error;
     throw named(folder, error);
+  }
+}
+
+/** Takes away what killed processes have left unfinished: files of minutes ago, since a command may be writing one now. */
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!UNFINISHED.test(name)) continue;
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY })); // Gone by itself.
+    if (mtimeMs < Date.now() - UNFINISHED_MS_MAX) await rm(path, { force: true });
   }
 }
 

@@ -2,10 +2,19 @@
 // default. settings.ts reads by it, and a test holds docs/configuration.md against it.
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
+import { formatApiAddress, isHttpUrl, isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
 import { API_KEY_PATTERN } from './api-key.ts';
-import { KEEP_ALIVE_MS_MAX, LIST_LENGTH_MAX, MEMORY_BYTES_MIN, THREADS_MAX, VALUE_LENGTH_MAX } from './limits.ts';
-import { parseDuration, parseSize } from './units.ts';
+import {
+  KEEP_ALIVE_MS_MAX,
+  LIST_LENGTH_MAX,
+  MEMORY_BYTES_MIN,
+  PARALLEL_MAX,
+  QUEUE_MS_MAX,
+  QUEUE_MS_MIN,
+  THREADS_MAX,
+  VALUE_LENGTH_MAX,
+} from './limits.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from './units.ts';
 
 /** What defaults are made from. */
 export interface Machine {
@@ -20,18 +29,28 @@ export interface Machine {
 interface Row<Schema extends z.ZodType> {
   /** As the CLI names it. */
   readonly flag: string;
+  /** The flag takes no value: naming it is enough. */
+  readonly isSwitch: boolean;
   readonly env: string;
   /** False for what doesn't belong into settings.json. */
   readonly inFile: boolean;
+  /** A running daemon takes a change in settings.json over at once; LiveSettings tells the part that works by it. */
+  readonly live: boolean;
   readonly schema: Schema;
   /** What to write, for a person who wrote something else. */
   readonly expected: string;
   /** As a person would write it; checked like any other value. */
   readonly byDefault: (machine: Machine) => unknown;
+  /** A checked value as a person would write it; null = none. Never a secret. */
+  readonly show: (value: z.output<Schema>) => unknown;
 }
 
-function row<Schema extends z.ZodType>(spec: Omit<Row<Schema>, 'inFile'> & { readonly inFile?: boolean }): Row<Schema> {
-  return { inFile: true, ...spec };
+type Usual = 'isSwitch' | 'inFile' | 'live' | 'show';
+
+function row<Schema extends z.ZodType>(
+  spec: Omit<Row<Schema>, Usual> & Partial<Pick<Row<Schema>, Usual>>,
+): Row<Schema> {
+  return { isSwitch: false, inFile: true, live: false, show: (value) => value ?? null, ...spec };
 }
 
 const text = z.string().trim().min(1).max(VALUE_LENGTH_MAX);
@@ -68,6 +87,8 @@ const TRUTH: ReadonlyMap<string, boolean> = new Map([
   ['off', false],
 ]);
 
+const truth = z.union([z.boolean(), parsed((value) => TRUTH.get(value.toLowerCase()))]);
+
 /** "a,b" or an array; each element as `check` wants it. */
 function listOf(check: (value: string) => boolean) {
   const split = z
@@ -101,6 +122,7 @@ export const SETTINGS = {
     schema: parsed(parseApiAddress),
     expected: 'host:port, such as 127.0.0.1:9338',
     byDefault: () => '127.0.0.1:9338',
+    show: formatApiAddress,
   }),
   apiKey: row({
     flag: '--api-key',
@@ -109,10 +131,12 @@ export const SETTINGS = {
     schema: z.string().regex(API_KEY_PATTERN).optional(),
     expected: 'up to 512 visible ASCII characters without spaces',
     byDefault: () => undefined,
+    show: (key) => (key === undefined ? null : '(set)'),
   }),
   origins: row({
     flag: '--origins',
     env: 'WEFT_ORIGINS',
+    live: true,
     schema: listOf(isOrigin),
     expected: 'origins such as https://app.example, separated by commas',
     byDefault: () => [],
@@ -133,8 +157,9 @@ export const SETTINGS = {
   }),
   mdns: row({
     flag: '--no-mdns',
+    isSwitch: true,
     env: 'WEFT_MDNS',
-    schema: z.union([z.boolean(), parsed((value) => TRUTH.get(value.toLowerCase()))]),
+    schema: truth,
     expected: 'true or false',
     byDefault: () => true,
   }),
@@ -177,17 +202,46 @@ export const SETTINGS = {
       return bytes !== undefined && bytes >= MEMORY_BYTES_MIN ? bytes : undefined;
     }),
     expected: 'a size of at least 1MiB, such as 4GiB',
-    byDefault: ({ memoryBytes }) => Math.max(MEMORY_BYTES_MIN, Math.floor(memoryBytes / 2)),
+    // In whole mebibytes: what is shown is read by people.
+    byDefault: ({ memoryBytes }) => Math.max(1, Math.floor(memoryBytes / 2 / 2 ** 20)) * 2 ** 20,
+    show: formatSize,
   }),
   keepAlive: row({
     flag: '--keep-alive',
     env: 'WEFT_KEEP_ALIVE',
+    live: true,
     schema: parsed((value) => {
       const ms = value === '-1' ? Number.POSITIVE_INFINITY : parseDuration(value);
       return ms !== undefined && (ms <= KEEP_ALIVE_MS_MAX || value === '-1') ? ms : undefined;
     }),
     expected: 'a duration such as 5m (24d at most), 0 for none, or -1 for ever',
     byDefault: () => '5m',
+    show: (ms) => (ms === Number.POSITIVE_INFINITY ? '-1' : formatDuration(ms)),
+  }),
+  maxQueue: row({
+    flag: '--max-queue',
+    env: 'WEFT_MAX_QUEUE',
+    live: true,
+    schema: duration(QUEUE_MS_MIN, QUEUE_MS_MAX),
+    expected: 'a duration from 100ms to 1h, such as 30s',
+    byDefault: () => '30s',
+    show: formatDuration,
+  }),
+  numParallel: row({
+    flag: '--num-parallel',
+    env: 'WEFT_NUM_PARALLEL',
+    schema: wholeNumber(1, PARALLEL_MAX),
+    expected: `a whole number from 1 to ${PARALLEL_MAX}`,
+    byDefault: () => 4,
+  }),
+  lenient: row({
+    flag: '--lenient',
+    isSwitch: true,
+    env: 'WEFT_LENIENT',
+    live: true,
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => false,
   }),
   livenessTimeout: row({
     flag: '--liveness-timeout',
@@ -195,6 +249,7 @@ export const SETTINGS = {
     schema: duration(200, 60_000),
     expected: 'a duration from 200ms to 1m',
     byDefault: () => '2s',
+    show: formatDuration,
   }),
   runnerTimeout: row({
     flag: '--runner-timeout',
@@ -202,13 +257,22 @@ export const SETTINGS = {
     schema: duration(200, 600_000),
     expected: 'a duration from 200ms to 10m',
     byDefault: () => '2s',
+    show: formatDuration,
   }),
   logLevel: row({
     flag: '--log-level',
     env: 'WEFT_LOG_LEVEL',
+    live: true,
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
     expected: 'debug, info, warn, error or silent',
     byDefault: () => 'warn',
+  }),
+  otlpEndpoint: row({
+    flag: '--otlp-endpoint',
+    env: 'WEFT_OTLP_ENDPOINT',
+    schema: text.refine(isHttpUrl).optional(),
+    expected: 'the http(s) URL of an OpenTelemetry collector, such as http://127.0.0.1:4318',
+    byDefault: () => undefined,
   }),
 } as const;
 

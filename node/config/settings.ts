@@ -1,17 +1,18 @@
 // The settings of a node: flag > environment > settings.json > default, each value checked, and where it came from kept.
 // The only reader of the environment; bin/ and the CLI pass it in.
-import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname, totalmem } from 'node:os';
-import { join } from 'node:path';
-import type { z } from 'zod';
 import { WeftError } from '../../protocol/errors.ts';
 import { type ApiAddress, formatApiAddress, isLoopback } from './addresses.ts';
-import { systemCode } from './files.ts';
 import type { Environment } from './home.ts';
-import { nearest } from './nearest.ts';
+import {
+  placeOf,
+  readSettingsFile,
+  SETTINGS_FILE,
+  type SettingsFile,
+  withChanges,
+  writeSettingsFile,
+} from './settings-file.ts';
 import { type Machine, SETTINGS, type SettingName, type SettingValue } from './settings-table.ts';
-
-const SETTINGS_FILE = 'settings.json';
 
 /** Where a value came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default';
@@ -41,11 +42,19 @@ export interface Settings {
   readonly memoryBytes: number;
   /** How long an idle model stays loaded; Infinity = for ever. */
   readonly keepAliveMs: number;
+  /** Predicted time of the work that may wait on a node; what would wait behind more is refused. */
+  readonly maxQueueMs: number;
+  /** Generations of one model at once. */
+  readonly numParallel: number;
+  /** Unknown parameters of a request are passed over, not refused. */
+  readonly lenient: boolean;
   /** After this much silence a peer counts as lost. */
   readonly livenessTimeoutMs: number;
   /** After this much silence a runner counts as hung. */
   readonly runnerTimeoutMs: number;
   readonly logLevel: SettingValue<'logLevel'>;
+  /** Base URL of an OpenTelemetry collector that gets the traces; undefined = none. */
+  readonly otlpEndpoint: string | undefined;
   readonly sources: Readonly<Record<SettingName, SettingSource>>;
 }
 
@@ -59,6 +68,32 @@ export interface SettingsInit {
   readonly machine?: Omit<Machine, 'home'>;
 }
 
+/** Under which name each setting's checked value stands in {@link Settings}. */
+const FIELDS = {
+  host: 'host',
+  apiKey: 'apiKey',
+  origins: 'origins',
+  listen: 'listen',
+  announce: 'announce',
+  mdns: 'mdns',
+  name: 'name',
+  offer: 'offer',
+  models: 'models',
+  threads: 'threads',
+  memory: 'memoryBytes',
+  keepAlive: 'keepAliveMs',
+  maxQueue: 'maxQueueMs',
+  numParallel: 'numParallel',
+  lenient: 'lenient',
+  livenessTimeout: 'livenessTimeoutMs',
+  runnerTimeout: 'runnerTimeoutMs',
+  logLevel: 'logLevel',
+  otlpEndpoint: 'otlpEndpoint',
+} as const satisfies { readonly [Name in SettingName]: keyof Settings };
+
+/** The names of all settings, in the order of their table. */
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
 interface Given {
   readonly source: SettingSource;
   readonly value: unknown;
@@ -69,45 +104,68 @@ interface Given {
  * @throws WeftError `config_invalid` with the setting, where its value came from and what was expected
  */
 export function loadSettings(init: SettingsInit): Settings {
+  return resolveSettings(init, readSettingsFile(init.home));
+}
+
+/**
+ * Changes settings.json, whole or not at all; null removes a setting. Nothing is written unless all of it is sound.
+ * @returns the settings as the next start would take them
+ * @throws WeftError `config_invalid`, `home_unwritable`
+ */
+export async function changeSettings(
+  init: SettingsInit,
+  changes: Readonly<Record<string, unknown>>,
+): Promise<Settings> {
+  const file = withChanges(readSettingsFile(init.home), changes);
+  const settings = resolveSettings(init, file);
+  await writeSettingsFile(init.home, file.values);
+  return settings;
+}
+
+/** A setting's checked value. */
+export function settingOf<Name extends SettingName>(settings: Settings, name: Name): SettingValue<Name> {
+  return settings[FIELDS[name]] as SettingValue<Name>;
+}
+
+/** The settings that run, with those taken over from others which may change while a node runs. */
+export function withLive(running: Settings, next: Settings): Settings {
+  const merged: Record<string, unknown> = { ...running };
+  const sources = { ...running.sources };
+  for (const name of SETTING_NAMES.filter((candidate) => SETTINGS[candidate].live)) {
+    merged[FIELDS[name]] = settingOf(next, name);
+    sources[name] = next.sources[name];
+  }
+  return { ...merged, sources } as unknown as Settings;
+}
+
+function resolveSettings(init: SettingsInit, file: SettingsFile): Settings {
   const { flags, env, home } = init;
   const machine: Machine = { home, ...(init.machine ?? thisMachine()) };
-  const file = readSettingsFile(home);
   const sources = {} as Record<SettingName, SettingSource>;
-
-  const value = <Name extends SettingName>(name: Name): SettingValue<Name> => {
+  const settings: Record<string, unknown> = { sources };
+  for (const name of SETTING_NAMES) {
     const row = SETTINGS[name];
+    const inFile: Given = { source: 'file', value: file.values[name] };
     const given = firstGiven([
       { source: 'flag', value: flags[name] },
       // An empty variable is the shell's way of not setting one.
       { source: 'environment', value: env[row.env] || undefined },
-      { source: 'file', value: file[name] },
+      inFile,
     ]) ?? { source: 'default' as const, value: row.byDefault(machine) };
+    // What a flag hides today would end the first start without it.
+    if (inFile.value !== undefined && given !== inFile) checked(name, inFile, file);
     sources[name] = given.source;
-    const result = row.schema.safeParse(given.value);
-    if (result.success) return result.data as SettingValue<Name>;
-    throw invalid(name, given, result.error);
-  };
+    settings[FIELDS[name]] = checked(name, given, file);
+  }
+  const whole = settings as unknown as Settings;
+  refuseOpenApi(whole);
+  return whole;
+}
 
-  const settings: Settings = {
-    host: value('host'),
-    apiKey: value('apiKey'),
-    origins: value('origins'),
-    listen: value('listen'),
-    announce: value('announce'),
-    mdns: value('mdns'),
-    name: value('name'),
-    offer: value('offer'),
-    models: value('models'),
-    threads: value('threads'),
-    memoryBytes: value('memory'),
-    keepAliveMs: value('keepAlive'),
-    livenessTimeoutMs: value('livenessTimeout'),
-    runnerTimeoutMs: value('runnerTimeout'),
-    logLevel: value('logLevel'),
-    sources,
-  };
-  refuseOpenApi(settings);
-  return settings;
+function checked(name: SettingName, given: Given, file: SettingsFile): unknown {
+  const result = SETTINGS[name].schema.safeParse(given.value);
+  if (result.success) return result.data;
+  throw invalid(name, given, file);
 }
 
 function thisMachine(): Omit<Machine, 'home'> {
@@ -129,48 +187,21 @@ function refuseOpenApi({ host, apiKey }: Settings): void {
   });
 }
 
-function invalid(name: SettingName, { source, value }: Given, error: z.ZodError): WeftError {
+function invalid(name: SettingName, { source, value }: Given, file: SettingsFile): WeftError {
   const { flag, env, expected } = SETTINGS[name];
-  const where = { flag, environment: env, file: SETTINGS_FILE, default: 'default' }[source];
+  const place = source === 'file' ? file.position(name) : undefined;
+  const inFile = place === undefined ? SETTINGS_FILE : `${SETTINGS_FILE}, ${placeOf(place)}`;
+  const where = { flag, environment: env, file: inFile, default: 'default' }[source];
   // Never the key itself, nor more of anything than a line of the terminal.
   const shown = name === 'apiKey' ? '' : `, not ${JSON.stringify(value)?.slice(0, 80) ?? String(value)}`;
-  return new WeftError(
-    {
-      code: 'config_invalid',
-      message: `The setting "${name}" (${where}) should be ${expected}${shown}.`,
-      remedy: `Correct ${source === 'file' ? `"${name}" in ${SETTINGS_FILE}` : where}; docs/configuration.md lists every setting.`,
-      facts: { setting: name, source },
+  return new WeftError({
+    code: 'config_invalid',
+    message: `The setting "${name}" (${where}) should be ${expected}${shown}.`,
+    remedy: `Correct ${source === 'file' ? `"${name}" in ${SETTINGS_FILE}` : where}; docs/configuration.md lists every setting.`,
+    facts: {
+      setting: name,
+      source,
+      ...(place === undefined ? {} : { line: String(place.line), column: String(place.column) }),
     },
-    { cause: error },
-  );
-}
-
-function readSettingsFile(home: string): Readonly<Partial<Record<SettingName, unknown>>> {
-  const path = join(home, SETTINGS_FILE);
-  const fault = (problem: string, cause?: unknown, remedy = 'Correct the file, or delete it.'): WeftError =>
-    new WeftError({ code: 'config_invalid', message: `${path} ${problem}.`, remedy }, { cause });
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return {};
-    if (error instanceof SyntaxError) throw fault(`is not JSON: ${error.message}`, error);
-    throw fault(`can't be read (${systemCode(error) ?? 'unknown error'})`, error);
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) throw fault('holds no JSON object');
-  const names = Object.keys(SETTINGS).filter((name) => SETTINGS[name as SettingName].inFile);
-  for (const key of Object.keys(content)) {
-    if (names.includes(key)) continue;
-    if (Object.hasOwn(SETTINGS, key)) {
-      const { env, flag } = SETTINGS[key as SettingName];
-      throw fault(`may not hold "${key}"`, undefined, `Set ${env} or ${flag} instead.`);
-    }
-    const guess = nearest(key, names);
-    throw fault(
-      `has an unknown setting "${key.slice(0, 64)}"`,
-      undefined,
-      guess === undefined ? 'Remove it; docs/configuration.md lists every setting.' : `Did you mean "${guess}"?`,
-    );
-  }
-  return content;
+  });
 }

@@ -37,3 +37,23 @@ export function parseSize(text: string): number | undefined {
   const bytes = Math.round(Number(match[1]) * (SIZE_BYTES[match[2]?.toLowerCase() ?? 'b'] ?? Number.NaN));
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
+
+/** The shortest way to write a duration that {@link parseDuration} reads back: `90000` → "1m30s". */
+export function formatDuration(ms: number): string {
+  let rest = ms;
+  let text = '';
+  for (const [unit, length] of Object.entries(DURATION_MS).reverse()) {
+    const count = Math.floor(rest / length);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * length;
+  }
+  return text || '0';
+}
+
+/** A size that {@link parseSize} reads back, in the largest unit of 1024 in which it is whole: "4GiB", "1500". */
+export function formatSize(bytes: number): string {
+  const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find(
+    (name) => bytes > 0 && bytes % (SIZE_BYTES[name.toLowerCase()] ?? Number.NaN) === 0,
+  );
+  return unit === undefined ? String(bytes) : `${bytes / (SIZE_BYTES[unit.toLowerCase()] ?? 1)}${unit}`;
+}

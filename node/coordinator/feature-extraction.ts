@@ -1,22 +1,23 @@
 // Texts → vectors: tokenised and cut to the graph's positions, sent in requests of bounded size, put back in order.
 // Called by TextCoordinator.
-import { TEXT_CHARS_INLINE_MAX } from '../../models/limits.ts';
 import type { FeatureExtractionTask } from '../../models/tasks/feature-extraction.ts';
-import { WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
 import type { EncodeRequest, EncodeResult } from '../../protocol/infer.ts';
 import { assert } from '../core/assert.ts';
-import { toAbortError } from '../core/calls.ts';
 import type { EmbedAnswer, EmbedRequest, RequestOptions } from '../core/coordinator.ts';
 import type { Dispatcher, Placement } from '../core/dispatcher.ts';
-import type { Prep } from '../core/prep.ts';
-import { CHARS_PER_TURN_MAX, ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX, INPUTS_MAX } from './limits.ts';
+import type { Tokenized } from '../core/prep.ts';
+import { ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX, INPUTS_MAX } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
-import { nextTurn } from './waiting.ts';
+import { prepare } from './preparing.ts';
+import { position, refusal } from './refusal.ts';
+import { together } from './together.ts';
+import { checkTokenIds, Tokenizing, type TokenizingComponents } from './tokenizing.ts';
 
-export interface EmbedComponents {
+export interface EmbedComponents extends TokenizingComponents {
   readonly dispatcher: Pick<Dispatcher, 'encode'>;
-  readonly prep: Pick<Prep, 'tokenize'>;
   readonly resolver: Pick<ModelResolver, 'featureExtraction'>;
+  readonly self: NodeId;
 }
 
 /** @throws WeftError `bad_request`, `model_not_found`, or the work's own failure */
@@ -25,82 +26,91 @@ export async function embed(
   request: EmbedRequest,
   options: RequestOptions,
 ): Promise<EmbedAnswer> {
-  check(request.inputs);
-  const model = await components.resolver.featureExtraction(request.model, options.signal);
-  const { texts, truncated } = await tokenize(components, model, request.inputs, options.signal);
+  const { inputs } = request;
+  checkInputs(inputs);
+  const { model, texts, truncated } = await prepare(components, options.trace, async () => {
+    const found = await components.resolver.featureExtraction(request.model, options.signal);
+    options.trace?.model(found.ref.id);
+    checkDimensions(request.dimensions, found);
+    return { model: found, ...(await tokenize(components, found, inputs, options.signal)) };
+  });
+  const promptTokens = texts.reduce((sum, ids) => sum + ids.length, 0);
+  options.trace?.usage({ promptTokens });
   const requests = group(texts).map((some) => encodeRequest(model, some));
   const results = await encodeAll(components.dispatcher, requests, options);
 
   const [first] = results;
   assert(first !== undefined, 'there is at least one text');
-  const { dimensions } = first;
-  const embeddings = results.length === 1 ? first.embeddings : new Float32Array(texts.length * dimensions);
+  const whole = first.dimensions;
+  const embeddings = results.length === 1 ? first.embeddings : new Float32Array(texts.length * whole);
   if (results.length > 1) {
     let offset = 0;
     for (const result of results) {
-      assert(result.dimensions === dimensions, 'one model has one length of vectors');
+      assert(result.dimensions === whole, 'one model has one length of vectors');
       embeddings.set(result.embeddings, offset);
       offset += result.embeddings.length;
     }
   }
+  const dimensions = Math.min(request.dimensions ?? whole, whole);
+  const { normalize } = model.task.encoding;
   return {
     model: model.ref.id,
-    embeddings,
+    embeddings: dimensions < whole ? shortened(embeddings, whole, dimensions, normalize) : embeddings,
     dimensions,
-    promptTokens: texts.reduce((sum, ids) => sum + ids.length, 0),
+    promptTokens,
     truncated,
     nodes: [...new Set(results.flatMap((result) => result.nodes))],
     plan: first.plan,
   };
 }
 
-function check(inputs: readonly string[]): void {
+function checkInputs(inputs: EmbedRequest['inputs']): void {
   if (inputs.length === 0) throw refusal('"input" is an empty list.', 'input');
   if (inputs.length > INPUTS_MAX)
     throw refusal(`"input" has ${inputs.length} texts; ${INPUTS_MAX} are taken.`, 'input');
   const empty = inputs.indexOf('');
-  if (empty >= 0) throw refusal('An empty text has no embedding.', position(inputs, empty));
+  if (empty >= 0) throw refusal('An empty text has no embedding.', position('input', inputs, empty));
 }
 
-const refusal = (message: string, param: string): WeftError =>
-  new WeftError({ code: 'bad_request', message, facts: { param } });
+function checkDimensions(dimensions: number | undefined, { ref, task }: Resolved<FeatureExtractionTask>): void {
+  const own = task.encoding.dimensions;
+  if (dimensions === undefined || (Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= own)) return;
+  throw refusal(
+    `${ref.id} makes vectors of ${own} values: dimensions must be a whole number from 1 to ${own}.`,
+    'dimensions',
+  );
+}
 
-/** The field of a request that holds this text. */
-const position = (inputs: readonly string[], index: number): string =>
-  inputs.length === 1 ? 'input' : `input[${index}]`;
-
-/** Ids of every text. Long ones go to Prep; between short ones the event loop gets its turns. */
+/** Ids of every input, in their order. Ids from outside are taken as they are, but for those beyond the positions. */
 async function tokenize(
   components: EmbedComponents,
   model: Resolved<FeatureExtractionTask>,
-  inputs: readonly string[],
+  inputs: EmbedRequest['inputs'],
   signal: AbortSignal,
 ): Promise<{ readonly texts: readonly Int32Array[]; readonly truncated: number }> {
   const { task, folder } = model;
+  const tokenizing = new Tokenizing(components, {
+    folder,
+    tokensMax: task.contextLength,
+    specialTokens: true,
+    encode: (text) => task.encode(text),
+  });
   const texts: Int32Array[] = [];
   let truncated = 0;
-  let chars = 0;
   for (const [index, input] of inputs.entries()) {
-    if (signal.aborted) throw toAbortError(signal);
-    const long = input.length > TEXT_CHARS_INLINE_MAX;
-    if (!long && chars + input.length > CHARS_PER_TURN_MAX) {
-      await nextTurn();
-      chars = 0;
-    }
-    chars += long ? 0 : input.length;
-    const tokenized = long
-      ? await components.prep.tokenize(folder, input, {
-          tokensMax: task.contextLength,
-          specialTokens: true,
-          signal,
-        })
-      : task.encode(input);
+    const param = position('input', inputs, index);
+    const tokenized = typeof input === 'string' ? await tokenizing.encode(input, signal) : cut(input, task, param);
     // A tokenizer that puts nothing around a text leaves nothing of one of white space.
-    if (tokenized.ids.length === 0) throw refusal('The text has no tokens.', position(inputs, index));
+    if (tokenized.ids.length === 0) throw refusal('The text has no tokens.', param);
     texts.push(tokenized.ids);
     if (tokenized.truncated) truncated++;
   }
   return { texts, truncated };
+}
+
+function cut(ids: Int32Array, task: FeatureExtractionTask, param: string): Tokenized {
+  checkTokenIds(ids, task.vocabularySize, param);
+  return { ids: ids.subarray(0, task.contextLength), truncated: ids.length > task.contextLength };
 }
 
 /** Consecutive texts whose tokens fit one request together. */
@@ -130,35 +140,32 @@ function encodeRequest(model: Resolved<FeatureExtractionTask>, texts: readonly I
   return { model: model.ref, ids, lengths, pooling, normalize };
 }
 
-/** Results in the order of the requests. The first failure ends the others. */
-async function encodeAll(
+/** Results in the order of the requests. */
+function encodeAll(
   dispatcher: Pick<Dispatcher, 'encode'>,
   requests: readonly EncodeRequest[],
   options: RequestOptions,
 ): Promise<readonly (EncodeResult & Placement)[]> {
-  const [only] = requests;
-  if (only !== undefined && requests.length === 1) return [await dispatcher.encode(only, options)];
-  const controller = new AbortController();
-  const follow = (): void => controller.abort(options.signal.reason);
-  options.signal.addEventListener('abort', follow, { once: true });
-  if (options.signal.aborted) follow();
-  const results: (EncodeResult & Placement)[] = [];
-  const waiting = requests.entries();
-  const worker = async (): Promise<void> => {
-    // Workers share one iterator: each takes the next request that nobody has.
-    for (const [index, request] of waiting) {
-      // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
-      const requestId = `${options.requestId}.${index}`;
-      results[index] = await dispatcher.encode(request, { ...options, requestId, signal: controller.signal });
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: Math.min(ENCODES_IN_FLIGHT_MAX, requests.length) }, worker));
-    return results;
-  } catch (error) {
-    controller.abort(error);
-    throw error;
-  } finally {
-    options.signal.removeEventListener('abort', follow);
+  return together(requests, ENCODES_IN_FLIGHT_MAX, options.signal, (request, index, signal) => {
+    // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
+    const requestId = requests.length === 1 ? options.requestId : `${options.requestId}.${index}`;
+    return dispatcher.encode(request, { ...options, requestId, signal });
+  });
+}
+
+/**
+ * The first values of every vector, divided by their length again where the model's own are: what models that were
+ * trained for it (Kusupati et al., Matryoshka Representation Learning, 2022) put first.
+ */
+function shortened(vectors: Float32Array, from: number, to: number, normalize: boolean): Float32Array {
+  const rows = vectors.length / from;
+  const short = new Float32Array(rows * to);
+  for (let row = 0; row < rows; row++) {
+    const values = vectors.subarray(row * from, row * from + to);
+    let squares = 0;
+    for (const value of values) squares += value * value;
+    const divisor = normalize && squares > 0 ? Math.sqrt(squares) : 1;
+    for (let index = 0; index < to; index++) short[row * to + index] = (values[index] as number) / divisor;
   }
+  return short;
 }

@@ -6,6 +6,30 @@ export const TASKS_KEPT_MAX = 8;
 /** Manifest and tokenizer of a model, from the peers that offer it: a few MB over a slow link. */
 export const METADATA_TIMEOUT_MS = 30_000;
 
+/** Answers to one chat: `n`. More are several requests, which take their turns with everyone else's. */
+export const CHOICES_MAX = 16;
+
+/** Answers of one completion request, over all its prompts. */
+export const COMPLETION_CHOICES_MAX = 128;
+
+/** Answers of one request that are under way together: one request shall not fill the mesh. */
+export const CHOICES_IN_FLIGHT_MAX = 4;
+
+/** Strings that end an answer: each is looked for at every character. OpenAI takes 4. */
+export const STOPS_MAX = 16;
+
+/** Alternatives of each token that are reported: as many as OpenAI does. */
+export const LOGPROBS_TOP_MAX = 20;
+
+/** Tokens whose likelihood a request changes: each is touched before every token is drawn. */
+export const LOGIT_BIAS_MAX = 1024;
+
+/** Tools of one chat: as many as OpenAI takes. */
+export const TOOLS_MAX = 128;
+
+/** Schemas of all tools of one chat, as JSON text: read in 40 ms, before anything else is done for the request. */
+export const TOOLS_CHARS_MAX = 256 << 10;
+
 /** Texts of one embedding request: as many as OpenAI takes. */
 export const INPUTS_MAX = 2048;
 

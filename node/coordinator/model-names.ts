@@ -15,23 +15,24 @@ const USE: Readonly<Record<ModelTask, string>> = {
 /**
  * The model of this name: a hub id (`owner/name`), a short name, or the last part of a hub id where only one ends so.
  * Of several with the same id but other bytes, one that can run now, here before elsewhere, on many nodes before few.
+ * @param task what it must be for; undefined = anything
  * @throws WeftError `model_not_found`, which lists what there is; `bad_request` for a model of another task;
  *   `no_capable_node` when every node that offers it is away
  */
 export function findModel(
   models: readonly AvailableModel[],
   name: string,
-  task: ModelTask,
+  task: ModelTask | undefined,
   self: NodeId,
 ): AvailableModel {
   const named = matching(models, name);
   const ids = new Set(named.map((model) => model.offer.model.id));
   if (ids.size !== 1) throw notFound(models, name, self, [...ids]);
-  const ofTask = named.filter((model) => model.offer.task === task);
+  const ofTask = named.filter((model) => task === undefined || model.offer.task === task);
   const [best] = ofTask.length === 0 ? named : ofTask.toSorted((a, b) => preference(b, self) - preference(a, self));
   if (best === undefined) throw notFound(models, name, self);
   const { offer } = best;
-  if (offer.task !== task) {
+  if (task !== undefined && offer.task !== task) {
     throw new WeftError({
       code: 'bad_request',
       message: `${offer.model.id} ${USE[offer.task]}.`,

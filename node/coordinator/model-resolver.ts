@@ -1,9 +1,10 @@
 // What a request needs of a model beside its weights: manifest, tokenizer, template. From this node's disk, else from the
 // peers that offer the model, so that a node which executes nothing can still coordinate. Called by the tasks.
-import { modelRef, parseManifest } from '../../models/manifest.ts';
+import { type Manifest, modelRef, parseManifest } from '../../models/manifest.ts';
 import { type ModelMetadata, type ModelStore, metadataFiles } from '../../models/store.ts';
 import { type FeatureExtractionTask, loadFeatureExtraction } from '../../models/tasks/feature-extraction.ts';
 import { loadTextGeneration, type TextGenerationTask } from '../../models/tasks/text-generation.ts';
+import type { ModelTask } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import { SMALL_FILE_BYTES_MAX } from '../../protocol/limits.ts';
@@ -68,7 +69,16 @@ export class ModelResolver {
     );
   }
 
-  #find(name: string, task: 'text-generation' | 'feature-extraction'): AvailableModel {
+  /**
+   * A model of any task, with its manifest where this node has that: nothing is fetched.
+   * @throws WeftError `model_not_found`, `no_capable_node`
+   */
+  graph(name: string): { readonly ref: ModelRef; readonly manifest: Manifest | undefined } {
+    const ref = this.#find(name, undefined).offer.model;
+    return { ref, manifest: this.#components.models.metadata(ref.digest)?.manifest };
+  }
+
+  #find(name: string, task: ModelTask | undefined): AvailableModel {
     const { dispatcher, self } = this.#components;
     return findModel(dispatcher.models(), name, task, self);
   }

@@ -1,15 +1,18 @@
-// Owns a request from text to text, on a node that may have no weights at all. The gateway's only way into the node.
+// Owns a request from text to text, or from tensors to tensors, on a node that may have no weights at all. The gateway's only way into the node.
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type {
-  ChatEvents,
+  AnswerEvents,
+  AnswerResult,
   ChatRequest,
-  ChatResult,
+  CompletionRequest,
   Coordinator,
   EmbedAnswer,
   EmbedRequest,
   ModelListing,
   RequestOptions,
+  TensorAnswer,
+  TensorRequest,
 } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
@@ -19,7 +22,8 @@ import type { Transfer } from '../core/transfer.ts';
 import { embed } from './feature-extraction.ts';
 import { listable } from './model-names.ts';
 import { ModelResolver, type ModelSource } from './model-resolver.ts';
-import { chat } from './text-generation.ts';
+import { run } from './tensor.ts';
+import { chat, complete } from './text-generation.ts';
 
 export interface TextCoordinatorComponents {
   readonly clock: Clock;
@@ -60,11 +64,19 @@ export class TextCoordinator implements Coordinator {
     }));
   }
 
-  chat(request: ChatRequest, options: RequestOptions, events: ChatEvents): Promise<ChatResult> {
+  chat(request: ChatRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult> {
     return chat(this.#components, request, options, events);
+  }
+
+  complete(request: CompletionRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult> {
+    return complete(this.#components, request, options, events);
   }
 
   embed(request: EmbedRequest, options: RequestOptions): Promise<EmbedAnswer> {
     return embed(this.#components, request, options);
+  }
+
+  run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer> {
+    return run(this.#components, request, options);
   }
 }

@@ -17,6 +17,8 @@ export interface CallOptions<Item> {
   readonly requestId: RequestId;
   /** For the whole call; at most, and by default, the method's own bound. */
   readonly budgetMs?: number | undefined;
+  /** W3C traceparent of the caller's span, for the other side's record of the request. */
+  readonly traceParent?: string | undefined;
   /** Request written → acknowledged, else `peer_timeout`; absent = no acknowledgement is expected. */
   readonly ackTimeoutMs?: number | undefined;
   /** The request is there in full; called at most once. */
@@ -147,7 +149,8 @@ export class CallClient {
     };
     try {
       const { payload, tensors } = method.request.encode(request);
-      const value = { method: method.id, version: method.version, budgetMs, requestId: options.requestId, payload };
+      const { requestId, traceParent = '' } = options;
+      const value = { method: method.id, version: method.version, budgetMs, requestId, traceParent, payload };
       const frames = encodeFrames(call.id, { case: 'call', value }, tensors, method.quota.requestBytesMax);
       // A call that was given up or refused meanwhile has no use for the rest of its request.
       const sent = writeFrames(this.#writer, frames, () => !call.abandoned);

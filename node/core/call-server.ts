@@ -17,6 +17,8 @@ export interface CallContext<Item> {
   /** Aborts when the caller cancels, its deadline passes, or the link is lost; the reason is a WeftError. */
   readonly signal: AbortSignal;
   readonly requestId: RequestId;
+  /** W3C traceparent of the caller's span, as it came; absent = not traced. */
+  readonly traceParent?: string;
   /** Milliseconds that the caller waits for the whole, at most the method's own bound; 0 = it didn't say. */
   readonly budgetMs: number;
   /** Whose link it is: set by whoever owns the link. */
@@ -214,10 +216,11 @@ export class CallServer {
   #begin(call: ServerCall, { header: { kind }, tensors }: Incoming): void {
     assert(kind.case === 'call', 'a call begins with its own header');
     call.incoming = undefined;
-    const { requestId, budgetMs } = kind.value;
+    const { requestId, traceParent, budgetMs } = kind.value;
     const context: CallContext<unknown> = {
       signal: call.abort.signal,
       requestId,
+      ...(traceParent === '' ? {} : { traceParent }),
       budgetMs: Math.min(budgetMs, call.registered.method.timeouts.totalMs),
       caller: this.#caller,
       item: (value) => this.#sendItem(call, value),

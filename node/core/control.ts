@@ -1,8 +1,10 @@
 // What the node's owner can see and do: the control API's port, implemented by the composition root.
-import type { Hardware, Load, ModelOffer } from '../../protocol/capability.ts';
-import type { NodeId } from '../../protocol/ids.ts';
+import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capability.ts';
+import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LoadedModel } from './engine.ts';
+import type { Events } from './events.ts';
 import type { LinkEstimate } from './mesh.ts';
+import type { TraceRecord } from './trace.ts';
 import type { Invitation, Member } from './trust.ts';
 
 export interface NodeStatus {
@@ -34,12 +36,109 @@ export interface PeerStatus {
   readonly heardAgoMs: number | undefined;
 }
 
+/** A model that is installed here, for `weft show`. */
+export interface ModelDetails {
+  readonly id: string;
+  readonly digest: string;
+  readonly aliases: readonly string[];
+  readonly task: ModelTask;
+  readonly licence: string | undefined;
+  readonly contextLength: number;
+  readonly dimensions: number;
+  readonly sizeBytes: number;
+  /** Came with Weft: `weft rm` leaves it alone. */
+  readonly bundled: boolean;
+  readonly offered: boolean;
+  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly sha256: string }[];
+  readonly inputs: readonly TensorPort[];
+  readonly outputs: readonly TensorPort[];
+}
+
+/** -1 or a name stands for a dimension that each request chooses. */
+export interface TensorPort {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly (number | string)[];
+}
+
+/** A setting with its value, and where that came from. */
+export interface SettingReport {
+  readonly name: string;
+  /** As a person would write it; the API key is never shown. */
+  readonly value: unknown;
+  readonly source: 'flag' | 'environment' | 'file' | 'default';
+  readonly flag: string;
+  readonly env: string;
+  readonly expected: string;
+  /** What the file says now, where that differs and is taken over at the next start. */
+  readonly pending?: unknown;
+  /** A change in the file is taken over by a running daemon. */
+  readonly live: boolean;
+}
+
+export interface ConfigReport {
+  readonly file: string;
+  /** What is wrong with the file; the node keeps the values that it had. Absent where nothing is. */
+  readonly problem?: string;
+  readonly settings: readonly SettingReport[];
+}
+
+/** One check of `weft doctor`. */
+export interface DoctorCheck {
+  /** Layer, in the order in which they stand on each other, such as `runtime`, `disk`, `ports`, `mdns`, `peer`. */
+  readonly layer: string;
+  readonly name: string;
+  readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
+  /** What was found, in one line. */
+  readonly detail: string;
+  /** What to do; absent where nothing needs doing. */
+  readonly remedy?: string;
+}
+
+export interface DoctorReport {
+  readonly ok: boolean;
+  readonly checks: readonly DoctorCheck[];
+}
+
+export interface LogLine {
+  readonly atMs: number;
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
 export interface NodeControl {
+  /** What happens here, for watchers. */
+  readonly events: Events;
   status(): NodeStatus;
   /** Every member but this node, the unreachable ones included. */
   peers(): readonly PeerStatus[];
   members(): readonly Member[];
   loaded(): readonly LoadedModel[];
+  /** @param name hub id or short name of an installed model @throws WeftError `model_not_found` */
+  model(name: string): ModelDetails;
+  /** Frees a model's memory. @returns its hub id, and whether it was loaded @throws WeftError `model_not_found` */
+  unload(name: string): Promise<{ readonly id: string; readonly wasLoaded: boolean }>;
+  /** Deletes an installed model's files. @throws WeftError `model_not_found`, or `forbidden` for a bundled one */
+  remove(name: string): Promise<{ readonly id: string; readonly freedBytes: number }>;
+  /** Newest first. */
+  requests(): readonly TraceRecord[];
+  request(id: RequestId): TraceRecord | undefined;
+  /** The last lines of the log, oldest first, whatever level is printed. */
+  logs(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[];
+  config(): ConfigReport;
+  /**
+   * Changes settings.json, whole or not at all; null removes a setting. What may change while the node runs does at once.
+   * @throws WeftError `config_invalid`
+   */
+  configure(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
+  doctor(signal: AbortSignal): Promise<DoctorReport>;
+  /** A new API key for the next requests; the old one is worthless. @throws WeftError `config_invalid` when it was set by flag or environment */
+  newKey(): Promise<{ readonly key: string }>;
+  /** Asks the node to stop, soon: the answer goes out first. */
+  stop(): void;
+  /** Signs a member out of the mesh. @param member node id or name @throws WeftError `forbidden`, `not_found` */
+  revoke(member: string, reason: string): Promise<Member>;
   invite(init: { readonly ttlMs: number }): Promise<Invitation>;
   /** @throws WeftError `ticket_invalid`, `ticket_expired`, `join_refused`, `already_member` or `peer_unreachable` */
   join(ticket: string): Promise<{ readonly mesh: string; readonly members: readonly Member[] }>;

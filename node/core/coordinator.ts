@@ -1,11 +1,16 @@
 // From text to text: what the gateway asks for. The coordinator owns a request until it is answered.
 import type { ModelTask } from '../../protocol/capability.ts';
-import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
+import type { LogitBias, Timing } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
+import type { NamedTensor } from '../../protocol/tensor.ts';
+import type { RequestTrace } from './trace.ts';
 
 export interface RequestOptions {
   readonly signal: AbortSignal;
   readonly requestId: RequestId;
+  /** Where its way is noted down. */
+  readonly trace?: RequestTrace;
 }
 
 /** A model as clients see it. */
@@ -25,27 +30,84 @@ export interface ModelListing {
   }[];
 }
 
+// ── Text ────────────────────────────────────────────────────────────────────────────────────────
+
+/** A JSON schema, as it came. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+export interface ToolSpec {
+  readonly name: string;
+  readonly description?: string;
+  /** Of its arguments, an object. */
+  readonly parameters: JsonSchema;
+}
+
+export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string };
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text of an object. */
+  readonly arguments: string;
+}
+
+/** What the whole text of an answer must be. */
+export type AnswerFormat =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'json_object' }
+  | { readonly kind: 'json_schema'; readonly name: string; readonly schema: JsonSchema };
+
 export interface ChatMessage {
   readonly role: string;
   readonly content: string;
+  /** Of an assistant's message: what it asked for. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Of a tool's message: the call that it answers. */
+  readonly toolCallId?: string;
 }
 
-export interface ChatRequest {
-  /** Hub id or short name. */
-  readonly model: string;
-  readonly messages: readonly ChatMessage[];
-  /** Absent = as many as the context holds. */
+/** How answers are drawn. Absent = off, or as many as the context holds. */
+export interface AnswerSettings {
   readonly maxTokens?: number;
   readonly temperature: number;
   readonly topP: number;
-  /** 64 bits; absent = drawn at random. */
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly logitBias?: readonly LogitBias[];
+  /** 64 bits; absent = drawn at random. Choice i of n is drawn from seed + i. */
   readonly seed?: bigint;
   readonly stop: readonly string[];
+  /** Answers to each prompt. @default 1 */
+  readonly n?: number;
+  /** Report log probabilities, and this many alternatives of each token (0 to 20). */
+  readonly logprobs?: number;
+}
+
+export interface ChatRequest extends AnswerSettings {
+  /** Hub id or short name. */
+  readonly model: string;
+  readonly messages: readonly ChatMessage[];
+  readonly format?: AnswerFormat;
+  readonly tools?: readonly ToolSpec[];
+  /** @default 'auto' where there are tools */
+  readonly toolChoice?: ToolChoice;
+  /** @default true */
+  readonly parallelToolCalls?: boolean;
+}
+
+/** Texts, or token ids, that are gone on with as they stand: no template. */
+export interface CompletionRequest extends AnswerSettings {
+  readonly model: string;
+  /** Choice `i` answers prompt `⌊i / n⌋`. */
+  readonly prompts: readonly (string | Int32Array)[];
 }
 
 export interface ChatUsage {
   readonly promptTokens: number;
-  /** Every token that was drawn, end-of-turn token included. */
+  /** Every token that was drawn for any choice, end-of-turn tokens included. */
   readonly completionTokens: number;
 }
 
@@ -56,26 +118,58 @@ export interface ChatTimings {
   readonly tokensPerSecond: number;
 }
 
-export interface ChatResult {
+/** A token's text with its log probability. */
+export interface TokenText {
+  readonly token: string;
+  /** Its bytes; a token may be a part of a character. */
+  readonly bytes: readonly number[];
+  readonly logprob: number;
+}
+
+export interface TokenReport extends TokenText {
+  readonly top: readonly TokenText[];
+}
+
+export interface Choice {
+  readonly finish: 'stop' | 'length' | 'tool_calls';
+}
+
+export interface AnswerResult {
   /** The model's hub id. */
   readonly model: string;
-  readonly finish: 'stop' | 'length';
+  readonly choices: readonly Choice[];
   readonly usage: ChatUsage;
   readonly timings: ChatTimings;
   readonly nodes: readonly NodeId[];
+  /** Of the first choice. */
   readonly plan: Plan;
 }
 
-/** How a chat answer arrives. Text comes whole characters at a time, stop strings already cut off. */
-export interface ChatEvents {
-  /** Before the first text: which node begins it, under which hub id. A recovery calls it again. */
-  readonly onPlaced?: (node: NodeId, model: string) => void;
-  readonly onText: (text: string) => void;
+/** A piece of one choice. Text comes whole characters at a time, stop strings already cut off, calls of tools taken out. */
+export interface AnswerDelta {
+  readonly choice: number;
+  readonly text: string;
+  /** Of the tokens whose text this is, where they were asked for. */
+  readonly logprobs?: readonly TokenReport[];
+  /** A call of a tool, whole: the choice's next. */
+  readonly toolCall?: ToolCall;
 }
+
+/** How an answer arrives. */
+export interface AnswerEvents {
+  /** Before the first text: which node begins a choice, under which hub id. A recovery calls it again. */
+  readonly onPlaced?: (node: NodeId, model: string) => void;
+  readonly onDelta: (delta: AnswerDelta) => void;
+}
+
+// ── Vectors and tensors ─────────────────────────────────────────────────────────────────────────
 
 export interface EmbedRequest {
   readonly model: string;
-  readonly inputs: readonly string[];
+  /** Texts, or token ids with the special ones in them. */
+  readonly inputs: readonly (string | Int32Array)[];
+  /** Cut to so many values, and normalised again. @default the model's own */
+  readonly dimensions?: number;
 }
 
 export interface EmbedAnswer {
@@ -91,9 +185,29 @@ export interface EmbedAnswer {
   readonly plan: Plan;
 }
 
+/** Any graph. */
+export interface TensorRequest {
+  readonly model: string;
+  readonly inputs: readonly NamedTensor[];
+  /** Empty = all. */
+  readonly outputs: readonly string[];
+}
+
+export interface TensorAnswer {
+  readonly model: ModelRef;
+  readonly outputs: readonly NamedTensor[];
+  readonly timing: Timing;
+  readonly nodes: readonly NodeId[];
+  readonly plan: Plan;
+}
+
 export interface Coordinator {
   models(): readonly ModelListing[];
   /** @throws WeftError `model_not_found`, `bad_request`, `context_too_long`, or the work's own failure */
-  chat(request: ChatRequest, options: RequestOptions, events: ChatEvents): Promise<ChatResult>;
+  chat(request: ChatRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult>;
+  /** As {@link chat}. */
+  complete(request: CompletionRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult>;
   embed(request: EmbedRequest, options: RequestOptions): Promise<EmbedAnswer>;
+  /** @throws WeftError `model_not_found`, `tensor_invalid`, or the work's own failure */
+  run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer>;
 }

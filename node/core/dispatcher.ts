@@ -12,6 +12,7 @@ import type {
 } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
 import type { WorkOptions } from './engine.ts';
+import type { RequestTrace } from './trace.ts';
 
 /** What became of a piece of work, beside its result. */
 export interface Placement {
@@ -24,6 +25,8 @@ export interface Placement {
 export interface PlacedOptions extends WorkOptions {
   /** Called for each plan before it is carried out: the first, and one more for each recovery. */
   readonly onPlan?: (plan: Plan) => void;
+  /** Where its way is noted down. */
+  readonly trace?: RequestTrace;
 }
 
 /** A model that some node of the mesh offers. */

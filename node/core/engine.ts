@@ -18,6 +18,10 @@ export interface WorkOptions {
   readonly requestId: RequestId;
   /** Milliseconds that are left for the whole of it; absent = the method's own bound. */
   readonly budgetMs?: number;
+  /** W3C traceparent of the request, passed on to peers. */
+  readonly traceParent?: string;
+  /** The executor has the request. Never called by an engine that works here. */
+  readonly onAck?: () => void;
 }
 
 /**
@@ -53,6 +57,14 @@ export interface LocalEngine extends Engine {
   offers(): readonly ModelOffer[];
   load(): Load;
   loaded(): readonly LoadedModel[];
+  /**
+   * Frees a model's memory. Its requests under way are answered first; later ones load it again.
+   * @param digest of the model
+   * @returns false when it wasn't loaded
+   */
+  unload(digest: string): Promise<boolean>;
+  /** Stops offering a model, and frees its memory, because its files are about to go. */
+  withdraw(digest: string): Promise<void>;
   /** Calls back whenever an offer's state changes. Returns what ends the subscription. */
   onChange(listener: () => void): () => void;
   start(): Promise<void>;

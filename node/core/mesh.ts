@@ -33,6 +33,7 @@ export interface PeerCallOptions<Item> {
   readonly signal: AbortSignal;
   readonly requestId: RequestId;
   readonly budgetMs?: number;
+  readonly traceParent?: string;
   /** Elements of a streamed answer, in order. */
   readonly onItem?: (item: Item) => void;
   /** The peer has the request, and begins. */

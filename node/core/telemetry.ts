@@ -16,9 +16,21 @@ export interface Telemetry {
 
 export type CounterName =
   | 'weft_requests_total'
+  | 'weft_requests_rejected_total'
+  | 'weft_tokens_prompt_total'
   | 'weft_tokens_generated_total'
   | 'weft_recoveries_total'
   | 'weft_runner_restarts_total'
-  | 'weft_calls_rejected_total';
-export type HistogramName = 'weft_request_duration_seconds' | 'weft_time_to_first_token_seconds';
-export type GaugeName = 'weft_requests_in_flight' | 'weft_peers_connected' | 'weft_models_loaded';
+  | 'weft_calls_rejected_total'
+  | 'weft_link_bytes_total';
+export type HistogramName =
+  | 'weft_request_duration_seconds'
+  | 'weft_time_to_first_token_seconds'
+  | 'weft_inter_token_seconds'
+  | 'weft_queue_wait_seconds';
+export type GaugeName =
+  | 'weft_requests_in_flight'
+  | 'weft_peers_connected'
+  | 'weft_models_loaded'
+  | 'weft_runner_memory_bytes'
+  | 'weft_queued_seconds';

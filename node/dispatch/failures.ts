@@ -17,6 +17,9 @@ const SAYS_MORE: ReadonlySet<ErrorCode> = new Set([
   'runner_timeout',
 ]);
 
+const soonest = (errors: readonly WeftError[]): WeftError =>
+  errors.reduce((a, b) => (Number(b.facts.retryAfterMs) < Number(a.facts.retryAfterMs) ? b : a));
+
 export class Failures {
   readonly #failures: { readonly node: NodeId; readonly error: WeftError; readonly progressed: boolean }[] = [];
 
@@ -59,8 +62,13 @@ export class Failures {
     if (last === undefined) {
       return none ?? new WeftError({ code: 'no_capable_node', message: 'No node was asked.' });
     }
-    const telling = this.#failures.findLast(({ error }) => SAYS_MORE.has(error.code))?.error;
-    if (telling !== undefined) return telling;
+    const telling = this.#failures.filter(({ error }) => SAYS_MORE.has(error.code)).map(({ error }) => error);
+    const latest = telling.at(-1);
+    if (latest !== undefined) {
+      // Several nodes are full: the caller may come back as soon as the first of them has room.
+      const full = telling.filter(({ facts }) => facts.retryAfterMs !== undefined);
+      return latest.facts.retryAfterMs === undefined ? latest : soonest(full);
+    }
     const tried = this.#failures.map(({ node, error }) => `${node}: ${error.code}`).join('; ');
     return new WeftError(
       {

@@ -10,12 +10,13 @@ import type {
   OnTokens,
   RunRequest,
   RunResult,
+  Timing,
 } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../core/dispatcher.ts';
-import type { Engine, LocalEngine } from '../core/engine.ts';
+import type { Engine, LocalEngine, WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Memory } from '../core/memory.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -24,8 +25,9 @@ import { choose, type WholePlan } from '../scheduler/choose.ts';
 import { attempt } from './attempt.ts';
 import { availableModels } from './available-models.ts';
 import { Failures } from './failures.ts';
-import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX } from './limits.ts';
+import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX, RETRY_AFTER_MS } from './limits.ts';
 import { NodeHealth } from './node-health.ts';
+import { spansOf } from './spans.ts';
 import { EncodeWork, GenerateWork, RunWork, type Work } from './work.ts';
 
 export interface MeshDispatcherComponents {
@@ -96,7 +98,7 @@ export class MeshDispatcher implements Dispatcher {
       throw new WeftError({
         code: 'overloaded',
         message: `This node has ${this.#inFlightMax} requests in flight, as many as it takes.`,
-        facts: { limit: String(this.#inFlightMax) },
+        facts: { limit: String(this.#inFlightMax), retryAfterMs: String(RETRY_AFTER_MS) },
       });
     }
     const { clock } = this.#components;
@@ -119,14 +121,14 @@ export class MeshDispatcher implements Dispatcher {
     }
   }
 
-  async #carryOut<R extends object>(
+  async #carryOut<R extends { readonly timing: Timing }>(
     work: Work<R>,
     options: PlacedOptions,
     signal: AbortSignal,
     untilMs: number,
   ): Promise<R & Placement> {
     const { clock, log, telemetry } = this.#components;
-    const { requestId } = options;
+    const { requestId, trace } = options;
     const failures = new Failures();
     const nodes: NodeId[] = [];
     for (let tried = 0; tried < this.#attemptsMax; tried++) {
@@ -135,13 +137,32 @@ export class MeshDispatcher implements Dispatcher {
       if (nodes.at(-1) !== plan.node) nodes.push(plan.node);
       log.debug({ requestId, node: plan.node, price: plan.price, recovery: tried > 0 }, 'placed request');
       options.onPlan?.(plan);
+      trace?.placed(plan);
       const progress = work.progress;
+      const startMs = trace?.elapsedMs() ?? 0;
+      let acknowledgedMs: number | undefined;
+      const noted: Partial<WorkOptions> =
+        trace === undefined
+          ? {}
+          : {
+              traceParent: trace.traceParent,
+              onAck: () => {
+                acknowledgedMs = trace.elapsedMs();
+              },
+            };
       try {
         const result = await attempt(signal, (attemptSignal, abandon) => {
           const budgetMs = Math.max(1, untilMs - clock.now());
-          return work.begin(engine, { signal: attemptSignal, requestId, budgetMs }, abandon);
+          return work.begin(engine, { signal: attemptSignal, requestId, budgetMs, ...noted }, abandon);
         });
         this.#health.succeeded(plan.node);
+        if (trace !== undefined) {
+          const { node, price } = plan;
+          const rttMs = this.#components.mesh.peers().find(({ advert }) => advert.node === node)?.link.rttMs;
+          const endMs = trace.elapsedMs();
+          const times = { node, price, timing: result.timing, startMs, endMs, acknowledgedMs, rttMs };
+          for (const span of spansOf(times)) trace.span(span);
+        }
         return { ...result, plan, nodes };
       } catch (error) {
         const failure = toWeftError(error);
@@ -150,6 +171,7 @@ export class MeshDispatcher implements Dispatcher {
         log.warn({ requestId, node: plan.node, code: failure.code, error: failure }, 'node failed a request');
         this.#health.failed(plan.node, failure.code);
         failures.add(plan.node, failure, work.progress > progress);
+        trace?.failed(plan.node, failure.code);
         telemetry.count('weft_recoveries_total', { method: work.method, reason: failure.code });
         const recovered = work.recovered(engine);
         if (recovered !== undefined) return { ...recovered, plan, nodes };

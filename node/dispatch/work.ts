@@ -10,6 +10,7 @@ import type {
   OnTokens,
   RunRequest,
   RunResult,
+  TokenLogprob,
 } from '../../protocol/infer.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Session } from '../core/memory.ts';
@@ -151,10 +152,10 @@ export class GenerateWork implements Work<GenerateResult> {
 
   async begin(engine: Engine, options: WorkOptions, abandon: (reason: WeftError) => void): Promise<GenerateResult> {
     const attempt = ++this.#current;
-    const result = await engine.generate(this.#session.resume(), options, (firstIndex, ids) => {
+    const result = await engine.generate(this.#session.resume(), options, (firstIndex, ids, logprobs) => {
       if (attempt !== this.#current || options.signal.aborted) return;
       try {
-        this.#take(firstIndex, ids);
+        this.#take(firstIndex, ids, logprobs);
       } catch (error) {
         this.#current++;
         abandon(toWeftError(error));
@@ -178,9 +179,10 @@ export class GenerateWork implements Work<GenerateResult> {
     return { finish: this.#stopped ? 'stop' : 'length', generated, node: engine.node, timing };
   }
 
-  #take(firstIndex: number, ids: readonly number[]): void {
+  #take(firstIndex: number, ids: readonly number[], logprobs: readonly TokenLogprob[] | undefined): void {
     // Whatever an executor draws behind the last token is nothing of the answer; its final count gives it away.
     if (this.#stopped) return;
+    const wanted = this.#wanted(ids, logprobs);
     const stop = ids.findIndex((id) => this.#stopIds.has(id));
     const before = this.#session.generated;
     let fresh: readonly number[];
@@ -192,9 +194,21 @@ export class GenerateWork implements Work<GenerateResult> {
     if (fresh.length === 0) return;
     this.#stopped = stop >= 0;
     try {
-      this.#onTokens(before, fresh);
+      // Repeated tokens were dropped before the fresh ones, what is behind the end after them.
+      const from = before - firstIndex;
+      this.#onTokens(before, fresh, wanted?.slice(from, from + fresh.length));
     } catch (cause) {
       throw new WeftError({ code: 'internal', message: 'Something failed inside the node.' }, { cause });
     }
+  }
+
+  /** The log probabilities, where the request asked for them. */
+  #wanted(ids: readonly number[], logprobs: readonly TokenLogprob[] | undefined): readonly TokenLogprob[] | undefined {
+    const top = this.#request.logprobs;
+    if (top === undefined) return undefined;
+    if (logprobs?.length !== ids.length || logprobs.some((one) => one.top.length > top)) {
+      throw untrue('The log probabilities that came are not those that were asked for.');
+    }
+    return logprobs;
   }
 }

@@ -1,5 +1,6 @@
 // The three kinds of work: how each is sent to a runner, and what its answer does to the requests behind it. Called by
 // the runner slot when a place in the runner is free; nothing here waits.
+import type { TokenRun } from '../../protocol/codec.ts';
 import { ERRORS, toWeftError, type WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import type {
@@ -79,11 +80,12 @@ export function sendGenerate(components: JobComponents, model: ModelState, job: 
   const { pending, request, onTokens } = job;
   begin(components, pending);
   const before = request.ids.length;
-  const onItem = ({ firstIndex, ids }: { readonly firstIndex: number; readonly ids: readonly number[] }): void => {
+  const onItem = ({ firstIndex, ids, logprobs }: TokenRun): void => {
     model.ledger.worked();
-    if (!pending.settled) onTokens(firstIndex, ids);
+    if (!pending.settled) onTokens(firstIndex, ids, logprobs);
   };
-  send(RUNNER_METHODS.generate, request, only(pending), onItem).then(
+  const options = { ...only(pending), signal: untilSettled(pending) };
+  send(RUNNER_METHODS.generate, request, options, onItem).then(
     ({ finish, generated, timing }) => {
       const fresh = generated - (before - request.promptLength);
       // What was resumed was computed token by token: its time says nothing of a prompt's.
@@ -185,6 +187,16 @@ function gather(rows: readonly Row<EncodeJob>[]): { ids: Int32Array; lengths: In
 
 function only(pending: PendingRequest): SendOptions {
   return { signal: pending.signal, requestIds: [pending.requestId], budgetMs: pending.remainingMs };
+}
+
+/**
+ * A generation is minutes of work: it ends with its request, whoever ended that. (The caller's own signal says nothing of
+ * a model that is withdrawn, or of a deadline.)
+ */
+function untilSettled(pending: PendingRequest): AbortSignal {
+  const controller = new AbortController();
+  pending.onSettled(() => controller.abort());
+  return controller.signal;
 }
 
 /** A batch is worth its work until the last of its requests has ended. */

@@ -3,6 +3,16 @@
 /** Requests that wait for, or are in, one runner. More than a minute's worth of embeddings; beyond it `overloaded`. */
 export const QUEUE_LENGTH_MAX = 512;
 
+/** Predicted time of the work that waits for one runner, unless the composition root says otherwise. */
+export const QUEUE_MS_MAX = 30_000;
+
+/** Ended requests from which the rate is taken at which a queue drains. */
+export const DRAIN_SAMPLES = 64;
+
+/** What a refused caller is told: HTTP counts whole seconds, and nobody's guess is good for longer than a minute. */
+export const RETRY_AFTER_MS_MIN = 1_000;
+export const RETRY_AFTER_MS_MAX = 60_000;
+
 /**
  * Calls other than generation that a runner is given at once: one computes, one waits in its socket, so that it never
  * idles for a round trip. A runner's loop stands still during a run, so more would only delay answers.
@@ -86,3 +96,33 @@ export const STDERR_TAIL_CHARS = 4_096;
 
 /** Longest keep-alive that a timer can hold; above it a model stays for good. */
 export const KEEP_ALIVE_MS_MAX = 2_147_483_647;
+
+/**
+ * Longest that the grammar library may work on one schema. Real ones take 5 to 400 ms; the worker is ended beyond it and
+ * the schema refused.
+ */
+export const GRAMMAR_COMPILE_MS_MAX = 4_000;
+
+/** Longest for the mask of one token, or for the tokens of a resumed stream. Real ones take 0.01 to 1 ms each. */
+export const GRAMMAR_MASK_MS_MAX = 2_000;
+
+/** Until the grammar worker has loaded its library and a model's vocabulary: 0.2 s on an idle machine. */
+export const GRAMMAR_START_MS_MAX = 20_000;
+
+/** How long the runner's thread stands still for a mask that is nearly ready, before it waits in its loop instead. */
+export const GRAMMAR_SPIN_MS = 2;
+/** How often a mask that takes longer is asked for, and its worker checked. */
+export const GRAMMAR_POLL_MS = 20;
+
+/** Grammars kept compiled, and vocabularies prepared (16 MB each for 49,152 tokens). */
+export const GRAMMARS_CACHED_MAX = 32;
+export const VOCABULARIES_CACHED_MAX = 4;
+
+/** What the library's WebAssembly may grow to; beyond it an allocation fails and the worker is replaced. */
+export const GRAMMAR_WASM_BYTES_MAX = 512 << 20;
+
+/** The grammar worker's own heap: a tokenizer.json of 30 MB takes 150 MB while it is read. */
+export const GRAMMAR_HEAP_MB = 512;
+
+/** Workers that one generation may outlive. Its own grammar is not to blame for them, but something is. */
+export const GRAMMAR_LOSSES_MAX = 3;

@@ -35,6 +35,8 @@ export class ModelState {
   /** Unloads it after the keep-alive. */
   idleTimer: Timer | undefined;
   idleAtMs: number | undefined;
+  /** Those who wait for it to be out of memory: it leaves as soon as nobody uses it. */
+  readonly leaving: (() => void)[] = [];
   /** Answers since it was loaded: the first one is not warm. */
   answers = 0;
 

@@ -10,7 +10,6 @@ import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerat
 import type { RunnerRecords } from './leftovers.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
-  GENERATIONS_IN_FLIGHT_MAX,
   KEEP_ALIVE_MS_MAX,
   OVERRUN_GRACE_MS,
   RESTART_PAUSE_MS,
@@ -42,7 +41,10 @@ export interface RunnerSlotComponents {
 export interface RunnerSlotInit {
   readonly launch: RunnerLaunch;
   readonly threads: number;
-  readonly keepAliveMs: number;
+  /** Asked whenever a model becomes idle: it may change while the node runs. */
+  readonly keepAliveMs: () => number;
+  /** Generations that the runner is given at once. */
+  readonly generationsMax: number;
 }
 
 export class RunnerSlot {
@@ -90,7 +92,11 @@ export class RunnerSlot {
   released(model: ModelState): void {
     if (!model.idle || model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
     this.used(model);
-    const { keepAliveMs } = this.#init;
+    if (model.leaving.length > 0) {
+      void this.unload(model);
+      return;
+    }
+    const keepAliveMs = this.#init.keepAliveMs();
     if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
     model.idleAtMs = model.lastUsedMs + keepAliveMs;
     if (model.idleTimer === undefined) this.#awaitIdle(model, keepAliveMs);
@@ -106,6 +112,15 @@ export class RunnerSlot {
       if (leftMs > 0) this.#awaitIdle(model, Math.ceil(leftMs));
       else void this.unload(model);
     });
+  }
+
+  /** Resolves once the model is out of memory, for which its requests are waited for. @returns false when it wasn't there */
+  leave(model: ModelState): Promise<boolean> {
+    if (model.phase === 'disk' || model.phase === 'quarantined') return Promise.resolve(false);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    model.leaving.push(resolve);
+    this.released(model);
+    return promise.then(() => true);
   }
 
   /** Takes an idle model out of memory: with its process when it is the last one there. Never rejects. */
@@ -131,7 +146,10 @@ export class RunnerSlot {
   /** Ends the process. Requests are the engine's to reject. */
   async stop(): Promise<void> {
     this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
-    for (const model of this.models) model.idleTimer?.cancel();
+    for (const model of this.models) {
+      model.idleTimer?.cancel();
+      for (const gone of model.leaving.splice(0)) gone();
+    }
     this.#flights.stop();
     await Promise.all([this.#end(), this.#lost?.stop()]);
   }
@@ -142,7 +160,7 @@ export class RunnerSlot {
   #next(): boolean {
     if (this.#stopped.signal.aborted) return false;
     const shortFree = this.#flights.in('short') < CALLS_IN_FLIGHT_MAX;
-    const generationFree = this.#flights.in('generation') < GENERATIONS_IN_FLIGHT_MAX;
+    const generationFree = this.#flights.in('generation') < this.#init.generationsMax;
     let oldest = Number.POSITIVE_INFINITY;
     let found: ModelState | undefined;
     let kind: 'run' | 'batch' | 'generation' = 'run';
@@ -280,6 +298,7 @@ export class RunnerSlot {
 
   #enter(model: ModelState, phase: ModelState['phase']): void {
     model.phase = phase;
+    if (phase === 'disk' || phase === 'quarantined') for (const gone of model.leaving.splice(0)) gone();
     this.#components.onChange();
   }
 
@@ -329,8 +348,9 @@ export class RunnerSlot {
         this.#enter(model, 'quarantined');
         model.rejectAll(model.quarantineError());
       } else {
+        const wanted = model.leaving.length === 0 || model.pending.size > 0;
         this.#enter(model, 'disk');
-        void this.#load(model);
+        if (wanted) void this.#load(model);
       }
     }
   }

@@ -29,16 +29,17 @@ export function uniform(seed: bigint, index: number): number {
 }
 
 /**
- * The next token.
+ * The next token, drawn in the order of vLLM: temperature, top-k, min-p, top-p. Whatever changes logits (biases,
+ * penalties, a constraint's mask) has been applied to them before.
  * @param logits float32 [vocabulary]; -Infinity excludes a token
  * @param index position of the token behind the prompt, from 0
  * @throws WeftError `internal` when a logit is NaN or none is finite
  */
 export function sample(logits: Float32Array, sampling: Sampling, index: number): number {
   const best = argmax(logits);
-  const { temperature, topK, topP, seed } = sampling;
+  const { temperature, topK, topP, minP = 0, seed } = sampling;
   if (temperature === 0 || topK === 1) return best;
-  const candidates = weigh(logits, logits[best] ?? 0, temperature, topK);
+  const candidates = weigh(logits, { max: logits[best] ?? 0, temperature, topK, minP });
   return draw(topP < 1 ? nucleus(candidates, topP) : candidates, uniform(seed, index));
 }
 
@@ -74,7 +75,12 @@ interface Candidates {
   readonly total: number;
 }
 
-function weigh(logits: Float32Array, max: number, temperature: number, topK: number): Candidates {
+/** @param rule `max` is the largest logit; its token weighs 1, so that `minP` is the least weight that stays */
+function weigh(
+  logits: Float32Array,
+  rule: { readonly max: number; readonly temperature: number; readonly topK: number; readonly minP: number },
+): Candidates {
+  const { max, temperature, topK, minP } = rule;
   const floor = topK > 0 && topK < logits.length ? kthLargest(logits, topK) : Number.NEGATIVE_INFINITY;
   const tokens = new Uint32Array(logits.length);
   const weights = new Float64Array(logits.length);
@@ -85,6 +91,7 @@ function weigh(logits: Float32Array, max: number, temperature: number, topK: num
     const exponent = (logit - max) / temperature;
     if (logit < floor || exponent < NEGLIGIBLE_EXPONENT) continue;
     const weight = Math.exp(exponent);
+    if (weight < minP) continue;
     tokens[count] = token;
     weights[count] = weight;
     total += weight;

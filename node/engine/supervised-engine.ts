@@ -14,14 +14,22 @@ import type {
   RunResult,
 } from '../../protocol/infer.ts';
 import { RUNNER_METHODS } from '../../protocol/methods.ts';
+import { assert } from '../core/assert.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LoadedModel, LocalEngine, WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import { Backlog, type Cost } from './backlog.ts';
 import { encodeJob, rowsOf } from './jobs.ts';
 import { RunnerRecords } from './leftovers.ts';
-import { GENERATIONS_IN_FLIGHT_MAX, LIVENESS_INTERVAL_MS, LIVENESS_TIMEOUT_MS, QUEUE_LENGTH_MAX } from './limits.ts';
+import {
+  GENERATIONS_IN_FLIGHT_MAX,
+  LIVENESS_INTERVAL_MS,
+  LIVENESS_TIMEOUT_MS,
+  QUEUE_LENGTH_MAX,
+  QUEUE_MS_MAX,
+} from './limits.ts';
 import { ModelState } from './model-state.ts';
 import { Pending } from './pending.ts';
 import { RecentMedian } from './profile.ts';
@@ -44,8 +52,12 @@ export interface SupervisedEngineInit {
   readonly threads: number;
   /** Resident memory that all runners may take together. */
   readonly memoryBytesMax: number;
-  /** How long an idle model stays in memory; Infinity = for good. */
-  readonly keepAliveMs: number;
+  /** How long an idle model stays in memory; Infinity = for good. Asked whenever one becomes idle. */
+  readonly keepAliveMs: () => number;
+  /** Predicted milliseconds of queued work above which requests are refused. @default QUEUE_MS_MAX */
+  readonly queueMsMax?: () => number;
+  /** Generations of one language model at once. @default GENERATIONS_IN_FLIGHT_MAX */
+  readonly generationsMax?: number;
   /** Path of runner/main.ts, or of what it was built into. */
   readonly runnerEntry: string;
   /** The Node binary that runners run on. */
@@ -72,10 +84,8 @@ export class SupervisedEngine implements LocalEngine {
   readonly #slots = new Map<string, RunnerSlot>();
   readonly #listeners = new Set<() => void>();
   readonly #latency = new RecentMedian();
-  /** Predicted time of what each slot has taken in and not finished, generations apart. */
-  readonly #backlogMs = new Map<RunnerSlot, { work: number; generations: number; generating: number }>();
+  readonly #backlogs = new Map<RunnerSlot, Backlog>();
   #arrivals = 0;
-  #inFlight = 0;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(components: SupervisedEngineComponents, init: SupervisedEngineInit) {
@@ -85,7 +95,12 @@ export class SupervisedEngine implements LocalEngine {
     this.#records = new RunnerRecords({ folder: init.pidFolder, entry: init.runnerEntry });
     const verified = new VerifiedFiles();
     const keys = new Set(init.models.map(slotKey));
-    for (const key of keys) this.#slots.set(key, this.#makeSlot(verified, keys.size > 1));
+    const { queueMsMax = () => QUEUE_MS_MAX, generationsMax = GENERATIONS_IN_FLIGHT_MAX } = init;
+    for (const key of keys) {
+      const slot = this.#makeSlot(verified, keys.size > 1, generationsMax);
+      this.#slots.set(key, slot);
+      this.#backlogs.set(slot, new Backlog(components, { queueMsMax, requestsMax: QUEUE_LENGTH_MAX, generationsMax }));
+    }
     for (const installed of init.models) {
       const model = new ModelState(installed);
       this.#models.set(model.digest, model);
@@ -139,14 +154,13 @@ export class SupervisedEngine implements LocalEngine {
 
   load(): Load {
     let queuedMs = 0;
-    for (const { work, generations, generating } of this.#backlogMs.values()) {
-      // Generations share the runner: one that comes waits only when all places are taken, for a part of one of them.
-      const full = Math.max(0, generating - GENERATIONS_IN_FLIGHT_MAX + 1);
-      const waiting = generating === 0 ? 0 : (full * generations) / generating / GENERATIONS_IN_FLIGHT_MAX;
-      queuedMs = Math.max(queuedMs, work + waiting);
+    let requestsInFlight = 0;
+    for (const backlog of this.#backlogs.values()) {
+      queuedMs = Math.max(queuedMs, backlog.queuedMs);
+      requestsInFlight += backlog.requests;
     }
     const memoryFreeBytes = Math.max(0, this.#init.memoryBytesMax - residentTotal(this.#residents()));
-    return { requestsInFlight: this.#inFlight, queuedMs, latencyMs: this.#latency.median, memoryFreeBytes };
+    return { requestsInFlight, queuedMs, latencyMs: this.#latency.median, memoryFreeBytes };
   }
 
   loaded(): readonly LoadedModel[] {
@@ -165,6 +179,22 @@ export class SupervisedEngine implements LocalEngine {
         reason: model.reason,
       };
     });
+  }
+
+  async unload(digest: string): Promise<boolean> {
+    const model = this.#models.get(digest);
+    return model === undefined ? false : this.#slotOf(model).leave(model);
+  }
+
+  async withdraw(digest: string): Promise<void> {
+    const model = this.#models.get(digest);
+    if (model === undefined) return;
+    this.#models.delete(digest);
+    model.rejectAll(notOffered(model.id));
+    const slot = this.#slotOf(model);
+    await slot.leave(model);
+    slot.models.splice(slot.models.indexOf(model), 1);
+    for (const listener of this.#listeners) listener();
   }
 
   onChange(listener: () => void): () => void {
@@ -198,46 +228,26 @@ export class SupervisedEngine implements LocalEngine {
   #find(ref: ModelRef): ModelState {
     const model = this.#models.get(ref.digest);
     if (model !== undefined) return model;
-    throw new WeftError({
-      code: 'model_not_found',
-      message: `This node does not offer ${ref.id.slice(0, 200)}.`,
-      facts: { model: ref.id.slice(0, 200) },
-    });
+    throw notOffered(ref.id.slice(0, 200));
   }
 
-  #takeIn<Result>(
-    model: ModelState,
-    options: WorkOptions,
-    budgetMsMax: number,
-    cost: { readonly work?: number; readonly generation?: number },
-  ): Pending<Result> {
+  #takeIn<Result>(model: ModelState, options: WorkOptions, budgetMsMax: number, cost: Cost): Pending<Result> {
     if (this.#state !== 'running') throw stopping();
     if (options.signal.aborted) throw toAbortError(options.signal);
     if (model.phase === 'quarantined') throw model.quarantineError();
     const slot = this.#slotOf(model);
-    const waiting = slot.models.reduce((sum, { pending }) => sum + pending.size, 0);
-    if (waiting >= QUEUE_LENGTH_MAX) {
-      throw new WeftError({ code: 'overloaded', message: `${waiting} requests wait for this runner already.` });
-    }
-    const backlog = this.#backlogMs.get(slot) ?? { work: 0, generations: 0, generating: 0 };
-    this.#backlogMs.set(slot, backlog);
-    const { work = 0, generation } = cost;
-    const count = (sign: 1 | -1): void => {
-      this.#inFlight += sign;
-      backlog.work = Math.max(0, backlog.work + sign * work);
-      backlog.generations = Math.max(0, backlog.generations + sign * (generation ?? 0));
-      backlog.generating += generation === undefined ? 0 : sign;
-    };
+    const backlog = this.#backlogs.get(slot);
+    assert(backlog !== undefined, 'every slot has its backlog');
+    const takeOut = backlog.add(cost);
     const { clock } = this.#components;
     const onSettled = (): void => {
-      count(-1);
+      takeOut();
       model.pending.delete(pending);
       if (!pending.waitedForLoad) this.#latency.add(clock.now() - pending.arrivedAtMs);
       slot.released(model);
     };
     const init = { options, arrival: this.#arrivals++, budgetMsMax };
     const pending: Pending<Result> = new Pending<Result>({ clock, onSettled }, init);
-    count(1);
     model.pending.add(pending);
     slot.used(model);
     return pending;
@@ -289,11 +299,11 @@ export class SupervisedEngine implements LocalEngine {
 
   #slotOf(model: ModelState): RunnerSlot {
     const slot = this.#slots.get(slotKey(model.installed));
-    if (slot === undefined) throw new Error('Invariant broken: every model has a slot');
+    assert(slot !== undefined, 'every model has a slot');
     return slot;
   }
 
-  #makeSlot(verified: VerifiedFiles, shareCores: boolean): RunnerSlot {
+  #makeSlot(verified: VerifiedFiles, shareCores: boolean, generationsMax: number): RunnerSlot {
     const { clock, log, telemetry } = this.#components;
     const { nodePath, execArgv = [], runnerEntry, threads, keepAliveMs } = this.#init;
     const liveness = { intervalMs: LIVENESS_INTERVAL_MS, timeoutMs: LIVENESS_TIMEOUT_MS, ...this.#init.liveness };
@@ -312,10 +322,13 @@ export class SupervisedEngine implements LocalEngine {
           for (const listener of this.#listeners) listener();
         },
       },
-      { launch: { nodePath, execArgv, entry: runnerEntry, args, liveness }, threads, keepAliveMs },
+      { launch: { nodePath, execArgv, entry: runnerEntry, args, liveness }, threads, keepAliveMs, generationsMax },
     );
   }
 }
+
+const notOffered = (id: string): WeftError =>
+  new WeftError({ code: 'model_not_found', message: `This node does not offer ${id}.`, facts: { model: id } });
 
 const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });
 

@@ -2,14 +2,13 @@
 // the runtime sees ids or tensors that the graph can't take. Pure; called by the engine first of all.
 import type { Manifest } from '../../models/manifest.ts';
 import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
+import { checkGeneration } from '../../protocol/generation.ts';
 import type { EncodeRequest, GenerateRequest, RunRequest } from '../../protocol/infer.ts';
 import { checkTensor, type NamedTensor } from '../../protocol/tensor.ts';
 import { STOP_IDS_MAX, TEXTS_PER_REQUEST_MAX } from './limits.ts';
 
 const refuse = (code: ErrorCode, message: string, param: string): WeftError =>
   new WeftError({ code, message, facts: { param } });
-
-const SEED_MAX = (1n << 64n) - 1n;
 
 /** @throws WeftError `bad_request`, `context_too_long` */
 export function checkEncode(request: EncodeRequest, manifest: Manifest): void {
@@ -29,7 +28,7 @@ export function checkEncode(request: EncodeRequest, manifest: Manifest): void {
     throw refuse('bad_request', `The lengths sum to ${sum}, but ${ids.length} ids came.`, 'lengths');
   }
   // The size of an encoder's vocabulary is in its graph only: ids beyond it are refused there.
-  checkIds(ids, Number.POSITIVE_INFINITY);
+  checkIds(ids, Number.POSITIVE_INFINITY, 'ids');
 }
 
 /** @throws WeftError `bad_request`, `context_too_long` */
@@ -42,16 +41,14 @@ export function checkGenerate(request: GenerateRequest, manifest: Manifest): voi
   // One token at least must fit behind the prompt. A stream that is resumed may have filled the context already.
   if (promptLength >= manifest.contextLength) throw tooLong(promptLength, manifest.contextLength - 1);
   if (ids.length > manifest.contextLength) throw tooLong(ids.length, manifest.contextLength);
-  checkIds(ids, manifest.generation.vocabularySize);
+  checkIds(ids, manifest.generation.vocabularySize, 'ids');
   if (!Number.isInteger(maxNewTokens) || maxNewTokens < 0) {
     throw refuse('bad_request', 'The number of new tokens is not a whole number of 0 or more.', 'maxNewTokens');
   }
   if (stopIds.length > STOP_IDS_MAX) throw refuse('bad_request', `More than ${STOP_IDS_MAX} stop ids.`, 'stopIds');
-  const { temperature, topP, topK, seed } = sampling;
-  if (!(temperature >= 0 && temperature <= 100)) throw refuse('bad_request', 'Out of range: 0 to 100.', 'temperature');
-  if (!(topP > 0 && topP <= 1)) throw refuse('bad_request', 'Out of range: above 0, up to 1.', 'topP');
-  if (!Number.isInteger(topK) || topK < 0) throw refuse('bad_request', 'Not a whole number of 0 or more.', 'topK');
-  if (seed < 0n || seed > SEED_MAX) throw refuse('bad_request', 'Not a number of 64 bits.', 'seed');
+  checkGeneration(request);
+  const biased = (sampling.logitBias ?? []).map(({ id }) => id);
+  checkIds(biased, manifest.generation.vocabularySize, 'logitBias');
 }
 
 /** @throws WeftError `tensor_invalid`, `bad_request` */
@@ -83,9 +80,9 @@ export function checkRun(request: RunRequest, manifest: Manifest): void {
   }
 }
 
-function checkIds(ids: Int32Array, vocabularySize: number): void {
+function checkIds(ids: Iterable<number>, vocabularySize: number, param: string): void {
   for (const id of ids) {
-    if (id < 0 || id >= vocabularySize) throw refuse('bad_request', `Token id ${id} is not in the vocabulary.`, 'ids');
+    if (id < 0 || id >= vocabularySize) throw refuse('bad_request', `Token id ${id} is not in the vocabulary.`, param);
   }
 }
 

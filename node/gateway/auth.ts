@@ -8,6 +8,8 @@ import { HttpError } from './errors.ts';
 
 /** Checks of one request's headers. Each throws a WeftError. */
 export interface Guards {
+  /** An address that strangers reach, and a key that they can guess. @throws `config_invalid` */
+  listen(): void;
   /** DNS rebinding: the page's own name, pointed at this machine, comes as the Host. @throws `forbidden` */
   host(headers: IncomingHttpHeaders): void;
   /**
@@ -25,9 +27,10 @@ export interface Guards {
 export interface GuardsInit {
   /** Name or address that the server is bound to. */
   readonly host: string;
-  readonly apiKey: string;
+  /** The key of the day: a new one counts from the next request on. */
+  readonly apiKey: () => string;
   /** Web origins that may call, such as `https://chat.example.org`; their hosts may stand in the Host header too. */
-  readonly origins: readonly string[];
+  readonly origins: () => readonly string[];
 }
 
 /** Beyond loopback a key can be guessed at leisure: 16 characters are the least that is no word. */
@@ -37,7 +40,8 @@ const REMOTE_KEY_LENGTH_MIN = 16;
 const SAFELISTED = new Set(['', 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']);
 
 /** @throws WeftError `config_invalid` when the node would answer without authentication, or beyond loopback with a weak key */
-export function checkListen({ host, apiKey }: GuardsInit): void {
+function checkListen({ host, apiKey: current }: GuardsInit): void {
+  const apiKey = current();
   if (apiKey === '') {
     throw new WeftError({
       code: 'config_invalid',
@@ -67,20 +71,26 @@ export function checkHeaderCount({ rawHeaders }: IncomingMessage, headersMax: nu
 /** The guards that every node has. */
 export function createGuards(init: GuardsInit): Guards {
   const bound = hostnameOf(init.host) ?? init.host;
-  const origins = new Set(init.origins.map((origin) => origin.toLowerCase()));
-  const names = new Set([bound]);
-  for (const origin of origins) {
-    const name = URL.parse(origin)?.hostname;
-    if (name) names.add(name);
-  }
+  const allowed = memoized(init.origins, (list) => {
+    const origins = new Set(list.map((origin) => origin.toLowerCase()));
+    const names = new Set([bound]);
+    for (const origin of origins) {
+      const name = URL.parse(origin)?.hostname;
+      if (name) names.add(name);
+    }
+    return { origins, names };
+  });
   // Bound to every address, the node can't know its own; but an address, unlike a name, can't be rebound.
   const anyAddress = bound === '0.0.0.0' || bound === '[::]';
-  const keyDigest = digest(init.apiKey);
+  const keyDigest = memoized(init.apiKey, digest);
 
   return {
+    listen: () => checkListen(init),
+
     host({ host }) {
       const name = host === undefined ? undefined : hostnameOf(host);
-      if (name !== undefined && (names.has(name) || isLoopback(name) || (anyAddress && isAddress(name)))) return;
+      if (name !== undefined && (allowed().names.has(name) || isLoopback(name) || (anyAddress && isAddress(name))))
+        return;
       throw forbidden(
         'The Host header names no address of this node.',
         'Call the node by the address that `weft status` shows, or add the origin to WEFT_ORIGINS.',
@@ -89,7 +99,7 @@ export function createGuards(init: GuardsInit): Guards {
 
     origin(headers) {
       const origin = headers.origin?.toLowerCase();
-      if (origin !== undefined && origin !== 'null' && origins.has(origin)) return origin;
+      if (origin !== undefined && origin !== 'null' && allowed().origins.has(origin)) return origin;
       // The node's own pages: `host` was checked before.
       if (origin !== undefined && origin === `http://${headers.host?.toLowerCase()}`) return undefined;
       const site = headers['sec-fetch-site'];
@@ -103,7 +113,7 @@ export function createGuards(init: GuardsInit): Guards {
     key({ authorization }) {
       const given = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
       // Digests have one length, and comparing them takes one time, whatever was sent.
-      if (given !== undefined && timingSafeEqual(digest(given), keyDigest)) return;
+      if (given !== undefined && timingSafeEqual(digest(given), keyDigest())) return;
       throw new WeftError({
         code: 'unauthorized',
         message: given === undefined ? 'The request carries no API key.' : 'The API key is wrong.',
@@ -117,6 +127,20 @@ export function createGuards(init: GuardsInit): Guards {
       if (SAFELISTED.has(type)) throw forbidden('A body of this type could come from any web page.', remedy);
       throw new HttpError(415, { code: 'bad_request', message: 'The body is not of type application/json.', remedy });
     },
+  };
+}
+
+/** What is made of a setting, made anew when the setting is another. */
+function memoized<Value, Made>(read: () => Value, make: (value: Value) => Made): () => Made {
+  let value = read();
+  let made = make(value);
+  return () => {
+    const now = read();
+    if (now !== value) {
+      value = now;
+      made = make(now);
+    }
+    return made;
   };
 }
 

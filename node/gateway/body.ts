@@ -116,8 +116,10 @@ export function linger(request: IncomingMessage, { lingerBytesMax, lingerMs }: G
   }, LINGER_CHECK_MS).unref();
 }
 
+type JsonLimits = Pick<GatewayLimits, 'jsonDepthMax' | 'jsonValuesMax' | 'jsonNumbersMax'>;
+
 /** @throws WeftError `bad_request` for bytes that are not JSON, or too deep or too many values */
-export function parseJson(bytes: Buffer, limits: Pick<GatewayLimits, 'jsonDepthMax' | 'jsonValuesMax'>): unknown {
+export function parseJson(bytes: Buffer, limits: JsonLimits): unknown {
   if (bytes.length === 0) throw badJson('The body is empty.');
   if (!isUtf8(bytes)) throw badJson('The body is not UTF-8.');
   checkJson(bytes, limits);
@@ -141,8 +143,12 @@ export function checkEncoding({ headers }: IncomingMessage): void {
   });
 }
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NINE = 0x39;
 const BACKSLASH = 0x5c;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
@@ -150,12 +156,10 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 /** Counts what a parser would allocate, without allocating: one pass over the bytes, 2 ns each. */
-function checkJson(
-  bytes: Buffer,
-  { jsonDepthMax, jsonValuesMax }: Pick<GatewayLimits, 'jsonDepthMax' | 'jsonValuesMax'>,
-): void {
+function checkJson(bytes: Buffer, { jsonDepthMax, jsonValuesMax, jsonNumbersMax }: JsonLimits): void {
   let depth = 0;
   let values = 0;
+  let numbers = 0;
   const { length } = bytes;
   for (let at = 0; at < length; at += 1) {
     const byte = bytes[at];
@@ -173,10 +177,24 @@ function checkJson(
     } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) {
       depth -= 1;
     } else if (byte === COMMA) {
-      values += 1;
+      // Behind a comma an object has a name: a number there is an element of an array.
+      if (isNumberStart(bytes[afterSpace(bytes, at + 1)])) numbers += 1;
+      else values += 1;
     }
+    if (numbers > jsonNumbersMax) throw badJson(`The body has more than ${jsonNumbersMax} numbers.`);
     if (values > jsonValuesMax) throw badJson(`The body has more than ${jsonValuesMax} values.`);
   }
+}
+
+function afterSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  // The four spaces that JSON has are 0x20 and below; the parser refuses what else is.
+  while ((bytes[at] ?? QUOTE) <= SPACE) at += 1;
+  return at;
+}
+
+function isNumberStart(byte: number | undefined): boolean {
+  return byte !== undefined && (byte === MINUS || (byte >= ZERO && byte <= NINE));
 }
 
 function badJson(message: string, cause?: unknown): WeftError {

@@ -1,37 +1,41 @@
 // POST /v1/chat/completions, whole and streamed.
-import { createHash } from 'node:crypto';
+
+import type { ErrorBody } from '../../protocol/api/openai.ts';
 import { type ChatCompletion, type ChatCompletionChunk, ChatCompletionRequest } from '../../protocol/api/openai.ts';
-import type { NodeId } from '../../protocol/ids.ts';
-import type { Clock, Random } from '../core/clock.ts';
-import type { ChatRequest, ChatResult, Coordinator } from '../core/coordinator.ts';
+import type { AnswerDelta, AnswerResult, ChatRequest, TokenReport, TokenText, ToolCall } from '../core/coordinator.ts';
+import {
+  type AnswersComponents,
+  type AnswerWriter,
+  answerSettings,
+  collector,
+  extension,
+  fingerprint,
+  given,
+  type Placed,
+  secondsNow,
+  streamAnswer,
+  usageOf,
+} from './answers.ts';
 import type { Endpoint, Exchange } from './exchange.ts';
 import { newId } from './ids.ts';
-import { type NameOf, placementHeaders, planSummary, rounded } from './placement.ts';
-
-export interface ChatCompletionsComponents {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly coordinator: Coordinator;
-  readonly nameOf: NameOf;
-  /** Version of this node. */
-  readonly version: () => string;
-  /** The error as a body, logged where that is due. */
-  readonly failure: (error: unknown, exchange: Exchange) => object;
-}
+import { placementHeaders } from './placement.ts';
+import type { EventStream } from './sse.ts';
 
 /** The endpoint. */
-export function chatCompletions(components: ChatCompletionsComponents): Endpoint {
+export function chatCompletions(components: AnswersComponents): Endpoint {
   return {
     method: 'POST',
     url: '/v1/chat/completions',
+    traced: true,
     async handle(exchange) {
-      const body = await exchange.readJson(ChatCompletionRequest);
-      const answer = {
-        id: newId(components.random, 'chatcmpl-'),
-        created: Math.floor(components.clock.wallNow() / 1_000),
-      };
-      if (body.stream !== true) return whole(components, exchange, body, answer);
-      return streamed(components, exchange, body, answer);
+      const body = await exchange.readParameters(ChatCompletionRequest);
+      const identity = { id: newId(components.random, 'chatcmpl-'), created: secondsNow(components.clock) };
+      if (body.stream !== true) return whole(components, exchange, body, identity);
+      const ask = components.coordinator.chat.bind(components.coordinator, toChatRequest(body), exchange);
+      const version = components.version();
+      return streamAnswer(components, exchange, body.model, ask, (stream) =>
+        writer(stream, { identity, version, includeUsage: body.stream_options?.include_usage === true }),
+      );
     },
   };
 }
@@ -41,16 +45,16 @@ interface Identity {
   readonly created: number;
 }
 
+type Delta = ChatCompletionChunk['choices'][number]['delta'];
+
 async function whole(
-  components: ChatCompletionsComponents,
+  components: AnswersComponents,
   exchange: Exchange,
   body: ChatCompletionRequest,
   identity: Identity,
 ): Promise<ChatCompletion> {
-  const texts: string[] = [];
-  const result = await components.coordinator.chat(toChatRequest(body), exchange, {
-    onText: (text) => texts.push(text),
-  });
+  const { events, choice } = collector();
+  const result = await components.coordinator.chat(toChatRequest(body), exchange, events);
   const node = result.nodes.at(-1);
   exchange.reply.headers(placementHeaders(node, components.nameOf));
   return {
@@ -58,105 +62,111 @@ async function whole(
     object: 'chat.completion',
     model: result.model,
     system_fingerprint: fingerprint(components.version(), result.model, node),
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: texts.join(''), refusal: null },
-        logprobs: null,
-        finish_reason: result.finish,
-      },
-    ],
+    choices: result.choices.map(({ finish }, index) => {
+      const { text, toolCalls, logprobs } = choice(index);
+      return {
+        index,
+        message: {
+          role: 'assistant',
+          content: text === '' && toolCalls.length > 0 ? null : text,
+          refusal: null,
+          ...(toolCalls.length > 0 ? { tool_calls: toolCalls.map(toToolCall) } : {}),
+        },
+        logprobs: body.logprobs === true ? toLogprobs(logprobs) : null,
+        finish_reason: finish,
+      };
+    }),
     usage: usageOf(result),
     weft: extension(result),
   };
 }
 
-async function streamed(
-  components: ChatCompletionsComponents,
-  exchange: Exchange,
-  body: ChatCompletionRequest,
-  identity: Identity,
-): Promise<undefined> {
-  const stream = exchange.eventStream();
-  const includeUsage = body.stream_options?.include_usage === true;
-  let placed: { readonly node: NodeId | undefined; readonly model: string } = { node: undefined, model: body.model };
-  let common: Omit<ChatCompletionChunk, 'choices'> | undefined;
+interface WriterInit {
+  readonly identity: Identity;
+  readonly version: string;
+  readonly includeUsage: boolean;
+}
 
-  const chunk = (
-    delta: ChatCompletionChunk['choices'][number]['delta'],
-    finish: ChatResult['finish'] | null = null,
-    extra: Partial<ChatCompletionChunk> = {},
-  ): ChatCompletionChunk => ({
-    ...begun(),
-    choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
-    ...(includeUsage ? { usage: null } : {}),
-    ...extra,
-  });
-  // Status and headers go out with the first text, not with the placement: until then a loss is recovered elsewhere, or
-  // answered with its own status, and the header names the node that really began.
-  const begun = (): Omit<ChatCompletionChunk, 'choices'> => {
-    if (common !== undefined) return common;
-    common = {
-      ...identity,
-      object: 'chat.completion.chunk',
-      model: placed.model,
-      system_fingerprint: fingerprint(components.version(), placed.model, placed.node),
-    };
-    exchange.reply.hijack();
-    stream.open({ ...exchange.reply.getHeaders(), ...placementHeaders(placed.node, components.nameOf) });
-    stream.send(chunk({ role: 'assistant', content: '', refusal: null }));
-    return common;
+/** Writes the events of a stream. Each choice has its own role, text, calls and finish reason. */
+function writer(stream: EventStream, { identity, version, includeUsage }: WriterInit): AnswerWriter {
+  const calls = new Map<number, number>();
+  let common: Omit<ChatCompletionChunk, 'choices'>;
+  const send = (
+    index: number,
+    delta: Delta,
+    more: {
+      readonly logprobs?: readonly TokenReport[] | undefined;
+      readonly finish?: AnswerResult['choices'][number]['finish'];
+    } = {},
+    weft?: ChatCompletionChunk['weft'],
+  ): void => {
+    const logprobs = more.logprobs === undefined ? null : toLogprobs(more.logprobs);
+    stream.send({
+      ...common,
+      choices: [{ index, delta, logprobs, finish_reason: more.finish ?? null }],
+      ...(includeUsage ? { usage: null } : {}),
+      ...(weft === undefined ? {} : { weft }),
+    } satisfies ChatCompletionChunk);
   };
-
-  try {
-    const result = await components.coordinator.chat(toChatRequest(body), exchange, {
-      onPlaced: (node, model) => {
-        placed = { node, model };
-      },
-      onText: (text) => stream.send(chunk({ content: text })),
-    });
-    stream.send(chunk({}, result.finish, { weft: extension(result) }));
-    if (includeUsage) stream.send({ ...begun(), choices: [], usage: usageOf(result) } satisfies ChatCompletionChunk);
-    stream.done();
-  } catch (error) {
-    if (!stream.opened) throw error;
-    stream.fail(components.failure(error, exchange));
-  }
+  const role = (index: number, content: '' | null): void => {
+    if (calls.has(index)) return;
+    calls.set(index, 0);
+    send(index, { role: 'assistant', content, refusal: null });
+  };
+  return {
+    begin({ node, model }: Placed): void {
+      const system_fingerprint = fingerprint(version, model, node);
+      common = { ...identity, object: 'chat.completion.chunk', model, system_fingerprint };
+    },
+    delta({ choice, text, logprobs, toolCall }: AnswerDelta): void {
+      const hasText = text !== '' || (logprobs !== undefined && logprobs.length > 0);
+      role(choice, toolCall === undefined || hasText ? '' : null);
+      if (hasText) send(choice, { content: text }, { logprobs });
+      if (toolCall === undefined) return;
+      const index = calls.get(choice) ?? 0;
+      calls.set(choice, index + 1);
+      send(choice, { tool_calls: [{ index, ...toToolCall(toolCall) }] });
+    },
+    end(result: AnswerResult): void {
+      for (const [index, { finish }] of result.choices.entries()) {
+        role(index, '');
+        const last = index === result.choices.length - 1;
+        send(index, {}, { finish }, last ? extension(result) : undefined);
+      }
+      if (includeUsage) stream.send({ ...common, choices: [], usage: usageOf(result) } satisfies ChatCompletionChunk);
+      stream.done();
+    },
+    fail: (body: ErrorBody) => stream.fail(body),
+  };
 }
 
 function toChatRequest(body: ChatCompletionRequest): ChatRequest {
-  const maxTokens = body.max_completion_tokens ?? body.max_tokens;
   return {
+    ...answerSettings(body),
     model: body.model,
-    messages: body.messages.map(({ role, content }) => ({ role, content })),
-    ...(maxTokens === undefined ? {} : { maxTokens }),
-    temperature: body.temperature ?? 1,
-    topP: body.top_p ?? 1,
-    // Negative seeds are allowed by OpenAI, and are as good as any.
-    ...(body.seed === undefined ? {} : { seed: BigInt.asUintN(64, BigInt(body.seed)) }),
-    stop: body.stop ?? [],
+    messages: body.messages,
+    ...given({
+      maxTokens: body.max_completion_tokens ?? body.max_tokens,
+      logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : undefined,
+      format: body.response_format?.kind === 'text' ? undefined : body.response_format,
+      tools: body.tools,
+      toolChoice: body.tool_choice,
+      parallelToolCalls: body.parallel_tool_calls,
+    }),
   };
 }
 
-function usageOf({ usage: { promptTokens, completionTokens } }: ChatResult): ChatCompletion['usage'] {
+function toToolCall({ id, name, arguments: text }: ToolCall) {
+  return { id, type: 'function' as const, function: { name, arguments: text } };
+}
+
+function toLogprobs(reports: readonly TokenReport[]): NonNullable<ChatCompletion['choices'][number]['logprobs']> {
   return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
+    content: reports.map((report) => ({ ...toTokenText(report), top_logprobs: report.top.map(toTokenText) })),
+    refusal: null,
   };
 }
 
-function extension({ nodes, timings, plan }: ChatResult): ChatCompletion['weft'] {
-  return {
-    nodes: [...nodes],
-    ttft_ms: rounded(timings.ttftMs),
-    tokens_per_second: rounded(timings.tokensPerSecond),
-    plan: planSummary(plan),
-  };
-}
-
-/** The same text for the same seed is promised for one build on one kind of machine: this names both. */
-function fingerprint(version: string, model: string, node: NodeId | undefined): string {
-  const digest = createHash('sha256').update(JSON.stringify([version, model, node ?? '']));
-  return `fp_${digest.digest('hex').slice(0, 10)}`;
+function toTokenText({ token, logprob, bytes }: TokenText) {
+  return { token, logprob, bytes: [...bytes] };
 }

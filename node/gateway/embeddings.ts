@@ -19,9 +19,14 @@ export function embeddings({ coordinator, nameOf }: EmbeddingsComponents): Endpo
   return {
     method: 'POST',
     url: '/v1/embeddings',
+    traced: true,
     async handle(exchange) {
-      const body = await exchange.readJson(EmbeddingRequest);
-      const answer = await coordinator.embed({ model: body.model, inputs: body.input }, exchange);
+      const body = await exchange.readParameters(EmbeddingRequest);
+      const { model, input: inputs, dimensions } = body;
+      const answer = await coordinator.embed(
+        dimensions === undefined ? { model, inputs } : { model, inputs, dimensions },
+        exchange,
+      );
       exchange.reply
         .headers(placementHeaders(answer.nodes.at(-1), nameOf))
         .header('content-type', 'application/json; charset=utf-8');

@@ -1,6 +1,5 @@
-// Turns whatever a request fails with into OpenAI's error body, and says why a body does not fit its schema.
+// Turns whatever a request fails with into OpenAI's error body.
 // Used by the gateway for every refusal and failure, before an answer has begun or as a stream's last event.
-import type { z } from 'zod';
 import type { ErrorBody } from '../../protocol/api/openai.ts';
 import { type ErrorCode, toWeftError, WeftError, type WeftErrorInit } from '../../protocol/errors.ts';
 
@@ -8,7 +7,7 @@ import { type ErrorCode, toWeftError, WeftError, type WeftErrorInit } from '../.
 const TEXT_LENGTH_MAX = 1_000;
 
 /** Longest name of a parameter that comes back. */
-const PARAM_LENGTH_MAX = 100;
+export const PARAM_LENGTH_MAX = 100;
 
 /** Where OpenAI has a code of its own for the same thing; clients branch on it. */
 const OPENAI_CODES: Partial<Record<ErrorCode, string>> = {
@@ -83,42 +82,7 @@ function typeOf(status: number): string {
   return status >= 500 ? 'server_error' : 'invalid_request_error';
 }
 
-/**
- * Checks a body against its schema.
- * @throws WeftError `bad_request`, or `unsupported` for what OpenAI has and Weft has not, with the parameter's name
- */
-export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  if (issue?.code === 'unrecognized_keys') {
-    const param = clip(paramOf([...issue.path, issue.keys[0] ?? '']), PARAM_LENGTH_MAX);
-    throw new WeftError({
-      code: 'bad_request',
-      message: `Unknown parameter "${param}".`,
-      remedy: 'Leave the named parameter out.',
-      facts: { param },
-    });
-  }
-  if (issue === undefined || issue.path.length === 0)
-    throw new WeftError({ code: 'bad_request', message: 'The body must be a JSON object.' });
-  const param = clip(paramOf(issue.path), PARAM_LENGTH_MAX);
-  const unsupported = issue.code === 'custom' && issue.params?.unsupported === true;
-  throw new WeftError({
-    code: unsupported ? 'unsupported' : 'bad_request',
-    message: `"${param}" ${issue.message}.`,
-    facts: { param },
-  });
-}
-
-/** As OpenAI writes it: `messages[0].content[1].type`. */
-function paramOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part) : `${text}.${String(part)}`;
-  }, '');
-}
-
-function clip(text: string, lengthMax: number): string {
+/** So much of a text, and a mark where some is missing. */
+export function clip(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax).toWellFormed()}…`;
 }

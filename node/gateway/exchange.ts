@@ -6,10 +6,11 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { RequestOptions } from '../core/coordinator.ts';
+import type { RequestTrace } from '../core/trace.ts';
 import type { Guards } from './auth.ts';
 import { type ByteBudget, checkEncoding, parseJson, readBody } from './body.ts';
-import { parseBody } from './errors.ts';
 import type { GatewayLimits } from './limits.ts';
+import { ignoredHeader, parseBody, parseLeniently } from './parameters.ts';
 import { EventStream } from './sse.ts';
 
 export interface ExchangeComponents {
@@ -19,12 +20,21 @@ export interface ExchangeComponents {
   readonly limits: GatewayLimits;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
+  /** Of an endpoint that is traced. */
+  readonly trace?: RequestTrace | undefined;
+}
+
+export interface ExchangeInit {
+  /** As the gateway's. */
+  readonly lenient: boolean;
 }
 
 /** An endpoint: what it answers at, and how. */
 export interface Endpoint {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: string;
+  /** It runs models: its way is noted down from the first byte to the last. */
+  readonly traced?: true;
   /** Resolves to the JSON body (or text, or a stream) of a 200; to undefined when it has streamed its answer itself. */
   handle(exchange: Exchange): unknown;
 }
@@ -33,19 +43,23 @@ export class Exchange implements RequestOptions {
   readonly requestId: RequestId;
   readonly signal: AbortSignal;
   readonly reply: FastifyReply;
+  readonly trace?: RequestTrace;
   /** Resolves when the answer has been handed to the system, or the connection is gone. */
   readonly closed: Promise<void>;
   readonly #components: ExchangeComponents;
+  readonly #lenient: boolean;
   readonly #controller = new AbortController();
   readonly #deadline: Timer;
   #bytes = 0;
 
-  constructor(components: ExchangeComponents) {
+  constructor(components: ExchangeComponents, init: ExchangeInit) {
     const { clock, limits, request, reply } = components;
     this.#components = components;
+    this.#lenient = init.lenient;
     this.requestId = request.id;
     this.reply = reply;
     this.signal = this.#controller.signal;
+    if (components.trace !== undefined) this.trace = components.trace;
     this.#deadline = clock.after(limits.answerMsMax, () =>
       this.abort(new WeftError({ code: 'deadline_exceeded', message: 'The request took too long.' })),
     );
@@ -66,6 +80,11 @@ export class Exchange implements RequestOptions {
     return (this.#components.request.params as { '*'?: string })['*'] ?? '';
   }
 
+  /** The query, checked. @throws WeftError as {@link parseBody} does */
+  readQuery<Schema extends z.ZodType>(schema: Schema): z.output<Schema> {
+    return parseBody(schema, { ...(this.#components.request.query as object) });
+  }
+
   /** Ends the work. Only the first reason counts. */
   abort(reason: WeftError): void {
     this.#controller.abort(reason);
@@ -81,6 +100,22 @@ export class Exchange implements RequestOptions {
    * @throws WeftError as {@link readBody}, {@link parseJson} and {@link parseBody} do; `forbidden` for another type
    */
   async readJson<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
+    return parseBody(schema, await this.#read());
+  }
+
+  /**
+   * As {@link readJson}, for OpenAI's API: where the gateway is lenient, parameters that are unknown or not supported are
+   * dropped, and named in the answer's headers.
+   */
+  async readParameters<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
+    const body = await this.#read();
+    if (!this.#lenient) return parseBody(schema, body);
+    const { value, ignored } = parseLeniently(schema, body);
+    if (ignored.length > 0) this.reply.header('x-weft-ignored', ignoredHeader(ignored));
+    return value;
+  }
+
+  async #read(): Promise<unknown> {
     const { guards, budget, limits, request, reply } = this.#components;
     guards.contentType(request.headers);
     checkEncoding(request.raw);
@@ -89,7 +124,7 @@ export class Exchange implements RequestOptions {
       budget.take(count);
       this.#bytes += count;
     });
-    return parseBody(schema, parseJson(bytes, limits));
+    return parseJson(bytes, limits);
   }
 
   /** An answer as server-sent events. The endpoint opens it when it knows its headers. */

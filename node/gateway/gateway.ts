@@ -3,25 +3,32 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import { WeftError } from '../../protocol/errors.ts';
 import { type Clock, delay, type Random } from '../core/clock.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { checkHeaderCount, checkListen, createGuards, type Guards } from './auth.ts';
+import type { Traces } from '../core/trace.ts';
+import type { AnswersComponents } from './answers.ts';
+import { checkHeaderCount, createGuards, type Guards } from './auth.ts';
 import { ByteBudget, linger } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
+import { completions } from './completions.ts';
 import { control } from './control.ts';
 import { embeddings } from './embeddings.ts';
 import { errorBody, HttpError, retryAfter, toClientError } from './errors.ts';
+import { events } from './events.ts';
 import { type Endpoint, Exchange } from './exchange.ts';
 import { OPEN_PATHS, registerHealth } from './health.ts';
 import { newId } from './ids.ts';
+import { infer } from './infer.ts';
 import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
+import { openApi } from './openapi.ts';
+import { responses } from './responses.ts';
 import { createServer, listen, malformedAnswer } from './server.ts';
 
 export interface GatewayComponents {
@@ -31,6 +38,7 @@ export interface GatewayComponents {
   readonly telemetry: Telemetry;
   readonly coordinator: Coordinator;
   readonly control: NodeControl;
+  readonly traces: Traces;
   /** Tests leave a guard out to show what it stops. @default createGuards(init) */
   readonly guards?: Guards;
   /** Tests shorten waits and lift bounds. @default GATEWAY_LIMITS */
@@ -42,14 +50,34 @@ export interface GatewayInit {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
-  readonly apiKey: string;
+  /** The key of the day: a new one counts from the next request on. */
+  readonly apiKey: () => string;
   /** Web origins that may call, beside the node's own pages. */
-  readonly origins: readonly string[];
+  readonly origins: () => readonly string[];
   readonly nodeId: string;
   readonly name: string;
+  /**
+   * Drops parameters of OpenAI's API that are unknown or not supported, and names them in `x-weft-ignored`, instead of
+   * refusing the request.
+   */
+  readonly lenient: () => boolean;
 }
 
-const CORS_EXPOSED = 'x-request-id, x-weft-node, x-weft-node-name, x-weft-truncated, retry-after';
+const CORS_EXPOSED = [
+  'x-request-id',
+  'x-weft-trace',
+  'x-weft-node',
+  'x-weft-node-name',
+  'x-weft-truncated',
+  'x-weft-ignored',
+  'retry-after',
+].join(', ');
+
+/** Statuses that say no to whoever asks, or to everybody for now. */
+const REJECTIONS: ReadonlySet<number> = new Set([401, 403, 429, 503]);
+
+/** What a client may try at an address; others get no further than the router. */
+const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 export class Gateway {
   readonly #components: GatewayComponents;
@@ -59,17 +87,18 @@ export class Gateway {
   readonly #budget: ByteBudget;
   readonly #server: FastifyInstance;
   readonly #exchanges = new Set<Exchange>();
+  #endpoints: readonly Endpoint[] = [];
   /** Answers under way by connection: several where a client sends requests ahead. */
   readonly #answering = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopped: Promise<void> | undefined;
 
   /** @throws WeftError `config_invalid` when the key is missing, or too weak for where the server listens */
   constructor(components: GatewayComponents, init: GatewayInit) {
-    checkListen(init);
+    this.#guards = components.guards ?? createGuards(init);
+    this.#guards.listen();
     this.#components = components;
     this.#init = init;
     this.#limits = { ...GATEWAY_LIMITS, ...components.limits };
-    this.#guards = components.guards ?? createGuards(init);
     this.#budget = new ByteBudget(this.#limits.bodiesBytesMax);
     this.#server = createServer(
       {
@@ -80,6 +109,11 @@ export class Gateway {
       this.#limits,
     );
     this.#register(this.#server);
+  }
+
+  /** What is answered, and where; the health checks beside it. */
+  get endpoints(): readonly Pick<Endpoint, 'method' | 'url'>[] {
+    return this.#endpoints;
   }
 
   /** Requests with a valid key that are not answered yet. */
@@ -127,39 +161,37 @@ export class Gateway {
     });
 
     registerHealth(server);
-    const endpoints: readonly Endpoint[] = [
-      chatCompletions({
-        clock,
-        random,
-        coordinator,
-        nameOf,
-        version: () => nodeControl.status().version,
-        failure: (error, exchange) =>
-          errorBody(this.#report(exchange.reasonOf(error), exchange.reply), exchange.requestId),
-      }),
+    const answers: AnswersComponents = {
+      clock,
+      random,
+      coordinator,
+      nameOf,
+      version: () => nodeControl.status().version,
+      failure: (error, exchange) => {
+        const reason = exchange.reasonOf(error);
+        endTrace(exchange, reason);
+        return errorBody(this.#report(reason, exchange.reply), exchange.requestId);
+      },
+    };
+    this.#endpoints = [
+      chatCompletions(answers),
+      completions(answers),
+      responses(answers),
       embeddings({ coordinator, nameOf }),
       ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
       metrics({ telemetry }),
       ...control({ control: nodeControl, coordinator }),
+      events({ clock, random, events: nodeControl.events, limits: this.#limits }),
+      infer({ coordinator, nameOf }),
+      openApi({ version: () => nodeControl.status().version }),
     ];
-    for (const endpoint of endpoints) this.#route(server, endpoint);
-  }
-
-  #route(server: FastifyInstance, endpoint: Endpoint): void {
-    const { method, url } = endpoint;
-    server.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
-    server.route({
-      method: method === 'GET' ? ['POST', 'PUT', 'PATCH', 'DELETE'] : ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'],
-      url,
-      handler: (_request, reply) => {
-        reply.header('allow', method === 'GET' ? 'GET, HEAD' : method);
-        throw new HttpError(405, {
-          code: 'not_found',
-          message: `This address takes ${method} only.`,
-          remedy: `Send the request with ${method}.`,
-        });
-      },
-    });
+    for (const endpoint of this.#endpoints) {
+      const { method, url } = endpoint;
+      server.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
+    }
+    for (const [url, own] of Map.groupBy(this.#endpoints, (endpoint) => endpoint.url)) {
+      refuseOtherMethods(server, url, new Set(own.map(({ method }) => method)));
+    }
   }
 
   /** Decides on the headers alone. Runs for every request, those to unknown addresses included. */
@@ -188,15 +220,34 @@ export class Gateway {
     if (this.#exchanges.size >= limits.requestsInFlightMax)
       throw new WeftError({ code: 'overloaded', message: 'Too many requests are under way.' });
     const { clock } = this.#components;
-    const exchange = new Exchange({ clock, guards: this.#guards, budget: this.#budget, limits, request, reply });
+    const trace = this.#beginTrace(endpoint, request, reply);
+    const exchange = new Exchange(
+      { clock, guards: this.#guards, budget: this.#budget, limits, request, reply, trace },
+      { lenient: this.#init.lenient() },
+    );
     this.#exchanges.add(exchange);
     void exchange.closed.then(() => this.#exchanges.delete(exchange));
     try {
       const answer = await endpoint.handle(exchange);
+      trace?.end({ status: 'ok' });
       return answer === undefined ? reply : answer;
     } catch (error) {
-      throw exchange.reasonOf(error);
+      const reason = exchange.reasonOf(error);
+      endTrace(exchange, reason);
+      throw reason;
     }
+  }
+
+  #beginTrace({ traced, method, url }: Endpoint, request: FastifyRequest, reply: FastifyReply) {
+    if (traced !== true) return undefined;
+    const { traceparent } = request.headers;
+    const trace = this.#components.traces.begin({
+      requestId: request.id,
+      name: `${method} ${url}`,
+      traceParent: typeof traceparent === 'string' ? traceparent : undefined,
+    });
+    reply.header('x-weft-trace', trace.traceParent.split('-')[1]);
+    return trace;
   }
 
   /** Whatever becomes of a request: it is counted once, its client is not waited for, its connection is left clean. */
@@ -224,6 +275,8 @@ export class Gateway {
 
   #answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const error = this.#report(thrown, reply);
+    if (REJECTIONS.has(error.status))
+      this.#components.telemetry.count('weft_requests_rejected_total', { reason: error.code });
     const seconds = retryAfter(error);
     if (seconds !== undefined) reply.header('retry-after', seconds);
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
@@ -257,11 +310,36 @@ export class Gateway {
   }
 }
 
+/** Only the first end of a trace counts. */
+function endTrace({ trace }: Exchange, reason: unknown): void {
+  const { code } = toClientError(reason);
+  trace?.end({ status: code === 'cancelled' ? 'cancelled' : 'error', code });
+}
+
+/** Answers 405 to what an address doesn't take. */
+function refuseOtherMethods(server: FastifyInstance, url: string, own: ReadonlySet<string>): void {
+  const methods = own.has('GET') ? [...own, 'HEAD'] : [...own];
+  server.route({
+    method: METHODS.filter((method) => !methods.includes(method)),
+    url,
+    handler: (_request, reply) => {
+      reply.header('allow', methods.join(', '));
+      const names = [...own].join(' or ');
+      throw new HttpError(405, {
+        code: 'not_found',
+        message: `This address takes ${names} only.`,
+        remedy: `Send the request with ${names}.`,
+      });
+    },
+  });
+}
+
 function preflight(reply: FastifyReply): FastifyReply {
   return reply
     .headers({
-      'access-control-allow-methods': 'GET, POST',
-      'access-control-allow-headers': 'authorization, content-type',
+      'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
+      // The wildcard holds for all but the key. Clients of OpenAI's send a dozen headers of their own.
+      'access-control-allow-headers': 'authorization, *',
       'access-control-max-age': '600',
     })
     .status(204)

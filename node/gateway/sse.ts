@@ -27,9 +27,27 @@ export class EventStream {
     response.writeHead(200);
   }
 
-  /** Sends one event. A client that lags behind by more than the bound loses its connection, which ends the request. */
-  send(data: unknown): void {
-    this.#write(`data: ${JSON.stringify(data)}\n\n`);
+  /**
+   * Sends one event. A client that lags behind by more than the bound loses its connection, which ends the request.
+   * @param fields of the event beside its data: its type, and the id that a client names when it comes back
+   */
+  send(data: unknown, fields: { readonly event?: string; readonly id?: number | string } = {}): void {
+    const id = fields.id === undefined ? '' : `id: ${fields.id}\n`;
+    const event = fields.event === undefined ? '' : `event: ${fields.event}\n`;
+    this.#write(`${id}${event}data: ${JSON.stringify(data)}\n\n`);
+  }
+
+  /**
+   * Tells a client where it is without an event, which shows the connection to be alive as well.
+   * @param retryMs how long it waits before it comes back
+   */
+  mark(id: string, retryMs?: number): void {
+    this.#write(`${retryMs === undefined ? '' : `retry: ${retryMs}\n`}id: ${id}\n\n`);
+  }
+
+  /** Ends the stream with the last event. */
+  end(): void {
+    this.#response.end();
   }
 
   /** Ends the stream as OpenAI's API does. */

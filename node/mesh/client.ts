@@ -158,6 +158,7 @@ export class PeerLink {
       signal: options.signal,
       requestId: options.requestId,
       budgetMs: options.budgetMs,
+      traceParent: options.traceParent,
       ackTimeoutMs: method.timeouts.ackMs + ACK_ROUND_TRIPS * (estimator.rttMs ?? 0),
       onItem: options.onItem,
       onLoad,

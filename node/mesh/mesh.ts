@@ -299,12 +299,15 @@ export class Libp2pMesh implements Mesh {
   }
 
   #handleOwnMethods(): void {
-    const { invitations } = this.#components;
+    const { clock, invitations } = this.#components;
     const acquaintances = (): Acquaintances => {
       if (this.#running === undefined) throw stopping();
       return this.#running.acquaintances;
     };
-    this.handle(PEER_METHODS.probe, async () => acquaintances().vitals());
+    this.handle(PEER_METHODS.probe, async () => ({
+      ...acquaintances().vitals(),
+      wallMs: BigInt(Math.max(0, Math.trunc(clock.wallNow()))),
+    }));
     // Bytes of no meaning: zeros would be a smaller thing to send on a link that compresses.
     const sample = new Uint8Array(randomBytes(this.#limits.links.sampleBytes));
     this.handle(PEER_METHODS.sample, async ({ length }) => sample.subarray(0, length));

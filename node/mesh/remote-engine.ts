@@ -40,12 +40,12 @@ export class RemoteEngine implements Engine {
     let next = request.ids.length - request.promptLength;
     const result = await this.#mesh.call(this.node, PEER_METHODS.generate, request, {
       ...options,
-      onItem: ({ firstIndex, ids }) => {
+      onItem: ({ firstIndex, ids, logprobs }) => {
         if (firstIndex !== next) {
           throw new WeftError({ code: 'frame_invalid', message: `Token ${next} is missing from the peer's answer.` });
         }
         next += ids.length;
-        onTokens(firstIndex, ids);
+        onTokens(firstIndex, ids, logprobs);
       },
     });
     if (result.generated !== next) {

@@ -1,36 +1,81 @@
 // Lets members use this node's engine: the other end of RemoteEngine. The composition root calls it before the mesh starts.
+import { toWeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
+import type { Timing } from '../../protocol/infer.ts';
 import { type AnyMethod, PEER_METHODS } from '../../protocol/methods.ts';
 import type { CallContext } from '../core/calls.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Policy } from '../core/policy.ts';
+import type { RequestTrace, SpanName, Traces } from '../core/trace.ts';
 
-/** Answers `run`, `encode` and `generate` from the engine, for callers whom the policy allows the model. */
-export function serveEngine(components: {
+export interface ServeEngineComponents {
   readonly mesh: Pick<Mesh, 'handle'>;
   readonly engine: Engine;
   readonly policy: Policy;
-}): void {
-  const { mesh, engine, policy } = components;
+  /** Where this node's part of a peer's request is noted down. */
+  readonly traces?: Pick<Traces, 'begin'>;
+}
 
-  const admit = <Item>(method: AnyMethod, model: ModelRef, context: CallContext<Item>): WorkOptions => {
-    policy.authorize(context.caller, { method: method.name, model: model.id });
-    const { signal, requestId, budgetMs } = context;
-    return budgetMs > 0 ? { signal, requestId, budgetMs } : { signal, requestId };
+/** Answers `run`, `encode` and `generate` from the engine, for callers whom the policy allows the model. */
+export function serveEngine(components: ServeEngineComponents): void {
+  const { mesh, engine, policy, traces } = components;
+
+  const serve = async <Item, Result extends { readonly timing: Timing }>(
+    method: AnyMethod,
+    model: ModelRef,
+    context: CallContext<Item>,
+    work: (options: WorkOptions) => Promise<Result>,
+  ): Promise<Result> => {
+    const { signal, requestId, budgetMs, caller } = context;
+    policy.authorize(caller, { method: method.name, model: model.id });
+    const trace = traces?.begin({ requestId, name: method.name, caller, traceParent: context.traceParent });
+    trace?.model(model.id);
+    const traceParent = trace?.traceParent ?? context.traceParent;
+    try {
+      const result = await work({
+        signal,
+        requestId,
+        ...(budgetMs > 0 ? { budgetMs } : {}),
+        ...(traceParent === undefined ? {} : { traceParent }),
+      });
+      if (trace !== undefined) noteParts(trace, engine.node, result.timing);
+      trace?.end({ status: 'ok' });
+      return result;
+    } catch (error) {
+      const { code } = toWeftError(error);
+      trace?.end({ status: code === 'cancelled' ? 'cancelled' : 'error', code });
+      throw error;
+    }
   };
 
-  mesh.handle(PEER_METHODS.run, async (request, context) =>
-    engine.run(request, admit(PEER_METHODS.run, request.model, context)),
+  mesh.handle(PEER_METHODS.run, (request, context) =>
+    serve(PEER_METHODS.run, request.model, context, (options) => engine.run(request, options)),
   );
-  mesh.handle(PEER_METHODS.encode, async (request, context) =>
-    engine.encode(request, admit(PEER_METHODS.encode, request.model, context)),
+  mesh.handle(PEER_METHODS.encode, (request, context) =>
+    serve(PEER_METHODS.encode, request.model, context, (options) => engine.encode(request, options)),
   );
-  mesh.handle(PEER_METHODS.generate, async (request, context) =>
-    engine.generate(request, admit(PEER_METHODS.generate, request.model, context), (firstIndex, ids) => {
-      // Tokens drawn after the caller has left go nowhere; the engine hears of it by the signal.
-      if (context.signal.aborted) return;
-      context.item({ firstIndex, ids });
-    }),
+  mesh.handle(PEER_METHODS.generate, (request, context) =>
+    serve(PEER_METHODS.generate, request.model, context, (options) =>
+      engine.generate(request, options, (firstIndex, ids, logprobs) => {
+        // Tokens drawn after the caller has left go nowhere; the engine hears of it by the signal.
+        if (context.signal.aborted) return;
+        context.item(logprobs === undefined ? { firstIndex, ids } : { firstIndex, ids, logprobs });
+      }),
+    ),
   );
+}
+
+/** The executor's own times, one behind the other. */
+function noteParts(trace: RequestTrace, node: string, { queueMs, loadMs, computeMs }: Timing): void {
+  let startMs = 0;
+  const parts: readonly [SpanName, number][] = [
+    ['queue', queueMs],
+    ['load', loadMs],
+    ['compute', computeMs],
+  ];
+  for (const [name, durationMs] of parts) {
+    if (durationMs > 0) trace.span({ name, node, startMs, durationMs });
+    startMs += durationMs;
+  }
 }

@@ -14,25 +14,38 @@ const COUNTERS: Record<CounterName, MetricSpec> = {
     help: 'HTTP requests by endpoint, method and status; "aborted" where the client went away.',
     labels: ['endpoint', 'method', 'status'],
   },
+  weft_requests_rejected_total: {
+    help: 'HTTP requests that were refused for want of capacity or permission, by error code.',
+    labels: ['reason'],
+  },
+  weft_tokens_prompt_total: { help: 'Tokens of prompts and texts in requests that this node coordinates.', labels: [] },
   weft_tokens_generated_total: { help: 'Tokens drawn for requests that this node coordinates.', labels: [] },
   weft_recoveries_total: { help: 'Work that was taken up again after a loss.', labels: ['reason'] },
   weft_runner_restarts_total: { help: 'Runners started again after they ended by themselves.', labels: ['reason'] },
   weft_calls_rejected_total: { help: 'Calls of peers that were refused.', labels: ['reason'] },
+  weft_link_bytes_total: {
+    help: 'Tensor bytes that crossed links to peers, by direction (in, out).',
+    labels: ['direction'],
+  },
 };
 
 const HISTOGRAMS: Record<HistogramName, MetricSpec> = {
   weft_request_duration_seconds: { help: 'HTTP request received to answer sent.', labels: ['endpoint'] },
   weft_time_to_first_token_seconds: { help: 'Chat request received to first token.', labels: [] },
+  weft_inter_token_seconds: { help: 'Mean time between tokens behind the first, for each answer.', labels: [] },
+  weft_queue_wait_seconds: { help: 'Time that work waited for its turn, here or at the peer that did it.', labels: [] },
 };
 
 const GAUGES: Record<GaugeName, string> = {
   weft_requests_in_flight: 'Requests placed from this node that are not finished.',
   weft_peers_connected: 'Members that answer.',
   weft_models_loaded: 'Models that runners of this node hold.',
+  weft_runner_memory_bytes: 'Memory of the models that runners of this node hold.',
+  weft_queued_seconds: 'Predicted time until work that arrives now would begin here.',
 };
 
-/** From a cached embedding (milliseconds) to a long generation (minutes). */
-const BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+/** From the time between two tokens (milliseconds) to a long generation (minutes). */
+const BUCKETS_SECONDS = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /** Shows stalls from 10 ms on. Measured: 0.3 % of a core; the lag that is reported includes these 10 ms. */
 const EVENT_LOOP_PRECISION_MS = 10;

@@ -207,7 +207,8 @@ export class MemberList implements Membership {
   }
 
   /**
-   * Takes a device out for good, and with it whoever came in by its word alone.
+   * Takes a device out for good, and with it whoever came in by its word alone. Never this device itself: neither by its
+   * own id nor because it, or its role, stands on the other's word. So an admin is always left.
    * @param reason kept with the statement; every member can read it
    * @throws WeftError `forbidden` when this device may not, `not_found` when no such member is known, `quota_exceeded`
    *   when the list is full
@@ -224,7 +225,31 @@ export class MemberList implements Membership {
         });
       }
       const issuer = evaluation.addedByRoot.has(node) ? 'root' : 'device';
-      await this.#state(this.#sign({ kind: 'revoke', node, reason }, issuer));
+      const statement = this.#sign({ kind: 'revoke', node, reason }, issuer);
+      this.#assertLeavesSelf(node, statement);
+      await this.#state(statement);
+    });
+  }
+
+  /** @throws WeftError `forbidden` when this device would not be the admin any more that it is */
+  #assertLeavesSelf(node: NodeId, revocation: Statement): void {
+    const self = this.#key.node;
+    if (node === self) {
+      throw new WeftError({
+        code: 'forbidden',
+        message: 'A device does not revoke itself: it could not take that back.',
+        remedy: 'Let another admin revoke it; or start it with a new data folder (WEFT_HOME), which is a new device.',
+      });
+    }
+    const { rootKey, set } = this.#mesh;
+    // Their signatures were checked when they came.
+    const after = new StatementSet({ verify: () => true }, { rootKey });
+    after.absorb([...set.encoded(), revocation.encoded]);
+    if (after.evaluation.adminBy.has(self)) return;
+    throw new WeftError({
+      code: 'forbidden',
+      message: 'This device is an admin by the word of the other one alone, and would fall with it.',
+      remedy: 'Revoke it on an admin that it did not sign in.',
     });
   }
 

@@ -171,6 +171,13 @@ export declare type Call = Message<"weft.v1.Call"> & {
    * @generated from field: bytes payload = 5;
    */
   payload: Uint8Array;
+
+  /**
+   * W3C traceparent of the caller's span; absent = not traced
+   *
+   * @generated from field: string trace_parent = 6;
+   */
+  traceParent: string;
 };
 
 /**
@@ -540,6 +547,35 @@ export declare type Sampling = Message<"weft.v1.Sampling"> & {
    * @generated from field: fixed64 seed = 4;
    */
   seed: bigint;
+
+  /**
+   * 0 = off
+   *
+   * @generated from field: double min_p = 5;
+   */
+  minP: number;
+
+  /**
+   * 0 and 1 = off
+   *
+   * @generated from field: double repetition_penalty = 6;
+   */
+  repetitionPenalty: number;
+
+  /**
+   * @generated from field: double presence_penalty = 7;
+   */
+  presencePenalty: number;
+
+  /**
+   * @generated from field: double frequency_penalty = 8;
+   */
+  frequencyPenalty: number;
+
+  /**
+   * @generated from field: repeated weft.v1.LogitBias logit_bias = 9;
+   */
+  logitBias: LogitBias[];
 };
 
 /**
@@ -547,6 +583,96 @@ export declare type Sampling = Message<"weft.v1.Sampling"> & {
  * Use `create(SamplingSchema)` to create a new message.
  */
 export declare const SamplingSchema: GenMessage<Sampling>;
+
+/**
+ * @generated from message weft.v1.LogitBias
+ */
+export declare type LogitBias = Message<"weft.v1.LogitBias"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: double bias = 2;
+   */
+  bias: number;
+};
+
+/**
+ * Describes the message weft.v1.LogitBias.
+ * Use `create(LogitBiasSchema)` to create a new message.
+ */
+export declare const LogitBiasSchema: GenMessage<LogitBias>;
+
+/**
+ * What the text must look like; schemas are JSON texts.
+ *
+ * @generated from message weft.v1.Constraint
+ */
+export declare type Constraint = Message<"weft.v1.Constraint"> & {
+  /**
+   * json_object | json_schema | tools
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * json_schema
+   *
+   * @generated from field: string schema = 2;
+   */
+  schema: string;
+
+  /**
+   * tools
+   *
+   * @generated from field: repeated weft.v1.Tool tools = 3;
+   */
+  tools: Tool[];
+
+  /**
+   * tools: auto | required
+   *
+   * @generated from field: string choice = 4;
+   */
+  choice: string;
+
+  /**
+   * tools: more than one call
+   *
+   * @generated from field: bool parallel = 5;
+   */
+  parallel: boolean;
+};
+
+/**
+ * Describes the message weft.v1.Constraint.
+ * Use `create(ConstraintSchema)` to create a new message.
+ */
+export declare const ConstraintSchema: GenMessage<Constraint>;
+
+/**
+ * @generated from message weft.v1.Tool
+ */
+export declare type Tool = Message<"weft.v1.Tool"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string schema = 2;
+   */
+  schema: string;
+};
+
+/**
+ * Describes the message weft.v1.Tool.
+ * Use `create(ToolSchema)` to create a new message.
+ */
+export declare const ToolSchema: GenMessage<Tool>;
 
 /**
  * tensors: "ids" int32 [n]: the prompt, then what has been generated already
@@ -582,6 +708,18 @@ export declare type GenerateRequest = Message<"weft.v1.GenerateRequest"> & {
    * @generated from field: weft.v1.Sampling sampling = 5;
    */
   sampling?: Sampling | undefined;
+
+  /**
+   * @generated from field: weft.v1.Constraint constraint = 6;
+   */
+  constraint?: Constraint | undefined;
+
+  /**
+   * 0 = none, else 1 + how many alternatives
+   *
+   * @generated from field: uint32 logprobs = 7;
+   */
+  logprobs: number;
 };
 
 /**
@@ -595,6 +733,8 @@ export declare const GenerateRequestSchema: GenMessage<GenerateRequest>;
  */
 export declare type GenerateItem = Message<"weft.v1.GenerateItem"> & {
   /**
+   * 0 = first token behind the prompt
+   *
    * @generated from field: uint32 first_index = 1;
    */
   firstIndex: number;
@@ -603,6 +743,25 @@ export declare type GenerateItem = Message<"weft.v1.GenerateItem"> & {
    * @generated from field: repeated uint32 ids = 2;
    */
   ids: number[];
+
+  /**
+   * one for each id, where asked for
+   *
+   * @generated from field: repeated float logprobs = 3;
+   */
+  logprobs: number[];
+
+  /**
+   * alternatives of each id, best first: as many for every id
+   *
+   * @generated from field: repeated uint32 top_ids = 4;
+   */
+  topIds: number[];
+
+  /**
+   * @generated from field: repeated float top_logprobs = 5;
+   */
+  topLogprobs: number[];
 };
 
 /**
@@ -1014,6 +1173,13 @@ export declare type ProbeResponse = Message<"weft.v1.ProbeResponse"> & {
    * @generated from field: bytes members_digest = 3;
    */
   membersDigest: Uint8Array;
+
+  /**
+   * milliseconds since 1970 by its own clock; 0 = it does not tell
+   *
+   * @generated from field: uint64 wall_ms = 4;
+   */
+  wallMs: bigint;
 };
 
 /**

@@ -12,7 +12,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file weft.proto.
  */
 export const file_weft = /*@__PURE__*/
-  fileDesc("Cgp3ZWZ0LnByb3RvEgd3ZWZ0LnYxIqICCgZIZWFkZXISDwoHY2FsbF9pZBgBIAEoDRIdCgRjYWxsGAIgASgLMg0ud2VmdC52MS5DYWxsSAASGwoDYWNrGAMgASgLMgwud2VmdC52MS5BY2tIABIdCgRpdGVtGAQgASgLMg0ud2VmdC52MS5JdGVtSAASGwoDZW5kGAUgASgLMgwud2VmdC52MS5FbmRIABIfCgVmYXVsdBgGIAEoCzIOLndlZnQudjEuRmF1bHRIABIhCgZjYW5jZWwYByABKAsyDy53ZWZ0LnYxLkNhbmNlbEgAEh0KBG1vcmUYCCABKAsyDS53ZWZ0LnYxLk1vcmVIABIkCgd0ZW5zb3JzGAkgAygLMhMud2VmdC52MS5UZW5zb3JJbmZvQgYKBGtpbmQiUAoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEhEKCWRhdGFfdHlwZRgCIAEoDRIMCgRkaW1zGAMgAygEEhMKC2J5dGVfbGVuZ3RoGAQgASgEIl8KBENhbGwSDgoGbWV0aG9kGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SEQoJYnVkZ2V0X21zGAMgASgNEhIKCnJlcXVlc3RfaWQYBCABKAkSDwoHcGF5bG9hZBgFIAEoDCIiCgNBY2sSGwoEbG9hZBgBIAEoCzINLndlZnQudjEuTG9hZCIpCgRJdGVtEhAKCHNlcXVlbmNlGAEgASgNEg8KB3BheWxvYWQYAiABKAwiMwoDRW5kEg8KB3BheWxvYWQYASABKAwSGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCJDCgVGYXVsdBIdCgVlcnJvchgBIAEoCzIOLndlZnQudjEuRXJyb3ISGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCIYCgZDYW5jZWwSDgoGcmVhc29uGAEgASgJIgYKBE1vcmUijgEKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZW1lZHkYAyABKAkSKAoFZmFjdHMYBCADKAsyGS53ZWZ0LnYxLkVycm9yLkZhY3RzRW50cnkaLAoKRmFjdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImQKBExvYWQSGgoScmVxdWVzdHNfaW5fZmxpZ2h0GAEgASgNEhEKCXF1ZXVlZF9tcxgCIAEoARISCgpsYXRlbmN5X21zGAMgASgBEhkKEW1lbW9yeV9mcmVlX2J5dGVzGAQgASgEIiYKCE1vZGVsUmVmEgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoCSJTCgZUaW1pbmcSEAoIcXVldWVfbXMYASABKAESDwoHbG9hZF9tcxgCIAEoARISCgpjb21wdXRlX21zGAMgASgBEhIKCnByZWZpbGxfbXMYBCABKAEiPwoKUnVuUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDwoHb3V0cHV0cxgCIAMoCSI8CgtSdW5SZXNwb25zZRIfCgZ0aW1pbmcYASABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAIgASgJIlUKDUVuY29kZVJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEg8KB3Bvb2xpbmcYAiABKAkSEQoJbm9ybWFsaXplGAMgASgIIj8KDkVuY29kZVJlc3BvbnNlEh8KBnRpbWluZxgBIAEoCzIPLndlZnQudjEuVGltaW5nEgwKBG5vZGUYAiABKAkiSwoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDAoEc2VlZBgEIAEoBiKZAQoPR2VuZXJhdGVSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIVCg1wcm9tcHRfbGVuZ3RoGAIgASgNEhYKDm1heF9uZXdfdG9rZW5zGAMgASgNEhAKCHN0b3BfaWRzGAQgAygNEiMKCHNhbXBsaW5nGAUgASgLMhEud2VmdC52MS5TYW1wbGluZyIwCgxHZW5lcmF0ZUl0ZW0SEwoLZmlyc3RfaW5kZXgYASABKA0SCwoDaWRzGAIgAygNImQKEEdlbmVyYXRlUmVzcG9uc2USDgoGZmluaXNoGAEgASgJEhEKCWdlbmVyYXRlZBgCIAEoDRIfCgZ0aW1pbmcYAyABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAQgASgJIpQBChBMb2FkTW9kZWxSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIOCgZmb2xkZXIYAiABKAkSFQoNbWFuaWZlc3RfanNvbhgDIAEoCRIPCgd0aHJlYWRzGAQgASgNEhAKCHByb3ZpZGVyGAUgASgJEhQKDHZlcmlmeV9sYXJnZRgGIAEoCCJhChFMb2FkTW9kZWxSZXNwb25zZRIPCgdsb2FkX21zGAEgASgBEhYKDnJlc2lkZW50X2J5dGVzGAIgASgEEhAKCHByb3ZpZGVyGAMgASgJEhEKCXZlcmlmeV9tcxgEIAEoASI2ChJVbmxvYWRNb2RlbFJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmIi0KE1VubG9hZE1vZGVsUmVzcG9uc2USFgoOcmVzaWRlbnRfYnl0ZXMYASABKAQiOgoGRGV2aWNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxtZW1vcnlfYnl0ZXMYAyABKAQiiAEKCEhhcmR3YXJlEhAKCHBsYXRmb3JtGAEgASgJEgwKBGFyY2gYAiABKAkSEQoJY3B1X21vZGVsGAMgASgJEhEKCWNwdV9jb3VudBgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSIAoHZGV2aWNlcxgGIAMoCzIPLndlZnQudjEuRGV2aWNlIm0KDlNlcnZpY2VQcm9maWxlEhAKCGZpeGVkX21zGAEgASgBEhQKDHBlcl90b2tlbl9tcxgCIAEoARIRCglkZWNvZGVfbXMYAyABKAESDwoHbG9hZF9tcxgEIAEoARIPCgdzYW1wbGVzGAUgASgNIsYBCgpNb2RlbE9mZmVyEiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIMCgR0YXNrGAIgASgJEg0KBXN0YXRlGAMgASgJEhYKDmNvbnRleHRfbGVuZ3RoGAQgASgNEhIKCmRpbWVuc2lvbnMYBSABKA0SEgoKc2l6ZV9ieXRlcxgGIAEoBBIoCgdwcm9maWxlGAcgASgLMhcud2VmdC52MS5TZXJ2aWNlUHJvZmlsZRIPCgdhbGlhc2VzGAggAygJItYBCgZBZHZlcnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSEQoJYWRkcmVzc2VzGAYgAygJEiMKCGhhcmR3YXJlGAcgASgLMhEud2VmdC52MS5IYXJkd2FyZRIjCgZvZmZlcnMYCCADKAsyEy53ZWZ0LnYxLk1vZGVsT2ZmZXISGwoEbG9hZBgJIAEoCzINLndlZnQudjEuTG9hZCJNCgxQcm9iZVJlcXVlc3QSEwoLaW5jYXJuYXRpb24YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSFgoObWVtYmVyc19kaWdlc3QYAyABKAwiTgoNUHJvYmVSZXNwb25zZRITCgtpbmNhcm5hdGlvbhgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIWCg5tZW1iZXJzX2RpZ2VzdBgDIAEoDCIfCg1TYW1wbGVSZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSJiCgtTeW5jUmVxdWVzdBIfCgZhZHZlcnQYASABKAsyDy53ZWZ0LnYxLkFkdmVydBISCgpzdGF0ZW1lbnRzGAIgAygMEh4KBWtub3duGAMgAygLMg8ud2VmdC52MS5BZHZlcnQiYwoMU3luY1Jlc3BvbnNlEh8KBmFkdmVydBgBIAEoCzIPLndlZnQudjEuQWR2ZXJ0EhIKCnN0YXRlbWVudHMYAiADKAwSHgoFa25vd24YAyADKAsyDy53ZWZ0LnYxLkFkdmVydCIhCg9NYW5pZmVzdFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIikKEE1hbmlmZXN0UmVzcG9uc2USFQoNbWFuaWZlc3RfanNvbhgBIAEoCSJBCg9SZWFkRmlsZVJlcXVlc3QSDgoGc2hhMjU2GAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKA0iJgoQUmVhZEZpbGVSZXNwb25zZRISCgpzaXplX2J5dGVzGAEgASgEIjIKD1NpZ25lZFN0YXRlbWVudBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoJU3RhdGVtZW50EgwKBG1lc2gYASABKAwSDgoGaXNzdWVyGAIgASgMEiEKA2FkZBgDIAEoCzISLndlZnQudjEuQWRkTWVtYmVySAASJwoGcmV2b2tlGAQgASgLMhUud2VmdC52MS5SZXZva2VNZW1iZXJIABIRCglzdGFuZHNfb24YBSADKAwSFAoMaXNzdWVkX2F0X21zGAYgASgEQgYKBGtpbmQiSQoJQWRkTWVtYmVyEgwKBG5vZGUYASABKAkSEgoKcHVibGljX2tleRgCIAEoDBIMCgRyb2xlGAMgASgJEgwKBG5hbWUYBCABKAkiLAoMUmV2b2tlTWVtYmVyEgwKBG5vZGUYASABKAkSDgoGcmVhc29uGAIgASgJIoEBCgZUaWNrZXQSDAoEbWVzaBgBIAEoDBIQCghyb290X2tleRgCIAEoDBIRCglhZGRyZXNzZXMYAyADKAkSFQoNZXhwaXJlc19hdF9tcxgEIAEoBBIOCgZzZWNyZXQYBSABKAwSCgoCaWQYBiABKAwSEQoJbWVzaF9uYW1lGAcgASgJIjQKEEpvaW5IZWxsb1JlcXVlc3QSEQoJdGlja2V0X2lkGAEgASgMEg0KBW5vbmNlGAIgASgMIjEKEUpvaW5IZWxsb1Jlc3BvbnNlEg0KBW5vbmNlGAEgASgMEg0KBXByb29mGAIgASgMIlYKEEpvaW5Qcm92ZVJlcXVlc3QSEQoJdGlja2V0X2lkGAEgASgMEg0KBXByb29mGAIgASgMEgwKBG5hbWUYAyABKAkSEgoKcHVibGljX2tleRgEIAEoDCI6ChFKb2luUHJvdmVSZXNwb25zZRISCgpzdGF0ZW1lbnRzGAEgAygMEhEKCW1lc2hfbmFtZRgCIAEoCWIGcHJvdG8z");
+  fileDesc("Cgp3ZWZ0LnByb3RvEgd3ZWZ0LnYxIqICCgZIZWFkZXISDwoHY2FsbF9pZBgBIAEoDRIdCgRjYWxsGAIgASgLMg0ud2VmdC52MS5DYWxsSAASGwoDYWNrGAMgASgLMgwud2VmdC52MS5BY2tIABIdCgRpdGVtGAQgASgLMg0ud2VmdC52MS5JdGVtSAASGwoDZW5kGAUgASgLMgwud2VmdC52MS5FbmRIABIfCgVmYXVsdBgGIAEoCzIOLndlZnQudjEuRmF1bHRIABIhCgZjYW5jZWwYByABKAsyDy53ZWZ0LnYxLkNhbmNlbEgAEh0KBG1vcmUYCCABKAsyDS53ZWZ0LnYxLk1vcmVIABIkCgd0ZW5zb3JzGAkgAygLMhMud2VmdC52MS5UZW5zb3JJbmZvQgYKBGtpbmQiUAoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEhEKCWRhdGFfdHlwZRgCIAEoDRIMCgRkaW1zGAMgAygEEhMKC2J5dGVfbGVuZ3RoGAQgASgEInUKBENhbGwSDgoGbWV0aG9kGAEgASgNEg8KB3ZlcnNpb24YAiABKA0SEQoJYnVkZ2V0X21zGAMgASgNEhIKCnJlcXVlc3RfaWQYBCABKAkSDwoHcGF5bG9hZBgFIAEoDBIUCgx0cmFjZV9wYXJlbnQYBiABKAkiIgoDQWNrEhsKBGxvYWQYASABKAsyDS53ZWZ0LnYxLkxvYWQiKQoESXRlbRIQCghzZXF1ZW5jZRgBIAEoDRIPCgdwYXlsb2FkGAIgASgMIjMKA0VuZBIPCgdwYXlsb2FkGAEgASgMEhsKBGxvYWQYAiABKAsyDS53ZWZ0LnYxLkxvYWQiQwoFRmF1bHQSHQoFZXJyb3IYASABKAsyDi53ZWZ0LnYxLkVycm9yEhsKBGxvYWQYAiABKAsyDS53ZWZ0LnYxLkxvYWQiGAoGQ2FuY2VsEg4KBnJlYXNvbhgBIAEoCSIGCgRNb3JlIo4BCgVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDgoGcmVtZWR5GAMgASgJEigKBWZhY3RzGAQgAygLMhkud2VmdC52MS5FcnJvci5GYWN0c0VudHJ5GiwKCkZhY3RzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJkCgRMb2FkEhoKEnJlcXVlc3RzX2luX2ZsaWdodBgBIAEoDRIRCglxdWV1ZWRfbXMYAiABKAESEgoKbGF0ZW5jeV9tcxgDIAEoARIZChFtZW1vcnlfZnJlZV9ieXRlcxgEIAEoBCImCghNb2RlbFJlZhIKCgJpZBgBIAEoCRIOCgZkaWdlc3QYAiABKAkiUwoGVGltaW5nEhAKCHF1ZXVlX21zGAEgASgBEg8KB2xvYWRfbXMYAiABKAESEgoKY29tcHV0ZV9tcxgDIAEoARISCgpwcmVmaWxsX21zGAQgASgBIj8KClJ1blJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEg8KB291dHB1dHMYAiADKAkiPAoLUnVuUmVzcG9uc2USHwoGdGltaW5nGAEgASgLMg8ud2VmdC52MS5UaW1pbmcSDAoEbm9kZRgCIAEoCSJVCg1FbmNvZGVSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIPCgdwb29saW5nGAIgASgJEhEKCW5vcm1hbGl6ZRgDIAEoCCI/Cg5FbmNvZGVSZXNwb25zZRIfCgZ0aW1pbmcYASABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAIgASgJItMBCghTYW1wbGluZxITCgt0ZW1wZXJhdHVyZRgBIAEoARINCgV0b3BfcBgCIAEoARINCgV0b3BfaxgDIAEoDRIMCgRzZWVkGAQgASgGEg0KBW1pbl9wGAUgASgBEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgGIAEoARIYChBwcmVzZW5jZV9wZW5hbHR5GAcgASgBEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAggASgBEiYKCmxvZ2l0X2JpYXMYCSADKAsyEi53ZWZ0LnYxLkxvZ2l0QmlhcyIlCglMb2dpdEJpYXMSCgoCaWQYASABKA0SDAoEYmlhcxgCIAEoASJqCgpDb25zdHJhaW50EgwKBGtpbmQYASABKAkSDgoGc2NoZW1hGAIgASgJEhwKBXRvb2xzGAMgAygLMg0ud2VmdC52MS5Ub29sEg4KBmNob2ljZRgEIAEoCRIQCghwYXJhbGxlbBgFIAEoCCIkCgRUb29sEgwKBG5hbWUYASABKAkSDgoGc2NoZW1hGAIgASgJItQBCg9HZW5lcmF0ZVJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEhUKDXByb21wdF9sZW5ndGgYAiABKA0SFgoObWF4X25ld190b2tlbnMYAyABKA0SEAoIc3RvcF9pZHMYBCADKA0SIwoIc2FtcGxpbmcYBSABKAsyES53ZWZ0LnYxLlNhbXBsaW5nEicKCmNvbnN0cmFpbnQYBiABKAsyEy53ZWZ0LnYxLkNvbnN0cmFpbnQSEAoIbG9ncHJvYnMYByABKA0iaQoMR2VuZXJhdGVJdGVtEhMKC2ZpcnN0X2luZGV4GAEgASgNEgsKA2lkcxgCIAMoDRIQCghsb2dwcm9icxgDIAMoAhIPCgd0b3BfaWRzGAQgAygNEhQKDHRvcF9sb2dwcm9icxgFIAMoAiJkChBHZW5lcmF0ZVJlc3BvbnNlEg4KBmZpbmlzaBgBIAEoCRIRCglnZW5lcmF0ZWQYAiABKA0SHwoGdGltaW5nGAMgASgLMg8ud2VmdC52MS5UaW1pbmcSDAoEbm9kZRgEIAEoCSKUAQoQTG9hZE1vZGVsUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDgoGZm9sZGVyGAIgASgJEhUKDW1hbmlmZXN0X2pzb24YAyABKAkSDwoHdGhyZWFkcxgEIAEoDRIQCghwcm92aWRlchgFIAEoCRIUCgx2ZXJpZnlfbGFyZ2UYBiABKAgiYQoRTG9hZE1vZGVsUmVzcG9uc2USDwoHbG9hZF9tcxgBIAEoARIWCg5yZXNpZGVudF9ieXRlcxgCIAEoBBIQCghwcm92aWRlchgDIAEoCRIRCgl2ZXJpZnlfbXMYBCABKAEiNgoSVW5sb2FkTW9kZWxSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZiItChNVbmxvYWRNb2RlbFJlc3BvbnNlEhYKDnJlc2lkZW50X2J5dGVzGAEgASgEIjoKBkRldmljZRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMbWVtb3J5X2J5dGVzGAMgASgEIogBCghIYXJkd2FyZRIQCghwbGF0Zm9ybRgBIAEoCRIMCgRhcmNoGAIgASgJEhEKCWNwdV9tb2RlbBgDIAEoCRIRCgljcHVfY291bnQYBCABKA0SFAoMbWVtb3J5X2J5dGVzGAUgASgEEiAKB2RldmljZXMYBiADKAsyDy53ZWZ0LnYxLkRldmljZSJtCg5TZXJ2aWNlUHJvZmlsZRIQCghmaXhlZF9tcxgBIAEoARIUCgxwZXJfdG9rZW5fbXMYAiABKAESEQoJZGVjb2RlX21zGAMgASgBEg8KB2xvYWRfbXMYBCABKAESDwoHc2FtcGxlcxgFIAEoDSLGAQoKTW9kZWxPZmZlchIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDAoEdGFzaxgCIAEoCRINCgVzdGF0ZRgDIAEoCRIWCg5jb250ZXh0X2xlbmd0aBgEIAEoDRISCgpkaW1lbnNpb25zGAUgASgNEhIKCnNpemVfYnl0ZXMYBiABKAQSKAoHcHJvZmlsZRgHIAEoCzIXLndlZnQudjEuU2VydmljZVByb2ZpbGUSDwoHYWxpYXNlcxgIIAMoCSLWAQoGQWR2ZXJ0EgwKBG5vZGUYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhMKC2luY2FybmF0aW9uGAQgASgEEhAKCHNlcXVlbmNlGAUgASgEEhEKCWFkZHJlc3NlcxgGIAMoCRIjCghoYXJkd2FyZRgHIAEoCzIRLndlZnQudjEuSGFyZHdhcmUSIwoGb2ZmZXJzGAggAygLMhMud2VmdC52MS5Nb2RlbE9mZmVyEhsKBGxvYWQYCSABKAsyDS53ZWZ0LnYxLkxvYWQiTQoMUHJvYmVSZXF1ZXN0EhMKC2luY2FybmF0aW9uGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhYKDm1lbWJlcnNfZGlnZXN0GAMgASgMIl8KDVByb2JlUmVzcG9uc2USEwoLaW5jYXJuYXRpb24YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSFgoObWVtYmVyc19kaWdlc3QYAyABKAwSDwoHd2FsbF9tcxgEIAEoBCIfCg1TYW1wbGVSZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSJiCgtTeW5jUmVxdWVzdBIfCgZhZHZlcnQYASABKAsyDy53ZWZ0LnYxLkFkdmVydBISCgpzdGF0ZW1lbnRzGAIgAygMEh4KBWtub3duGAMgAygLMg8ud2VmdC52MS5BZHZlcnQiYwoMU3luY1Jlc3BvbnNlEh8KBmFkdmVydBgBIAEoCzIPLndlZnQudjEuQWR2ZXJ0EhIKCnN0YXRlbWVudHMYAiADKAwSHgoFa25vd24YAyADKAsyDy53ZWZ0LnYxLkFkdmVydCIhCg9NYW5pZmVzdFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIikKEE1hbmlmZXN0UmVzcG9uc2USFQoNbWFuaWZlc3RfanNvbhgBIAEoCSJBCg9SZWFkRmlsZVJlcXVlc3QSDgoGc2hhMjU2GAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKA0iJgoQUmVhZEZpbGVSZXNwb25zZRISCgpzaXplX2J5dGVzGAEgASgEIjIKD1NpZ25lZFN0YXRlbWVudBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoJU3RhdGVtZW50EgwKBG1lc2gYASABKAwSDgoGaXNzdWVyGAIgASgMEiEKA2FkZBgDIAEoCzISLndlZnQudjEuQWRkTWVtYmVySAASJwoGcmV2b2tlGAQgASgLMhUud2VmdC52MS5SZXZva2VNZW1iZXJIABIRCglzdGFuZHNfb24YBSADKAwSFAoMaXNzdWVkX2F0X21zGAYgASgEQgYKBGtpbmQiSQoJQWRkTWVtYmVyEgwKBG5vZGUYASABKAkSEgoKcHVibGljX2tleRgCIAEoDBIMCgRyb2xlGAMgASgJEgwKBG5hbWUYBCABKAkiLAoMUmV2b2tlTWVtYmVyEgwKBG5vZGUYASABKAkSDgoGcmVhc29uGAIgASgJIoEBCgZUaWNrZXQSDAoEbWVzaBgBIAEoDBIQCghyb290X2tleRgCIAEoDBIRCglhZGRyZXNzZXMYAyADKAkSFQoNZXhwaXJlc19hdF9tcxgEIAEoBBIOCgZzZWNyZXQYBSABKAwSCgoCaWQYBiABKAwSEQoJbWVzaF9uYW1lGAcgASgJIjQKEEpvaW5IZWxsb1JlcXVlc3QSEQoJdGlja2V0X2lkGAEgASgMEg0KBW5vbmNlGAIgASgMIjEKEUpvaW5IZWxsb1Jlc3BvbnNlEg0KBW5vbmNlGAEgASgMEg0KBXByb29mGAIgASgMIlYKEEpvaW5Qcm92ZVJlcXVlc3QSEQoJdGlja2V0X2lkGAEgASgMEg0KBXByb29mGAIgASgMEgwKBG5hbWUYAyABKAkSEgoKcHVibGljX2tleRgEIAEoDCI6ChFKb2luUHJvdmVSZXNwb25zZRISCgpzdGF0ZW1lbnRzGAEgAygMEhEKCW1lc2hfbmFtZRgCIAEoCWIGcHJvdG8z");
 
 /**
  * Describes the message weft.v1.Header.
@@ -141,212 +141,233 @@ export const SamplingSchema = /*@__PURE__*/
   messageDesc(file_weft, 17);
 
 /**
+ * Describes the message weft.v1.LogitBias.
+ * Use `create(LogitBiasSchema)` to create a new message.
+ */
+export const LogitBiasSchema = /*@__PURE__*/
+  messageDesc(file_weft, 18);
+
+/**
+ * Describes the message weft.v1.Constraint.
+ * Use `create(ConstraintSchema)` to create a new message.
+ */
+export const ConstraintSchema = /*@__PURE__*/
+  messageDesc(file_weft, 19);
+
+/**
+ * Describes the message weft.v1.Tool.
+ * Use `create(ToolSchema)` to create a new message.
+ */
+export const ToolSchema = /*@__PURE__*/
+  messageDesc(file_weft, 20);
+
+/**
  * Describes the message weft.v1.GenerateRequest.
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export const GenerateRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 18);
+  messageDesc(file_weft, 21);
 
 /**
  * Describes the message weft.v1.GenerateItem.
  * Use `create(GenerateItemSchema)` to create a new message.
  */
 export const GenerateItemSchema = /*@__PURE__*/
-  messageDesc(file_weft, 19);
+  messageDesc(file_weft, 22);
 
 /**
  * Describes the message weft.v1.GenerateResponse.
  * Use `create(GenerateResponseSchema)` to create a new message.
  */
 export const GenerateResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 20);
+  messageDesc(file_weft, 23);
 
 /**
  * Describes the message weft.v1.LoadModelRequest.
  * Use `create(LoadModelRequestSchema)` to create a new message.
  */
 export const LoadModelRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 21);
+  messageDesc(file_weft, 24);
 
 /**
  * Describes the message weft.v1.LoadModelResponse.
  * Use `create(LoadModelResponseSchema)` to create a new message.
  */
 export const LoadModelResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 22);
+  messageDesc(file_weft, 25);
 
 /**
  * Describes the message weft.v1.UnloadModelRequest.
  * Use `create(UnloadModelRequestSchema)` to create a new message.
  */
 export const UnloadModelRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 23);
+  messageDesc(file_weft, 26);
 
 /**
  * Describes the message weft.v1.UnloadModelResponse.
  * Use `create(UnloadModelResponseSchema)` to create a new message.
  */
 export const UnloadModelResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 24);
+  messageDesc(file_weft, 27);
 
 /**
  * Describes the message weft.v1.Device.
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema = /*@__PURE__*/
-  messageDesc(file_weft, 25);
+  messageDesc(file_weft, 28);
 
 /**
  * Describes the message weft.v1.Hardware.
  * Use `create(HardwareSchema)` to create a new message.
  */
 export const HardwareSchema = /*@__PURE__*/
-  messageDesc(file_weft, 26);
+  messageDesc(file_weft, 29);
 
 /**
  * Describes the message weft.v1.ServiceProfile.
  * Use `create(ServiceProfileSchema)` to create a new message.
  */
 export const ServiceProfileSchema = /*@__PURE__*/
-  messageDesc(file_weft, 27);
+  messageDesc(file_weft, 30);
 
 /**
  * Describes the message weft.v1.ModelOffer.
  * Use `create(ModelOfferSchema)` to create a new message.
  */
 export const ModelOfferSchema = /*@__PURE__*/
-  messageDesc(file_weft, 28);
+  messageDesc(file_weft, 31);
 
 /**
  * Describes the message weft.v1.Advert.
  * Use `create(AdvertSchema)` to create a new message.
  */
 export const AdvertSchema = /*@__PURE__*/
-  messageDesc(file_weft, 29);
+  messageDesc(file_weft, 32);
 
 /**
  * Describes the message weft.v1.ProbeRequest.
  * Use `create(ProbeRequestSchema)` to create a new message.
  */
 export const ProbeRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 30);
+  messageDesc(file_weft, 33);
 
 /**
  * Describes the message weft.v1.ProbeResponse.
  * Use `create(ProbeResponseSchema)` to create a new message.
  */
 export const ProbeResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 31);
+  messageDesc(file_weft, 34);
 
 /**
  * Describes the message weft.v1.SampleRequest.
  * Use `create(SampleRequestSchema)` to create a new message.
  */
 export const SampleRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 32);
+  messageDesc(file_weft, 35);
 
 /**
  * Describes the message weft.v1.SyncRequest.
  * Use `create(SyncRequestSchema)` to create a new message.
  */
 export const SyncRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 33);
+  messageDesc(file_weft, 36);
 
 /**
  * Describes the message weft.v1.SyncResponse.
  * Use `create(SyncResponseSchema)` to create a new message.
  */
 export const SyncResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 34);
+  messageDesc(file_weft, 37);
 
 /**
  * Describes the message weft.v1.ManifestRequest.
  * Use `create(ManifestRequestSchema)` to create a new message.
  */
 export const ManifestRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 35);
+  messageDesc(file_weft, 38);
 
 /**
  * Describes the message weft.v1.ManifestResponse.
  * Use `create(ManifestResponseSchema)` to create a new message.
  */
 export const ManifestResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 36);
+  messageDesc(file_weft, 39);
 
 /**
  * Describes the message weft.v1.ReadFileRequest.
  * Use `create(ReadFileRequestSchema)` to create a new message.
  */
 export const ReadFileRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 37);
+  messageDesc(file_weft, 40);
 
 /**
  * Describes the message weft.v1.ReadFileResponse.
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export const ReadFileResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 38);
+  messageDesc(file_weft, 41);
 
 /**
  * Describes the message weft.v1.SignedStatement.
  * Use `create(SignedStatementSchema)` to create a new message.
  */
 export const SignedStatementSchema = /*@__PURE__*/
-  messageDesc(file_weft, 39);
+  messageDesc(file_weft, 42);
 
 /**
  * Describes the message weft.v1.Statement.
  * Use `create(StatementSchema)` to create a new message.
  */
 export const StatementSchema = /*@__PURE__*/
-  messageDesc(file_weft, 40);
+  messageDesc(file_weft, 43);
 
 /**
  * Describes the message weft.v1.AddMember.
  * Use `create(AddMemberSchema)` to create a new message.
  */
 export const AddMemberSchema = /*@__PURE__*/
-  messageDesc(file_weft, 41);
+  messageDesc(file_weft, 44);
 
 /**
  * Describes the message weft.v1.RevokeMember.
  * Use `create(RevokeMemberSchema)` to create a new message.
  */
 export const RevokeMemberSchema = /*@__PURE__*/
-  messageDesc(file_weft, 42);
+  messageDesc(file_weft, 45);
 
 /**
  * Describes the message weft.v1.Ticket.
  * Use `create(TicketSchema)` to create a new message.
  */
 export const TicketSchema = /*@__PURE__*/
-  messageDesc(file_weft, 43);
+  messageDesc(file_weft, 46);
 
 /**
  * Describes the message weft.v1.JoinHelloRequest.
  * Use `create(JoinHelloRequestSchema)` to create a new message.
  */
 export const JoinHelloRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 44);
+  messageDesc(file_weft, 47);
 
 /**
  * Describes the message weft.v1.JoinHelloResponse.
  * Use `create(JoinHelloResponseSchema)` to create a new message.
  */
 export const JoinHelloResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 45);
+  messageDesc(file_weft, 48);
 
 /**
  * Describes the message weft.v1.JoinProveRequest.
  * Use `create(JoinProveRequestSchema)` to create a new message.
  */
 export const JoinProveRequestSchema = /*@__PURE__*/
-  messageDesc(file_weft, 46);
+  messageDesc(file_weft, 49);
 
 /**
  * Describes the message weft.v1.JoinProveResponse.
  * Use `create(JoinProveResponseSchema)` to create a new message.
  */
 export const JoinProveResponseSchema = /*@__PURE__*/
-  messageDesc(file_weft, 47);
+  messageDesc(file_weft, 50);
 

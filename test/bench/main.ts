@@ -3,11 +3,12 @@
 import { parseArgs } from 'node:util';
 import { decode } from './decode.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
+import { http } from './http.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover];
+const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover, http];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -19,16 +19,18 @@ export interface LocalNode {
 async function startLocal(env: Record<string, string>, joinTicket?: string): Promise<LocalNode> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-bench-'));
   const home = await openHome({ folder });
-  const settings = loadSettings({
+  const settingsInit = {
     flags: {},
     env: { WEFT_HOST: '127.0.0.1:0', WEFT_LISTEN: '/ip4/127.0.0.1/tcp/0', WEFT_MDNS: 'false', ...env },
     home: folder,
-  });
+  };
   const node = await startNode({
-    settings,
+    settings: loadSettings(settingsInit),
+    settingsInit,
     home,
     log: silentLog,
     version: 'bench',
+    requestStop: () => undefined,
     ...(joinTicket !== undefined && { joinTicket }),
   });
   return {

@@ -73,7 +73,7 @@ export class PlainDecoder {
   }
 
   /** @returns the `count` tokens behind the prompt */
-  async generate(prompt: Int32Array, count: number): Promise<number[]> {
+  async generate(prompt: Int32Array, count: number, onToken?: (id: number) => void): Promise<number[]> {
     let past: Record<string, Tensor> = {};
     for (let layer = 0; layer < this.#layers; layer++) {
       past[`past_key_values.${layer}.key`] = new Tensor('float32', new Float32Array(0), [1, 3, 0, 64]);
@@ -95,6 +95,7 @@ export class PlainDecoder {
       let best = 0;
       for (let id = 1; id < vocabulary; id++) if ((last[id] as number) > (last[best] as number)) best = id;
       tokens.push(best);
+      onToken?.(best);
       past = {};
       for (let layer = 0; layer < this.#layers; layer++) {
         past[`past_key_values.${layer}.key`] = output[`present.${layer}.key`] as Tensor;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, WorkOptions } from '../../node/core/engine.ts';
 import type { WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
-import type { GenerateRequest, GenerateResult } from '../../protocol/infer.ts';
+import type { GenerateRequest, GenerateResult, Sampling, TokenLogprob } from '../../protocol/infer.ts';
 import { float32Elements, tensorNamed, tensorOf } from '../../protocol/tensor.ts';
 import {
   encodeRequest,
@@ -30,14 +30,17 @@ export async function collect(
   engine: Engine,
   request: GenerateRequest,
   options: WorkOptions = workOptions(),
-): Promise<{ readonly tokens: number[]; readonly result: GenerateResult }> {
+): Promise<{ readonly tokens: number[]; readonly logprobs: TokenLogprob[]; readonly result: GenerateResult }> {
   const tokens: number[] = [];
+  const logprobs: TokenLogprob[] = [];
   const resumed = request.ids.length - request.promptLength;
-  const result = await engine.generate(request, options, (firstIndex, ids) => {
+  const result = await engine.generate(request, options, (firstIndex, ids, reported) => {
     expect(firstIndex).toBe(resumed + tokens.length);
+    expect(reported?.length).toBe(request.logprobs === undefined ? undefined : ids.length);
     tokens.push(...ids);
+    logprobs.push(...(reported ?? []));
   });
-  return { tokens, result };
+  return { tokens, logprobs, result };
 }
 
 /** The WeftError that a promise rejects with. */
@@ -170,6 +173,73 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
       });
     }
 
+    it('goes on with a stream that every sampler has shaped, reports included', async () => {
+      const request = generateRequest(under.generator, FRANCE, {
+        maxNewTokens: 8,
+        logprobs: 2,
+        sampling: {
+          temperature: 0.9,
+          topP: 0.95,
+          topK: 50,
+          minP: 0.02,
+          repetitionPenalty: 1.3,
+          presencePenalty: 0.5,
+          frequencyPenalty: 0.5,
+          logitBias: [{ id: 28, bias: 2 }],
+          seed: 11n,
+        },
+      });
+      const whole = await collect(under.engine, request);
+      const rest = await collect(under.engine, resumedAfter(request, whole.tokens.slice(0, 5)));
+      expect(rest.tokens).toEqual(whole.tokens.slice(5));
+      expect(rest.logprobs).toEqual(whole.logprobs.slice(5));
+    });
+
+    it('reports what the model thought of each token, and of the likeliest', async () => {
+      const greedy = generateRequest(under.generator, FRANCE, { maxNewTokens: 4 });
+      const plain = await collect(under.engine, greedy);
+      const { tokens, logprobs } = await collect(under.engine, { ...greedy, logprobs: 5 });
+      expect(tokens).toEqual(plain.tokens);
+      expect(logprobs).toHaveLength(4);
+      for (const [index, { logprob, top }] of logprobs.entries()) {
+        expect(top).toHaveLength(5);
+        // Greedy takes the likeliest, which is the first of them.
+        expect(top[0]).toEqual({ id: tokens[index], logprob });
+        const values = top.map((one) => one.logprob);
+        expect(values).toEqual(values.toSorted((a, b) => b - a));
+        expect(new Set(top.map(({ id }) => id)).size).toBe(5);
+        const share = values.reduce((sum, value) => sum + Math.exp(value), 0);
+        expect(share).toBeGreaterThan(0.05);
+        expect(share).toBeLessThanOrEqual(1 + 1e-6);
+      }
+      const bare = await collect(under.engine, { ...greedy, logprobs: 0 });
+      expect(bare.logprobs).toEqual(logprobs.map(({ logprob }) => ({ logprob, top: [] })));
+    });
+
+    it('never draws a banned token, and reports on it all the same', async () => {
+      const greedy = generateRequest(under.generator, FRANCE, { maxNewTokens: 6, logprobs: 1 });
+      const free = await collect(under.engine, greedy);
+      const banned = free.tokens[0] as number;
+      const sampling: Sampling = { ...greedy.sampling, logitBias: [{ id: banned, bias: -100 }] };
+      const { tokens, logprobs } = await collect(under.engine, { ...greedy, sampling });
+      expect(tokens).not.toContain(banned);
+      // The model's own opinion of the first token has not changed.
+      expect(logprobs[0]?.top).toEqual(free.logprobs[0]?.top);
+      expect(logprobs[0]?.logprob).toBeLessThan(free.logprobs[0]?.logprob ?? 0);
+    });
+
+    it('repeats itself less with a repetition penalty, a presence or a frequency penalty', async () => {
+      const repeating = generateRequest(under.generator, Array(24).fill(FRANCE[9]) as number[], { maxNewTokens: 16 });
+      const different = async (sampling: Partial<Sampling>): Promise<number> => {
+        const request = { ...repeating, sampling: { ...repeating.sampling, ...sampling } };
+        return new Set((await collect(under.engine, request)).tokens).size;
+      };
+      const plain = await different({});
+      expect(plain).toBeLessThan(8);
+      expect(await different({ repetitionPenalty: 2 })).toBeGreaterThan(plain);
+      expect(await different({ presencePenalty: 2, frequencyPenalty: 2 })).toBeGreaterThan(plain);
+    });
+
     it('gives two generations at a time what each gives alone', async () => {
       const requests = [
         generateRequest(under.generator, FRANCE, { maxNewTokens: 6 }),
@@ -236,6 +306,9 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
       expect(await generate(Array.from({ length: 8_192 }, () => 5))).toBe('context_too_long');
       const hot = { temperature: 101, topP: 1, topK: 0, seed: 0n };
       expect(await generate(FRANCE, { sampling: hot })).toBe('bad_request');
+      const biased = { temperature: 1, topP: 1, topK: 0, seed: 0n, logitBias: [{ id: 49_152, bias: 1 }] };
+      expect(await generate(FRANCE, { sampling: biased })).toBe('bad_request');
+      expect(await generate(FRANCE, { logprobs: 21 })).toBe('bad_request');
     });
 
     it('serves a good text although a bad one came at the same time', async () => {

@@ -1,8 +1,12 @@
 // One daemon, real models, the official OpenAI client.
 import OpenAI from 'openai';
+import { zodTextFormat } from 'openai/helpers/zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { clientOf, LONG_ANSWER, streamChat } from '../support/chat.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { smollm2Id } from '../support/vocabulary.ts';
+import { until } from '../support/wait.ts';
 
 let daemon: Daemon;
 let openai: OpenAI;
@@ -15,6 +19,21 @@ afterAll(() => daemon.stop());
 
 /** At every token of its answer the likeliest leads by a margin: kernels of any processor give the same text. */
 const FRANCE = [{ role: 'user' as const, content: 'Name the capital of France.' }];
+
+const NOTHING_FITS = {
+  type: 'json_schema' as const,
+  json_schema: { name: 'answer', schema: { type: 'object', allOf: [{ type: 'string' }] } },
+};
+
+/** What the control API says. */
+const ask = async (path: string): Promise<unknown> =>
+  (await fetch(daemon.url + path, { headers: { authorization: `Bearer ${daemon.key}` } })).json();
+
+/** The runner of the model whose id has this in it. */
+async function runnerOf(name: string): Promise<{ readonly requestsInFlight: number } | undefined> {
+  const { models } = (await ask('/api/v1/ps')) as { models: { id: string; requestsInFlight: number }[] };
+  return models.find(({ id }) => id.includes(name));
+}
 
 /** The status and body that a request is refused with. */
 async function refusal(request: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
@@ -89,7 +108,7 @@ describe('/v1/chat/completions', () => {
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
   });
 
-  it('ends the work when the client goes away', async () => {
+  it('ends the work within moments when the client goes away', async () => {
     const abort = new AbortController();
     const gone = streamChat(daemon, {
       maxTokens: 2000,
@@ -98,10 +117,97 @@ describe('/v1/chat/completions', () => {
     });
     // The client ends its iteration quietly once it has aborted.
     await gone.catch(() => undefined);
+    // It would have gone on for half a minute.
+    await until('the runner to be idle', async () => (await runnerOf('SmolLM2'))?.requestsInFlight === 0, 5_000);
     const answer = await streamChat(daemon, { maxTokens: 4 });
     expect(answer.completionTokens).toBe(4);
-    const status = await fetch(`${daemon.url}/api/v1/status`, { headers: { authorization: `Bearer ${daemon.key}` } });
-    expect(await status.json()).toMatchObject({ requestsInFlight: 0 });
+    expect(await ask('/api/v1/status')).toMatchObject({ requestsInFlight: 0 });
+  });
+});
+
+describe('/v1/completions', () => {
+  const request = { model: 'smollm2', prompt: 'The capital of France is', temperature: 0, max_tokens: 6 };
+
+  it('goes on with a text as it stands, from its token ids as well, whole and streamed', async () => {
+    const whole = await openai.completions.create(request);
+    const text = whole.choices[0]?.text ?? '';
+    expect(text).toMatch(/^ Paris/);
+    const ids = ['The', ' capital', ' of', ' France', ' is'].map(smollm2Id);
+    const both = await openai.completions.create({ ...request, prompt: [ids, ids] });
+    expect(both.choices.map((choice) => choice.text)).toEqual([text, text]);
+    expect(both.usage?.prompt_tokens).toBe(10);
+    let streamed = '';
+    for await (const { choices } of await openai.completions.create({ ...request, stream: true }))
+      streamed += choices[0]?.text ?? '';
+    expect(streamed).toBe(text);
+  });
+
+  it('stops before a stop string that begins in one token and ends in another', async () => {
+    const { choices } = await openai.completions.create({ ...request, stop: ['s, Pa', 'ari'] });
+    expect(choices[0]).toMatchObject({ text: ' P', finish_reason: 'stop' });
+  });
+
+  it('takes an empty text', async () => {
+    const { choices } = await openai.completions.create({ ...request, prompt: '' });
+    expect(choices[0]?.text).toBeTypeOf('string');
+  });
+});
+
+describe('/v1/responses', () => {
+  const request = { model: 'smollm2', input: 'Name the capital of France.', temperature: 0, max_output_tokens: 32 };
+
+  it('answers, and goes on with the conversation that comes with the next request', async () => {
+    const first = await openai.responses.create(request);
+    expect(first.output_text).toBe('The capital of France is Paris.');
+    expect(first.usage).toMatchObject({ input_tokens: 36, output_tokens: 8, total_tokens: 44 });
+    const next = await openai.responses.create({
+      ...request,
+      input: [
+        { role: 'user', content: request.input },
+        ...(first.output as OpenAI.Responses.ResponseInputItem[]),
+        { role: 'user', content: [{ type: 'input_text', text: 'Thank you.' }] },
+      ],
+    });
+    expect(next.status).toMatch(/^(completed|incomplete)$/);
+    expect(next.usage?.input_tokens).toBeGreaterThan(44);
+  });
+
+  it('streams the same events as OpenAI does', async () => {
+    const stream = openai.responses.stream(request);
+    const types = new Set<string>();
+    for await (const { type } of stream) types.add(type);
+    expect([...types]).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.content_part.added',
+      'response.output_text.delta',
+      'response.output_text.done',
+      'response.content_part.done',
+      'response.output_item.done',
+      'response.completed',
+    ]);
+    expect((await stream.finalResponse()).output_text).toBe('The capital of France is Paris.');
+  });
+
+  it('keeps a format, and calls a tool that must be called', async () => {
+    const Answer = z.object({ capital: z.string(), certain: z.boolean() });
+    const parsed = await openai.responses.parse({
+      ...request,
+      max_output_tokens: 200,
+      text: { format: zodTextFormat(Answer, 'answer') },
+    });
+    expect(Answer.safeParse(parsed.output_parsed).success).toBe(true);
+    const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
+    const called = await openai.responses.create({
+      ...request,
+      max_output_tokens: 64,
+      tools: [{ type: 'function', name: 'weather', parameters, strict: true }],
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+    });
+    const [item] = called.output;
+    expect(item?.type === 'function_call' && JSON.parse(item.arguments)).toEqual({ city: expect.any(String) });
   });
 });
 
@@ -125,6 +231,29 @@ describe('/v1/embeddings', () => {
     });
     const [a, b] = two.data.map(({ embedding }) => embedding);
     expect(cosine(a ?? [], b ?? [])).toBeCloseTo(0.754, 2);
+  });
+
+  it('embeds token ids as it embeds their text, and cuts vectors to a length', async () => {
+    const create = async (input: string | number[] | number[][], dimensions?: number) => {
+      const { data } = await openai.embeddings.create({
+        model: 'minilm',
+        input,
+        ...(dimensions === undefined ? {} : { dimensions }),
+      });
+      return data.map(({ embedding }) => embedding);
+    };
+    const [text = []] = await create('Hello world!');
+    // [CLS] hello world ! [SEP]
+    const ids = [101, 7592, 2088, 999, 102];
+    for (const vector of [...(await create(ids)), ...(await create([ids, ids]))])
+      expect(cosine(vector, text)).toBeCloseTo(1, 5);
+    const [short = []] = await create('Hello world!', 64);
+    expect(short).toHaveLength(64);
+    expect(Math.hypot(...short)).toBeCloseTo(1, 5);
+    expect(cosine(short, text.slice(0, 64)) / Math.hypot(...text.slice(0, 64))).toBeCloseTo(1, 5);
+    expect((await refusal(openai.embeddings.create({ model: 'minilm', input: 'x', dimensions: 385 }))).status).toBe(
+      400,
+    );
   });
 
   it('truncates to the positions of the graph, and says so', async () => {
@@ -156,8 +285,9 @@ describe('refusals', () => {
     ['max_tokens of 0', { max_tokens: 0 }],
     ['five stops', { stop: ['a', 'b', 'c', 'd', 'e'] }],
     ['no messages', { messages: [] }],
-    ['tools', { tools: [{ type: 'function' as const, function: { name: 'f' } }] }],
-    ['two answers', { n: 2 }],
+    ['a tool of another kind', { tools: [{ type: 'custom' as const, custom: { name: 'f' } }] }],
+    ['a million answers', { n: 1_000_000 }],
+    ['a schema that nothing fits', { response_format: NOTHING_FITS }],
   ])('refuses %s with 400', async (_what, parameters) => {
     const error = await refusal(
       openai.chat.completions.create({ model: 'smollm2', messages: FRANCE, ...parameters, stream: false }),

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { buildManifest } from '../../models/build-manifest.ts';
@@ -99,6 +99,76 @@ describe('installed models', () => {
     await rm(folder, { recursive: true });
     await store.open();
     expect(store.list()).toEqual([]);
+  });
+});
+
+describe('removing a model', () => {
+  const digestOf = (store: ModelStore, id: string): string => store.find(id)?.ref.digest ?? '';
+
+  it('deletes its folder, and an owner that has no other; the rest stays', async () => {
+    const root = await temporaryFolder();
+    const { manifest } = await installedTiny(root, 'a/one');
+    await installedTiny(root, 'b/two');
+    await installedTiny(root, 'b/three');
+    const { store, log } = await opened({ roots: [root] });
+    const size = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    expect(await store.remove(digestOf(store, 'a/one'))).toBe(size);
+    await store.remove(digestOf(store, 'b/two'));
+    expect(store.list().map(({ ref }) => ref.id)).toEqual(['b/three']);
+    expect((await readdir(root)).sort()).toEqual(['b']);
+    expect(await readdir(join(root, 'b'))).toEqual(['three']);
+    await store.open();
+    expect(store.list().map(({ ref }) => ref.id)).toEqual(['b/three']);
+    expect([store.problems(), log.lines]).toEqual([[], []]);
+    await expect(store.remove(modelRef(manifest).digest)).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('keeps the files that another model has as well', async () => {
+    const root = await temporaryFolder();
+    const { manifest } = await installedTiny(root, 'a/one');
+    await installedTiny(root, 'b/two');
+    const { store } = await opened({ roots: [root] });
+    await store.remove(digestOf(store, 'a/one'));
+    for (const { sha256, path } of manifest.files) {
+      expect(store.fileByDigest(sha256)?.path).toBe(join(root, 'b', 'two', ...path.split('/')));
+    }
+    await store.remove(digestOf(store, 'b/two'));
+    for (const { sha256 } of manifest.files) expect(store.fileByDigest(sha256)).toBeUndefined();
+  });
+
+  it('is refused for one that came with Weft, whose copy may go', async () => {
+    const [own, bundledRoot] = [await temporaryFolder(), await temporaryFolder()];
+    await installedTiny(bundledRoot, 'a/one');
+    const { folder } = await installedTiny(bundledRoot, 'b/two');
+    await installedTiny(own, 'b/two');
+    const cacheFolder = join(await temporaryFolder(), 'cache');
+    const store = new ModelStore({ log: new Lines() }, { roots: [own, bundledRoot], cacheFolder, bundledRoot });
+    await store.open();
+    await expect(store.remove(digestOf(store, 'a/one'))).rejects.toMatchObject({ code: 'forbidden' });
+    await store.remove(digestOf(store, 'b/two'));
+    await store.open();
+    expect(store.find('b/two')?.folder).toBe(folder);
+    expect(store.list().map((model) => store.isBundled(model))).toEqual([true, true]);
+  });
+
+  it('that was cut short is finished at the next start', async () => {
+    const root = await temporaryFolder();
+    const { folder } = await installedTiny(root, 'a/one');
+    await rename(folder, join(root, '.removed-a-one'));
+    const { store } = await opened({ roots: [root] });
+    expect(store.list()).toEqual([]);
+    expect(await readdir(root)).toEqual(['a']);
+  });
+
+  it('follows no link out of the folder', async () => {
+    const [root, elsewhere] = [await temporaryFolder(), await temporaryFolder()];
+    const { folder } = await installedTiny(root, 'a/one');
+    await writeFile(join(elsewhere, 'precious'), 'data');
+    await symlink(elsewhere, join(folder, 'link'));
+    await symlink(elsewhere, join(root, '.removed-link'));
+    const { store } = await opened({ roots: [root] });
+    await store.remove(digestOf(store, 'a/one'));
+    expect(await readdir(elsewhere)).toEqual(['precious']);
   });
 });
 

@@ -43,7 +43,14 @@ const load = fc.record({
 export const carryingKind: fc.Arbitrary<HeaderKind> = fc.oneof(
   fc.record({
     case: fc.constant('call'),
-    value: fc.record({ method: uint32, version: uint32, budgetMs: uint32, requestId: fc.string(), payload }),
+    value: fc.record({
+      method: uint32,
+      version: uint32,
+      budgetMs: uint32,
+      requestId: fc.string(),
+      traceParent: fc.string({ unit: 'grapheme', maxLength: 30 }).filter(({ length }) => length <= 64),
+      payload,
+    }),
   }),
   fc.record({ case: fc.constant('item'), value: fc.record({ sequence: uint32, payload }) }),
   fc.record({ case: fc.constant('end'), value: fc.record({ payload, load }, { requiredKeys: ['payload'] }) }),

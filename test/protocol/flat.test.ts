@@ -27,7 +27,19 @@ const text = fc.string({ unit: 'binary', maxLength: 300 }).filter((value) => val
 const model = fc.record({ id: text, digest: text });
 const request = fc.record({ model, pooling: text, normalize: fc.boolean() });
 const response = fc.record({ timing, node: text });
-const item = fc.record({ firstIndex: fc.nat(0xffff_ffff), ids: fc.array(fc.nat(0xffff_ffff), { maxLength: 300 }) });
+const uints = fc.array(fc.nat(0xffff_ffff), { maxLength: 300 });
+const floats = fc.array(fc.float({ noNaN: true }), { maxLength: 300 });
+const item = fc.oneof(
+  fc.record({ firstIndex: fc.nat(0xffff_ffff), ids: uints }),
+  // Reported are all lists of log probabilities or none.
+  fc.record({
+    firstIndex: fc.nat(0xffff_ffff),
+    ids: uints,
+    logprobs: floats.filter(({ length }) => length > 0),
+    topIds: uints,
+    topLogprobs: floats,
+  }),
+);
 
 describe('messages written by hand', () => {
   it('are the bytes that the library writes: headers', () => {
@@ -121,5 +133,40 @@ describe('messages written by hand', () => {
   it('read a list of numbers packed or one by one', () => {
     expect(readGenerateItem(new Uint8Array([0x10, 1, 0x10, 2]))).toEqual({ firstIndex: 0, ids: [1, 2] });
     expect(readGenerateItem(new Uint8Array([0x12, 2, 1, 2]))).toEqual({ firstIndex: 0, ids: [1, 2] });
+    const half = [0, 0, 0, 0x3f];
+    for (const bytes of [
+      [0x1d, ...half, 0x1d, ...half],
+      [0x1a, 8, ...half, ...half],
+    ]) {
+      expect(readGenerateItem(new Uint8Array(bytes)).logprobs).toEqual([0.5, 0.5]);
+    }
+    // Seven bytes are no two floats.
+    expect(() => readGenerateItem(new Uint8Array([0x1a, 7, ...half, 0, 0, 0]))).toThrow(WeftError);
+  });
+
+  it('leave a trace out that is longer than one may be, in whichever direction, and pass the call on', () => {
+    const call = { method: 1, version: 1, budgetMs: 0, requestId: 'r', payload: new Uint8Array(0) };
+    const traceOf = (bytes: Uint8Array): string | undefined => {
+      const { kind } = readHeader(bytes);
+      return kind.case === 'call' ? kind.value.traceParent : undefined;
+    };
+    for (const [length, kept] of [
+      [64, 64],
+      [65, 0],
+      [100_000, 0],
+    ] as const) {
+      const value = { ...call, traceParent: 'x'.repeat(length) };
+      const { bytes, end } = writeHeader(1, { case: 'call', value }, [], { before: 0, behind: 0 });
+      expect(end).toBeLessThan(128);
+      expect(traceOf(bytes.subarray(0, end))).toHaveLength(kept);
+      const theirs = create(pb.HeaderSchema, { callId: 1, kind: { case: 'call', value } });
+      expect(traceOf(toBinary(pb.HeaderSchema, theirs))).toHaveLength(kept);
+      // The library's own reader would hand it on as it is.
+      const { kind } = fromBinary(pb.HeaderSchema, toBinary(pb.HeaderSchema, theirs));
+      expect(kind.case === 'call' && kind.value.traceParent).toHaveLength(length);
+    }
+    // A header of an earlier version has none.
+    const before = create(pb.HeaderSchema, { callId: 1, kind: { case: 'call', value: call } });
+    expect(traceOf(toBinary(pb.HeaderSchema, before))).toBe('');
   });
 });

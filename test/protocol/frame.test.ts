@@ -91,9 +91,28 @@ describe('golden bytes', () => {
       300,
       {
         case: 'call',
-        value: { method: 11, version: 1, budgetMs: 1000, requestId: 'r', payload: new Uint8Array([1, 2]) },
+        value: {
+          method: 11,
+          version: 1,
+          budgetMs: 1000,
+          requestId: 'r',
+          traceParent: '',
+          payload: new Uint8Array([1, 2]),
+        },
       } as HeaderKind,
       [{ name: 't', type: 'float32', dims: [1, 3], data: new Uint8Array(new Float32Array([1, 2, 3]).buffer) }],
+    ],
+    [
+      'a call that is traced',
+      // call_id 1 | call { method 12, version 1, request "r", trace "00-a" }
+      `57 01 0000 11000000 00000000
+       08 01  12 0d 08 0c 10 01 22 01 72 32 04 30302d61`,
+      1,
+      {
+        case: 'call',
+        value: { method: 12, version: 1, budgetMs: 0, requestId: 'r', traceParent: '00-a', payload: new Uint8Array(0) },
+      },
+      [],
     ],
   ])('%s', (_what, digits, id, kind, carried) => {
     const golden = hex(digits);

@@ -132,8 +132,8 @@ describe('readMessage', () => {
 describe('messageCodec', () => {
   it('gives back what went in', () => {
     const codec = messageCodec(GenerateItemSchema);
-    const parts = codec.encode({ firstIndex: 2, ids: [7] });
+    const parts = codec.encode({ firstIndex: 2, ids: [7], logprobs: [-0.5], topIds: [], topLogprobs: [] });
     expect(parts.tensors).toEqual([]);
-    expect(codec.decode(parts)).toMatchObject({ firstIndex: 2, ids: [7] });
+    expect(codec.decode(parts)).toMatchObject({ firstIndex: 2, ids: [7], logprobs: [-0.5] });
   });
 });

@@ -1,62 +1,90 @@
 // `weft run MODEL [PROMPT…]`: one answer for an argument or a pipe, else a chat at the terminal.
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { WeftError } from '../../../protocol/errors.ts';
+import { homeFolder } from '../../config/home.ts';
 import { chatLoop } from '../chat-repl.ts';
+import { type ChatSettings, PARAMETERS, type Parameter, parseParameter, readFormat } from '../chat-settings.ts';
 import { type ChatReading, type Message, streamChat } from '../chat-stream.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson, readPipe } from '../context.ts';
-import { formatMs, printableLines } from '../format.ts';
+import { formatMs, printable, printableLines } from '../format.ts';
+import { HISTORY_FILE, LineHistory } from '../line-history.ts';
 import { nameNodes } from '../node-names.ts';
 import { dimLine } from '../style.ts';
+import { describeModel, readModel } from './show.ts';
 
-interface Options extends ClientOptions {
+interface Options extends ClientOptions, Omit<ChatSettings, 'responseFormat'> {
   readonly json?: true;
   readonly system?: string;
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topP?: number;
-  readonly seed?: number;
+  readonly format?: string;
 }
 
 export function define(command: Command, context: CommandContext): void {
   command
     .argument('<model>', 'short name or hub id, such as smollm2')
     .argument('[prompt...]', 'what to ask; without it the prompt comes from a pipe, or a chat begins')
-    .option('--system <text>', 'instructions that stand before the chat')
-    .option('--max-tokens <n>', 'most tokens of an answer', integer)
-    .option('--temperature <x>', '0 takes the likeliest token each time, 2 is the wildest', decimal)
-    .option('--top-p <x>', 'draw from the likeliest tokens that reach this probability', decimal)
-    .option('--seed <n>', 'the same seed gives the same answer', integer)
+    .option('--system <text>', 'instructions that stand before the chat');
+  for (const parameter of PARAMETERS) command.option(parameter.flag, parameter.summary, numberFor(parameter));
+  command
+    .option('--stop <text>', 'end the answer before this text; up to four times', gathered)
+    .option('--format <format>', 'json: answer in JSON; @schema.json: by the JSON schema in that file')
     .option('--json', 'print one JSON object when the answer is whole')
     .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
-    .addHelpText('after', '\nIn a chat: """ begins and ends several lines, /clear forgets, /bye or Ctrl-D leaves.')
-    .action(async (model: string, words: readonly string[], options: Options) => {
-      if (words.length === 0 && context.stdin.isTTY && !options.json) {
-        const { client } = await connect(context, options);
-        return chatLoop({
-          client,
-          model,
-          settings: options,
-          system: options.system,
-          context,
-          summary: summaryOf(client),
-        });
-      }
-      const prompt = words.length > 0 ? words.join(' ') : context.stdin.isTTY ? '' : await readPipe(context);
-      if (prompt.trim() === '') {
-        throw new WeftError({
-          code: 'bad_request',
-          message: 'There is no prompt.',
-          remedy: 'Write it behind the model, or send it through a pipe.',
-        });
-      }
-      const { client } = await connect(context, options);
-      await answerOnce(client, model, prompt, options, context);
-    });
+    .addHelpText('after', '\nIn a chat: """ begins and ends several lines, /set changes these settings, /bye leaves.')
+    .action((model: string, words: readonly string[], options: Options) => run(model, words, options, context));
 }
 
-async function answerOnce(client: Client, model: string, prompt: string, options: Options, context: CommandContext) {
+async function run(model: string, words: readonly string[], options: Options, context: CommandContext): Promise<void> {
+  const settings = await settingsOf(options);
+  if (words.length === 0 && context.stdin.isTTY && !options.json) {
+    const { client } = await connect(context, options);
+    return chatLoop({
+      client,
+      model,
+      settings,
+      system: options.system,
+      context,
+      history: await openHistory(options, context),
+      summary: summaryOf(client),
+      describe: async (signal) => describeModel(await readModel(client, model, { signal })),
+    });
+  }
+  const prompt = words.length > 0 ? words.join(' ') : context.stdin.isTTY ? '' : await readPipe(context);
+  if (prompt.trim() === '') {
+    throw new WeftError({
+      code: 'bad_request',
+      message: 'There is no prompt.',
+      remedy: 'Write it behind the model, or send it through a pipe.',
+    });
+  }
+  const { client } = await connect(context, options);
+  await answerOnce({ client, model, prompt, settings, options, context });
+}
+
+async function settingsOf(options: Options): Promise<ChatSettings> {
+  const { home: _home, json: _json, system: _system, format, ...settings } = options;
+  return format === undefined ? settings : { ...settings, responseFormat: await readFormat(format) };
+}
+
+function openHistory(options: Options, { env, stderr }: CommandContext): Promise<LineHistory> {
+  return LineHistory.open({
+    path: join(homeFolder({ env, asked: options.home }), HISTORY_FILE),
+    onProblem: ({ message }) =>
+      void stderr.write(dimLine(stderr, printable(`Lines of this chat are not kept for the next. ${message}`))),
+  });
+}
+
+async function answerOnce(init: {
+  readonly client: Client;
+  readonly model: string;
+  readonly prompt: string;
+  readonly settings: ChatSettings;
+  readonly options: Options;
+  readonly context: CommandContext;
+}): Promise<void> {
+  const { client, model, prompt, settings, options, context } = init;
   const messages: Message[] = [
     ...(options.system === undefined ? [] : [{ role: 'system' as const, content: options.system }]),
     { role: 'user', content: prompt },
@@ -69,7 +97,7 @@ async function answerOnce(client: Client, model: string, prompt: string, options
     stdout.write(stdout.isTTY ? printableLines(text) : text);
   };
   try {
-    const reading = await streamChat(client, { model, messages, settings: options, signal, onText, now: monotonic });
+    const reading = await streamChat(client, { model, messages, settings, signal, onText, now: monotonic });
     if (options.json) return printJson(context, toJson(reading));
     stdout.write('\n');
     open = false;
@@ -110,14 +138,10 @@ function toJson(reading: ChatReading): object {
   };
 }
 
-function integer(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(value)) throw new InvalidArgumentError('Write a whole number.');
-  return value;
-}
+const numberFor = (parameter: Parameter) => (text: string) => {
+  const value = parseParameter(parameter, text);
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError(parameter.isInteger ? 'Write a whole number.' : 'Write a number.');
+};
 
-function decimal(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('Write a number.');
-  return value;
-}
+const gathered = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, text];

@@ -31,9 +31,13 @@ const SUMMARIES: Readonly<Record<SettingName, string>> = {
   threads: 'processor threads of all models together',
   memory: 'most memory of all loaded models together',
   keepAlive: 'how long an idle model stays loaded',
+  maxQueue: 'predicted work that may wait here before requests are refused',
+  numParallel: 'generations of one model at once',
+  lenient: 'pass over unknown parameters of a request instead of refusing them',
   livenessTimeout: 'silence after which a peer counts as lost',
   runnerTimeout: 'silence after which a model process counts as hung',
   logLevel: 'least level of the lines on stderr',
+  otlpEndpoint: 'where traces are sent',
 };
 
 const settingNames = Object.keys(SETTINGS) as SettingName[];
@@ -44,8 +48,7 @@ export function define(command: Command, context: CommandContext): void {
     .option('--self-check', 'answer one embedding and one chat before anything is said')
     .option('--home <folder>', 'data folder (WEFT_HOME)');
   for (const name of settingNames) {
-    const { flag, env, expected } = SETTINGS[name];
-    const isSwitch = flag.startsWith('--no-');
+    const { flag, isSwitch, env, expected } = SETTINGS[name];
     command.option(
       isSwitch ? flag : `${flag} <value>`,
       `${SUMMARIES[name]}${isSwitch ? '' : `: ${expected}`} (${env})`,
@@ -62,18 +65,27 @@ function givenFlags(command: Command): SettingsInit['flags'] {
 
 async function serve(options: Options, flags: SettingsInit['flags'], context: CommandContext): Promise<void> {
   const folder = homeFolder({ env: context.env, asked: options.home });
-  const settings = loadSettings({ flags, env: context.env, home: folder });
+  const settingsInit = { flags, env: context.env, home: folder };
+  const settings = loadSettings(settingsInit);
   const [{ startNode }, { createPinoLog }] = await Promise.all([
     import('../../app/node.ts'),
     import('../../telemetry/pino-log.ts'),
   ]);
   await using home = await openHome({ folder });
-  const log = createPinoLog({ level: settings.logLevel, destination: logLines(context.stderr) });
-  const joinTicket = options.join === undefined ? {} : { joinTicket: options.join };
-  const node = await startNode({ settings, home, log, version: VERSION, ...joinTicket });
+  const log = createPinoLog({ level: 'debug', destination: logLines(context.stderr) });
+  const asked = new AbortController();
+  const node = await startNode({
+    settings,
+    settingsInit,
+    home,
+    log,
+    version: VERSION,
+    requestStop: () => asked.abort(),
+    joinTicket: options.join,
+  });
   try {
     await welcome({ node, home, context }, { selfCheck: options.selfCheck === true });
-    await aborted(context.signal);
+    await aborted(AbortSignal.any([context.signal, asked.signal]));
     context.stdout.write('Stopping.\n');
   } finally {
     await stop(node, context);

@@ -2,17 +2,13 @@
 import type { Command } from 'commander';
 import type { StatusAnswer } from '../../../protocol/api/control.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatMs, printable } from '../format.ts';
+import { factSheet, formatBytes, formatMs } from '../format.ts';
 import { defineReading } from '../reading-command.ts';
 
 export function define(command: Command, context: CommandContext): void {
   defineReading<StatusAnswer>(command, context, {
     path: '/api/v1/status',
-    print: (status, { keyFile }) => {
-      const lines = describe(status, keyFile);
-      const width = Math.max(...lines.map(([label]) => label.length)) + 2;
-      for (const [label, value] of lines) context.stdout.write(`${label.padEnd(width)}${printable(value)}\n`);
-    },
+    print: (status, { keyFile }) => void context.stdout.write(factSheet(describe(status, keyFile))),
     toJson: (status, { keyFile }) => ({ ...status, apiKeyFile: keyFile }),
   });
 }

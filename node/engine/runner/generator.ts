@@ -13,7 +13,8 @@ export interface TextGenerator {
   prefill(ids: Int32Array): Promise<void>;
   /**
    * Adds the last piece of the prompt, or the token just drawn.
-   * @returns the logits behind the last of them, float32 [vocabulary]; valid until the next call
+   * @returns the logits behind the last of them, float32 [vocabulary]; valid, and the caller's to change, until the next
+   *   call
    */
   step(ids: Int32Array): Promise<Float32Array>;
   /** Frees the cache. */

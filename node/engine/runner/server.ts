@@ -1,6 +1,7 @@
 // What a runner answers: load, unload, run, encode and generate, over the frames of its socket. Made by the entry.
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Manifest } from '../../../models/manifest.ts';
+import type { TokenRun } from '../../../protocol/codec.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { ModelRef } from '../../../protocol/ids.ts';
 import type {
@@ -15,9 +16,11 @@ import { type AnyMethod, type MethodSpec, RUNNER_METHODS } from '../../../protoc
 import { type CallContext, type CallHandler, CallServer, type Registered } from '../../core/calls.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SocketWriter } from '../frame-socket.ts';
+import type { TokenConstraint } from './constraint.ts';
 import { TextEncoder } from './encode.ts';
 import { generate } from './generate.ts';
 import { plainGenerator, type TextGeneratorFactory } from './generator.ts';
+import { Grammars } from './grammar/grammars.ts';
 import { openSession, PROVIDER, runGraph } from './session.ts';
 import { Turns } from './turns.ts';
 
@@ -33,6 +36,7 @@ export interface RunnerServerInit {
 
 interface Loaded {
   readonly manifest: Manifest;
+  readonly folder: string;
   readonly session: InferenceSession;
   readonly encoder: TextEncoder | undefined;
   readonly generators: TextGeneratorFactory | undefined;
@@ -51,6 +55,7 @@ export class RunnerServer {
   readonly #turns: Turns;
   readonly #calls: CallServer;
   readonly #models = new Map<string, Loaded>();
+  readonly #grammars = new Grammars();
 
   constructor(components: RunnerServerComponents, init: RunnerServerInit) {
     const { writer, clock } = components;
@@ -111,7 +116,7 @@ export class RunnerServer {
     try {
       const encoder = manifest.task === 'feature-extraction' ? new TextEncoder(session, manifest) : undefined;
       const generators = manifest.task === 'text-generation' ? plainGenerator(session, manifest) : undefined;
-      this.#models.set(digest, { manifest, session, encoder, generators });
+      this.#models.set(digest, { manifest, folder: request.folder, session, encoder, generators });
     } catch (error) {
       await session.release();
       throw error;
@@ -147,18 +152,28 @@ export class RunnerServer {
     });
   }
 
-  async #generate(
-    request: GenerateRequest,
-    context: CallContext<{ readonly firstIndex: number; readonly ids: readonly number[] }>,
-  ): Promise<GenerateResult> {
-    const { generators, manifest } = this.#find(request.model.digest);
+  async #generate(request: GenerateRequest, context: CallContext<TokenRun>): Promise<GenerateResult> {
+    const model = this.#find(request.model.digest);
+    const { generators, manifest } = model;
     if (generators === undefined) throw wrongTask();
+    const constraint = await this.#constraint(model, request, context.signal);
     const generator = generators.open();
     try {
-      return await generate(request, manifest.contextLength, generator, this.#turns, context);
+      return await generate(request, manifest.contextLength, generator, this.#turns, context, constraint);
     } finally {
       generator.close();
     }
+  }
+
+  /** Made before the first turn: a grammar that takes long holds up nobody else. */
+  async #constraint(
+    { folder, manifest }: Loaded,
+    { model, constraint, stopIds }: GenerateRequest,
+    signal: AbortSignal,
+  ): Promise<TokenConstraint | undefined> {
+    const vocabularySize = manifest.generation?.vocabularySize;
+    if (constraint === undefined || vocabularySize === undefined) return undefined;
+    return this.#grammars.open({ digest: model.digest, folder, vocabularySize }, { constraint, stopIds }, signal);
   }
 
   #find(digest: string): Loaded {

@@ -84,6 +84,14 @@ describe('stop strings', () => {
     expect(other.flush()).toBe('EN');
   });
 
+  it('begin anew behind a text that has ended', () => {
+    const matcher = new StopMatcher(['ab']);
+    matcher.push('a');
+    expect(matcher.flush()).toBe('a');
+    expect(matcher.push('b')).toEqual({ text: 'b', stopped: false });
+    expect(matcher.push('ab')).toEqual({ text: '', stopped: true });
+  });
+
   it('prefer the longest of those that end together', () => {
     expect(run(['xabc'], ['bc', 'abc', 'c'])).toEqual({ text: 'x', stopped: true });
     expect(run(['xabcd'], ['abcd', 'bc'])).toEqual({ text: 'xa', stopped: true });

@@ -38,6 +38,10 @@ describe('chat with SmolLM2', () => {
     expect([task.eosIds, task.contextLength]).toEqual([[2], 8192]);
   });
 
+  it('knows what begins a text, and how many tokens there are', () => {
+    expect([task.before, task.startId, task.vocabularySize]).toEqual([[], 1, 49_152]);
+  });
+
   it('refuses more messages than the context could hold, before it renders them', () => {
     const messages = Array.from({ length: 100_000 }, () => QUESTION);
     expect(() => task.renderChat(messages)).toThrow(expect.objectContaining({ code: 'context_too_long' }));
@@ -92,5 +96,25 @@ describe('loading', () => {
     const generation = { layers: 1, kvHeads: 1, headSize: 1, vocabularySize: 1, eosIds: [0] };
     const own = await loadTextGeneration(folder, { ...manifest, generation });
     expect(own.renderChat([QUESTION])).toBe(`${QUESTION.content}!`);
+  });
+});
+
+describe('what a text begins with', () => {
+  const generation = { layers: 1, kvHeads: 1, headSize: 1, vocabularySize: 30_522, eosIds: [0] };
+  async function loaded(config: object) {
+    const folder = await tinyModel(await temporaryFolder());
+    await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+    return loadTextGeneration(folder, { ...(await buildManifest(folder)), generation });
+  }
+
+  it('is what the tokenizer puts before one, and nothing is put behind it', async () => {
+    expect(await loaded({})).toMatchObject({ before: [101], startId: undefined });
+    expect(await loaded({ add_bos_token: true })).toMatchObject({ before: [101] });
+  });
+
+  it('is decided by add_bos_token where the settings say it', async () => {
+    expect(await loaded({ add_bos_token: false, bos_token: '[CLS]' })).toMatchObject({ before: [], startId: 101 });
+    expect(await loaded({ eos_token: { content: '[SEP]' } })).toMatchObject({ startId: 102 });
+    expect(await loaded({ bos_token: 'no such token' })).toMatchObject({ startId: undefined });
   });
 });

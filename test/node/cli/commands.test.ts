@@ -1,58 +1,17 @@
 // Every command that talks to a daemon, on the program's own command line, against a fake one.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../../node/cli/command-table.ts';
 import { runProgram } from '../../../node/cli/program.ts';
-import {
-  type FakeDaemon,
-  fakeDaemon,
-  homeOf,
-  type RecordedContext,
-  recordedContext,
-  refuse,
-  sendChat,
-} from './fake-daemon.ts';
+import { HARDWARE, MEMBERS, runCommand as run, STATUS } from './command-support.ts';
+import { homeOf, recordedContext, refuse, sendChat } from './fake-daemon.ts';
 
-const HARDWARE = {
-  platform: 'linux',
-  arch: 'x64',
-  cpuModel: 'EPYC',
-  cpuCount: 2,
-  memoryBytes: 8_000_000_000,
-  devices: [{ kind: 'cpu', name: 'cpu', memoryBytes: 8_000_000_000 }],
-};
-const STATUS = {
-  node: 'n1',
-  name: 'laptop',
-  version: '0.1.0',
-  mesh: 'ab'.repeat(32),
-  role: 'admin',
-  api: 'http://127.0.0.1:9338',
-  addresses: ['/ip4/127.0.0.1/tcp/9339/p2p/n1'],
-  home: '/data',
-  offer: 'all',
-  members: 2,
-  peersConnected: 1,
-  requestsInFlight: 0,
-  uptimeSeconds: 75,
-  hardware: HARDWARE,
-};
-const MEMBERS = {
-  members: [
-    { node: 'n1', name: 'laptop', role: 'admin' },
-    { node: 'n2', name: 'server', role: 'member' },
-  ],
-};
-
-/** Runs a command line against a daemon with these routes. */
-async function run(
-  args: readonly string[],
-  routes: Parameters<typeof fakeDaemon>[0],
-  context: RecordedContext = recordedContext(),
-): Promise<{ context: RecordedContext; requests: FakeDaemon['requests'] }> {
-  await using daemon = await fakeDaemon({ 'GET /api/v1/status': STATUS, 'GET /api/v1/members': MEMBERS, ...routes });
-  await using home = await homeOf(daemon.url);
-  await runProgram([...args, '--home', home.folder], context, '0.0.0');
-  return { context, requests: daemon.requests };
+async function temporaryFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'weft-cli-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
 describe('weft list', () => {
@@ -77,6 +36,12 @@ describe('weft list', () => {
       'NAME     ID                     TASK    SIZE  NODES\n' +
         'smollm2  HuggingFaceTB/SmolLM2  chat  109 MB  laptop (here, loaded), server\n',
     );
+  });
+
+  it('prints names alone for scripts, and none that a shell would run', async () => {
+    const hostile = { ...models[0], id: '$(reboot)', aliases: ['a;b', '-rf', '`id`', 'x y', "it's", 'fine-1.5b'] };
+    const { context } = await run(['list', '--names'], { 'GET /api/v1/models': { models: [...models, hostile] } });
+    expect(context.out()).toBe('smollm2\nHuggingFaceTB/SmolLM2\nfine-1.5b\n');
   });
 
   it("prints the control API's answer with --json", async () => {
@@ -111,37 +76,6 @@ describe('weft peers', () => {
       'NAME    NODE       STATE      HARDWARE               MODELS  LOAD           RTT    GOODPUT\n' +
         'server  …q9MNKRDh  connected  2 × x64 linux, 8.0 GB  a       2 running  0.42 ms  93.0 MB/s\n' +
         'old     n3         gone       -                      -       -                -          -\n',
-    );
-  });
-});
-
-describe('weft ps', () => {
-  it('shows what runners hold, and why a model is quarantined', async () => {
-    const models = [
-      {
-        id: 'org/a',
-        state: 'loaded',
-        provider: 'cpu',
-        runnerPid: 77,
-        residentBytes: 380_000_000,
-        requestsInFlight: 1,
-        idleUntilMs: 250_000,
-      },
-      {
-        id: 'org/b',
-        state: 'quarantined',
-        provider: 'cpu',
-        residentBytes: 0,
-        requestsInFlight: 0,
-        reason: 'its runner died at two loads',
-      },
-    ];
-    const { context } = await run(['ps'], { 'GET /api/v1/ps': { models } });
-    expect(context.out()).toBe(
-      'NAME   STATE          SIZE  PROCESSOR  RUNNING  PID  UNTIL\n' +
-        'org/a  loaded       380 MB  cpu              1   77  in 4 m 10 s\n' +
-        'org/b  quarantined     0 B  cpu              0    -  -\n' +
-        '\norg/b is quarantined: its runner died at two loads\n',
     );
   });
 });
@@ -283,6 +217,56 @@ describe('weft run', () => {
     });
   });
 
+  it('passes on every setting of the draw, stops and the format', async () => {
+    let asked: unknown;
+    const args = ['--top-k', '40', '--min-p', '0.05', '--repeat-penalty', '1.1', '--presence-penalty', '0.5'];
+    await run(
+      ['run', 'smollm2', 'Hi', ...args, '--frequency-penalty=-0.5', '--stop', 'a', '--stop', 'b', '--format', 'json'],
+      {
+        'POST /v1/chat/completions': (body: unknown, response: ServerResponse) => {
+          asked = body;
+          sendChat(response, ['{}']);
+        },
+      },
+    );
+    expect(asked).toEqual({
+      model: 'smollm2',
+      messages: [{ role: 'user', content: 'Hi' }],
+      stream: true,
+      stream_options: { include_usage: true },
+      top_k: 40,
+      min_p: 0.05,
+      repetition_penalty: 1.1,
+      presence_penalty: 0.5,
+      frequency_penalty: -0.5,
+      stop: ['a', 'b'],
+      response_format: { type: 'json_object' },
+    });
+  });
+
+  it('sends the JSON schema of a file', async () => {
+    await using folder = await temporaryFolder();
+    const schema = { title: 'A person', type: 'object', properties: { age: { type: 'integer' } } };
+    await writeFile(join(folder.path, 'schema.json'), JSON.stringify(schema));
+    let asked: unknown;
+    await run(['run', 'smollm2', 'Hi', '--format', `@${join(folder.path, 'schema.json')}`], {
+      'POST /v1/chat/completions': (body: unknown, response: ServerResponse) => {
+        asked = body;
+        sendChat(response, ['{}']);
+      },
+    });
+    expect(asked).toMatchObject({
+      response_format: { type: 'json_schema', json_schema: { name: 'A_person', schema, strict: true } },
+    });
+  });
+
+  it.each(['yaml', '@', '@/no/such/file.json'])('refuses the format %s before it asks anyone', async (format) => {
+    await expect(run(['run', 'smollm2', 'Hi', '--format', format], {})).rejects.toMatchObject({
+      code: 'bad_request',
+      remedy: expect.stringContaining('JSON schema'),
+    });
+  });
+
   it('does not wait for a pipe when the prompt is an argument', async () => {
     const { context } = await run(['run', 'smollm2', 'Hi'], { 'POST /v1/chat/completions': route });
     expect(context.stdin.writableEnded).toBe(false);
@@ -321,10 +305,30 @@ describe('weft run', () => {
 });
 
 describe('without a daemon', () => {
-  it.each(['list', 'peers', 'ps', 'status', 'invite'])('%s says how to start one', async (command) => {
+  it.each(
+    [
+      ['list'],
+      ['peers'],
+      ['ps'],
+      ['status'],
+      ['invite'],
+      ['members'],
+      ['show', 'm'],
+      ['stop', 'm'],
+      ['rm', 'm', '--yes'],
+      ['revoke', 'm'],
+      ['run', 'm', 'Hi'],
+      ['embed', 'm', 'Hi'],
+      ['infer', 'm', '--input', 'a=1'],
+      ['logs'],
+      ['logs', '-f'],
+      ['top'],
+      ['bench'],
+    ].map((args) => [args.join(' '), args] as const),
+  )('%s says how to start one', async (_line, args) => {
     await using home = await homeOf('http://127.0.0.1:1');
     const context = recordedContext({ env: { WEFT_HOME: `${home.folder}/other` } });
-    await expect(runProgram([command], context, '0.0.0')).rejects.toMatchObject({
+    await expect(runProgram(args, context, '0.0.0')).rejects.toMatchObject({
       code: 'daemon_not_running',
       remedy: expect.stringContaining('weft serve'),
     });
@@ -354,15 +358,40 @@ describe('a command line that can not be understood', () => {
   });
 });
 
+describe('with another key', () => {
+  it.each([['list'], ['show', 'm'], ['stop'], ['logs', '-f'], ['top'], ['run', 'm', 'Hi']])(
+    'weft %s says that it is refused',
+    async (...args) => {
+      const context = recordedContext({ env: { WEFT_API_KEY: 'another-key-0123456789' } });
+      await expect(run(args, {}, context)).rejects.toMatchObject({ code: 'unauthorized' });
+      expect(context.out()).toBe('');
+    },
+  );
+});
+
 describe('weft alone', () => {
-  it('prints help that fits one screen, and succeeds', async () => {
+  const screen = async (...args: string[]) => {
     const context = recordedContext();
-    await runProgram([], context, '0.0.0');
-    const lines = context.out().split('\n');
-    expect(lines.length).toBeLessThanOrEqual(36);
+    await runProgram(args, context, '0.0.0');
+    return context.out();
+  };
+
+  it('prints help that fits a window of 24 lines and 80 columns, and succeeds', async () => {
+    const lines = (await screen()).trimEnd().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(24);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
-    for (const command of ['serve', 'run', 'embed', 'list', 'ps', 'peers', 'invite', 'join', 'status']) {
-      expect(context.out()).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
-    }
+    expect(await screen('--help')).toBe(await screen());
+  });
+
+  it('names every command there is, once', async () => {
+    const words = (await screen()).split('\n\nBegin')[0]?.match(/(?<=^ {2}| {3,4})[a-z]+(?= {2,})/gm);
+    expect(words?.toSorted()).toEqual([...Object.keys(COMMANDS), 'help'].toSorted());
+  });
+
+  it.each(Object.keys(COMMANDS))('has help for %s', async (name) => {
+    const help = await screen(name, '--help');
+    expect(help).toContain(`Usage: weft ${name}`);
+    expect(help).toContain(COMMANDS[name]?.description.slice(0, 40));
+    expect(await screen('help', name)).toBe(help);
   });
 });

@@ -19,7 +19,10 @@ export interface FakeDaemon extends AsyncDisposable {
   readonly requests: readonly string[];
 }
 
-/** Answers `METHOD /path` by its handler, or by the value as JSON; anything else with 404; without the key with 401. */
+/**
+ * Answers `METHOD /path`, with its query or without, by its handler, or by the value as JSON; anything else with 404;
+ * without the key with 401.
+ */
 export async function fakeDaemon(routes: Readonly<Record<string, Handler | object>>): Promise<FakeDaemon> {
   const requests: string[] = [];
   const server: Server = createServer(async (request, response) => {
@@ -31,7 +34,7 @@ export async function fakeDaemon(routes: Readonly<Record<string, Handler | objec
     if (request.headers.authorization !== `Bearer ${KEY}`) {
       return refuse(response, 401, 'unauthorized', 'The key is wrong.');
     }
-    const route = routes[name];
+    const route = routes[name] ?? routes[name.replace(/\?.*$/, '')];
     if (route === undefined) return refuse(response, 404, 'not_found', `There is no ${name}.`);
     if (typeof route !== 'function') return sendJson(response, route);
     await (route as Handler)(text === '' ? undefined : JSON.parse(text), response, request);
@@ -51,8 +54,10 @@ export function sendJson(response: ServerResponse, body: object, headers: Record
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
-/** A data folder that a daemon at this address seems to hold. */
-export async function homeOf(url: string): Promise<{ readonly folder: string } & AsyncDisposable> {
+/** A data folder that a daemon at this address seems to hold, until it is released. */
+export async function homeOf(
+  url: string,
+): Promise<{ readonly folder: string; release(): Promise<void> } & AsyncDisposable> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-cli-'));
   const home = await openHome({ folder });
   await writeFile(join(folder, 'api-key'), `${KEY}\n`);
@@ -65,6 +70,7 @@ export async function homeOf(url: string): Promise<{ readonly folder: string } &
   });
   return {
     folder,
+    release: () => home.close(),
     async [Symbol.asyncDispose]() {
       await home.close();
       await rm(folder, { recursive: true, force: true });
@@ -87,6 +93,25 @@ export function sendChat(response: ServerResponse, texts: readonly string[], nod
   send({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }], usage: null, weft: { nodes } });
   send({ choices: [], usage: { prompt_tokens: 7, completion_tokens: texts.length + 1 } });
   response.end('data: [DONE]\n\n');
+}
+
+/** The control API's event stream: what is sent, and an end of it. */
+export interface SentEvents {
+  send(type: string, data: unknown, id?: number): void;
+  end(): void;
+}
+
+/** Begins an event stream as the gateway does. */
+export function openEvents(response: ServerResponse): SentEvents {
+  response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+  let last = 0;
+  return {
+    send(type, data, id = last + 1) {
+      last = id;
+      response.write(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify({ id: String(id), type, atMs: 0, data })}\n\n`);
+    },
+    end: () => void response.end(),
+  };
 }
 
 export interface RecordedContext extends CommandContext {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadApiKey, readApiKey } from '../../../node/config/api-key.ts';
+import { loadApiKey, readApiKey, replaceApiKey } from '../../../node/config/api-key.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 describe('the API key', () => {
@@ -20,6 +20,23 @@ describe('the API key', () => {
   it('that was set wins, and is written nowhere', async () => {
     const folder = temporaryFolder();
     expect(await loadApiKey({ folder, asked: 'mine' })).toEqual({ key: 'mine', file: undefined });
+    expect(await readApiKey({ folder, asked: undefined })).toBeUndefined();
+  });
+
+  it('is replaced by another one, for its owner only', async () => {
+    const folder = temporaryFolder();
+    const first = await loadApiKey({ folder, asked: undefined });
+    const second = await replaceApiKey({ folder, asked: undefined });
+    expect(second.key).toMatch(/^weft_[\w-]{43}$/);
+    expect(second.key).not.toBe(first.key);
+    expect(statSync(join(folder, 'api-key')).mode & 0o777).toBe(0o600);
+    expect(await readApiKey({ folder, asked: undefined })).toEqual(second);
+  });
+
+  it('is not replaced where no file holds it', async () => {
+    const folder = temporaryFolder();
+    const replacing = replaceApiKey({ folder, asked: 'mine' });
+    await expect(replacing).rejects.toMatchObject({ code: 'config_invalid', facts: { setting: 'apiKey' } });
     expect(await readApiKey({ folder, asked: undefined })).toBeUndefined();
   });
 

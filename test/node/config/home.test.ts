@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { findDaemon, readDaemonRecord, writeDaemonRecord } from '../../../node/config/daemon-record.ts';
@@ -31,6 +31,18 @@ await writeDaemonRecord(home.folder, { ...record, pid: process.pid });
 console.log('ready');
 setInterval(() => home, 1_000);
 `;
+
+describe('a folder in which a process was killed while it wrote', () => {
+  it('is cleared of what is minutes old, and of nothing else', async () => {
+    const folder = temporaryFolder();
+    const [old, fresh, own] = ['.settings.json.0123456789ab.tmp', '.api-key.0123456789ab.tmp', '.mine.tmp'];
+    for (const name of [old, fresh, own]) writeFileSync(join(folder, name), 'half');
+    const minutesAgo = new Date(Date.now() - 120_000);
+    for (const name of [old, own]) utimesSync(join(folder, name), minutesAgo, minutesAgo);
+    await open(folder);
+    expect([old, fresh, own].map((name) => existsSync(join(folder, name)))).toEqual([false, true, true]);
+  });
+});
 
 describe('where the data folder is', () => {
   const userFolder = '/users/ada';

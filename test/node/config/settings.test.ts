@@ -44,9 +44,13 @@ describe('settings', () => {
       threads: 8,
       memoryBytes: 8 * 2 ** 30,
       keepAliveMs: 300_000,
+      maxQueueMs: 30_000,
+      numParallel: 4,
+      lenient: false,
       livenessTimeoutMs: 2_000,
       runnerTimeoutMs: 2_000,
       logLevel: 'warn',
+      otlpEndpoint: undefined,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
     expect(Object.keys(sources).sort()).toEqual(Object.keys(SETTINGS).sort());
@@ -77,6 +81,10 @@ describe('settings', () => {
         WEFT_MODELS: '/models',
         WEFT_API_KEY: 'sk-1',
         WEFT_LOG_LEVEL: 'debug',
+        WEFT_MAX_QUEUE: '1m30s',
+        WEFT_NUM_PARALLEL: '8',
+        WEFT_LENIENT: '1',
+        WEFT_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
       },
       file: { threads: '5' },
     }).settings();
@@ -94,6 +102,10 @@ describe('settings', () => {
       models: '/models',
       apiKey: 'sk-1',
       logLevel: 'debug',
+      maxQueueMs: 90_000,
+      numParallel: 8,
+      lenient: true,
+      otlpEndpoint: 'http://127.0.0.1:4318',
       threads: 5,
     });
     expect(load({ file: { keepAlive: -1, memory: 2 ** 30 } }).settings()).toMatchObject({
@@ -128,6 +140,13 @@ describe('settings', () => {
     ['WEFT_RUNNER_TIMEOUT', '1h'],
     ['WEFT_ORIGINS', '*'],
     ['WEFT_LOG_LEVEL', 'loud'],
+    ['WEFT_MAX_QUEUE', '30'],
+    ['WEFT_MAX_QUEUE', '2h'],
+    ['WEFT_NUM_PARALLEL', '0'],
+    ['WEFT_NUM_PARALLEL', '65'],
+    ['WEFT_LENIENT', 'somewhat'],
+    ['WEFT_OTLP_ENDPOINT', 'localhost:4318'],
+    ['WEFT_OTLP_ENDPOINT', 'http://user:secret@collector.example'],
     ['WEFT_NAME', 'tab\there'],
     ['WEFT_API_KEY', 'two words'],
   ])('refuse %s=%s, naming variable and remedy', (variable, value) => {
@@ -140,7 +159,8 @@ describe('settings', () => {
 
   it('name the file or the flag where the value came from', () => {
     expect(failure({ file: { threads: 'many' } })).toMatchObject({
-      message: 'The setting "threads" (settings.json) should be a whole number from 1 to 256, not "many".',
+      message:
+        'The setting "threads" (settings.json, line 1, column 2) should be a whole number from 1 to 256, not "many".',
       remedy: expect.stringContaining('"threads" in settings.json'),
     });
     expect(failure({ flags: { keepAlive: 'x' } }).message).toContain('(--keep-alive)');
@@ -190,6 +210,13 @@ describe('docs/configuration.md', () => {
       expect(line).toContain(`\`${flag}`);
       expect(line).toContain(`\`${env}\``);
     }
+  });
+
+  it('says the default, and that it can be changed while the node runs, of each that can', () => {
+    const live = (Object.keys(SETTINGS) as SettingName[]).filter((name) => SETTINGS[name].live);
+    const sentence = page.split('\n\n').find((paragraph) => paragraph.startsWith('A running node takes over'));
+    const named = [...(sentence ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    expect(named.sort()).toEqual(live.toSorted());
   });
 
   it('lists every exit code with the errors that lead to it', () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isLoopback, isOrigin, parseApiAddress, parseSwarmAddress } from '../../../node/config/addresses.ts';
 import { nearest } from '../../../node/config/nearest.ts';
-import { parseDuration, parseSize } from '../../../node/config/units.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../../../node/config/units.ts';
+import { runs } from '../../support/property.ts';
 
 describe('durations', () => {
   it.each([
@@ -24,6 +25,37 @@ describe('durations', () => {
       expect(parseDuration(text)).toBeUndefined();
     },
   );
+});
+
+describe('what is written', () => {
+  it.each([
+    [0, '0'],
+    [90_000, '1m30s'],
+    [300_000, '5m'],
+    [750, '750ms'],
+    [172_800_000, '2d'],
+  ])('%d ms as %s', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text);
+  });
+
+  it.each([
+    [4 * 2 ** 30, '4GiB'],
+    [1_536 * 2 ** 20, '1536MiB'],
+    [1_500, '1500'],
+    [0, '0'],
+  ])('%d bytes as %s', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(text);
+  });
+
+  it('is read as the same again', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 2 ** 50 }), (number) => {
+        expect(parseDuration(formatDuration(number))).toBe(number);
+        expect(parseSize(formatSize(number))).toBe(number);
+      }),
+      runs(500),
+    );
+  });
 });
 
 describe('sizes', () => {

@@ -9,9 +9,11 @@ import { loadTextGeneration, type TextGenerationTask } from '../../../models/tas
 import { TextCoordinator, type TextCoordinatorComponents } from '../../../node/coordinator/text-coordinator.ts';
 import { toAbortError } from '../../../node/core/calls.ts';
 import { systemClock } from '../../../node/core/clock.ts';
+import type { AnswerDelta } from '../../../node/core/coordinator.ts';
 import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../../../node/core/dispatcher.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { Tokenized } from '../../../node/core/prep.ts';
+import type { RequestTrace, Span } from '../../../node/core/trace.ts';
 import type { Transfer } from '../../../node/core/transfer.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -21,6 +23,9 @@ import type {
   GenerateRequest,
   GenerateResult,
   OnTokens,
+  RunRequest,
+  RunResult,
+  TokenLogprob,
 } from '../../../protocol/infer.ts';
 import type { Plan } from '../../../protocol/plan.ts';
 import { CountingTelemetry, TIMING } from '../dispatch/fakes.ts';
@@ -43,6 +48,8 @@ export type Generate = (
   onTokens: OnTokens,
 ) => Promise<GenerateResult & Placement>;
 export type Encode = (request: EncodeRequest, options: PlacedOptions) => Promise<EncodeResult & Placement>;
+
+export type Run = (request: RunRequest, options: PlacedOptions) => Promise<RunResult & Placement>;
 
 /** The store over models/bundled, with a cache in a folder of its own. */
 export async function bundledStore(roots = [BUNDLED]): Promise<ModelStore & AsyncDisposable> {
@@ -101,18 +108,20 @@ export interface FakeCoordinatorInit {
   readonly models?: readonly AvailableModel[];
   readonly generate?: Generate;
   readonly encode?: Encode;
+  readonly run?: Run;
   readonly transfer?: Transfer;
   readonly tokenize?: (folder: string, text: string, tokensMax: number, specialTokens: boolean) => Promise<Tokenized>;
 }
 
 export function fakeCoordinator(init: FakeCoordinatorInit) {
   const { store } = init;
+  let drawn = 0;
   const telemetry = new CountingTelemetry();
   const unexpected = (): never => {
     throw new Error('not expected in this test');
   };
   const dispatcher: Dispatcher = {
-    run: unexpected,
+    run: init.run ?? unexpected,
     generate: init.generate ?? unexpected,
     encode: init.encode ?? unexpected,
     models: () => init.models ?? available(bundledOffers(store)),
@@ -120,7 +129,8 @@ export function fakeCoordinator(init: FakeCoordinatorInit) {
   };
   const components: TextCoordinatorComponents = {
     clock: systemClock,
-    random: { bytes: (length) => new Uint8Array(length).fill(7) },
+    // 7, 7, 7, … at first, then 8, 8, 8, …
+    random: { bytes: (length) => new Uint8Array(length).fill(7 + drawn++) },
     log: silentLog,
     telemetry,
     dispatcher,
@@ -143,6 +153,15 @@ export async function smollm2(store: ModelStore): Promise<TextGenerationTask> {
   return loadTextGeneration(model.folder, model.manifest);
 }
 
+/** What a test's model thinks of a token: something else for each, and that the one before it was as likely. */
+export const logprobOf = (id: number): TokenLogprob => ({
+  logprob: -id / 1000,
+  top: [
+    { id, logprob: -id / 1000 },
+    { id: id - 1, logprob: -id / 1000 },
+  ],
+});
+
 /** Draws these ids one by one, a turn of the event loop between them, until it is aborted. */
 export function generating(ids: readonly number[], nodes: readonly string[] = ['self']): Generate & { drawn: number } {
   const generate = async (
@@ -158,7 +177,9 @@ export function generating(ids: readonly number[], nodes: readonly string[] = ['
       await new Promise((resolve) => setImmediate(resolve));
       if (options.signal.aborted) throw toAbortError(options.signal);
       result.drawn = index + 1;
-      onTokens(index, ids.slice(index, index + 1));
+      const some = ids.slice(index, index + 1);
+      if (request.logprobs === undefined) onTokens(index, some);
+      else onTokens(index, some, some.map(logprobOf));
     }
     if (options.signal.aborted) throw toAbortError(options.signal);
     const last = ids[end - 1];
@@ -175,3 +196,50 @@ export const encoding: Encode = async (request, options) => {
   const embeddings = Float32Array.from(request.lengths);
   return { embeddings, dimensions: 1, node: 'self', timing: TIMING, plan: planOn('self'), nodes: ['self'] };
 };
+
+/** A trace that keeps what it is told. Its time is a count of how often it was asked for. */
+export function recordingTrace() {
+  const seen: { model?: string; spans: Span[]; usage?: object } = { spans: [] };
+  let elapsedMs = 0;
+  const trace: RequestTrace = {
+    requestId: 'req_test',
+    traceParent: '00-00000000000000000000000000000001-0000000000000001-01',
+    elapsedMs: () => elapsedMs++,
+    model: (id) => {
+      seen.model = id;
+    },
+    span: (span) => seen.spans.push(span),
+    placed: () => undefined,
+    failed: () => undefined,
+    usage: (usage) => {
+      seen.usage = usage;
+    },
+    end: () => undefined,
+  };
+  return { trace, seen };
+}
+
+/** What came of each choice: its text, its reports of tokens, its calls of tools, and every delta in order. */
+export function recordingEvents() {
+  const deltas: AnswerDelta[] = [];
+  const placed: string[] = [];
+  const of = (choice: number): AnswerDelta[] => deltas.filter((delta) => delta.choice === choice);
+  return {
+    deltas,
+    placed,
+    events: {
+      onDelta: (delta: AnswerDelta) => deltas.push(delta),
+      onPlaced: (node: string, model: string) => placed.push(`${node} ${model}`),
+    },
+    text: (choice = 0) =>
+      of(choice)
+        .map(({ text }) => text)
+        .join(''),
+    pieces: (choice = 0) =>
+      of(choice)
+        .map(({ text }) => text)
+        .filter((text) => text !== ''),
+    reports: (choice = 0) => of(choice).flatMap(({ logprobs = [] }) => logprobs),
+    calls: (choice = 0) => of(choice).flatMap(({ toolCall }) => (toolCall === undefined ? [] : [toolCall])),
+  };
+}

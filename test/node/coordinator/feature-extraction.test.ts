@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ENCODE_TOKENS_MAX, INPUTS_MAX } from '../../../node/coordinator/limits.ts';
+import type { EmbedRequest } from '../../../node/core/coordinator.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { EncodeRequest } from '../../../protocol/infer.ts';
-import { bundledStore, type Encode, encoding, type FakeCoordinatorInit, fakeCoordinator, planOn } from './fakes.ts';
+import {
+  bundledStore,
+  type Encode,
+  encoding,
+  type FakeCoordinatorInit,
+  fakeCoordinator,
+  planOn,
+  recordingTrace,
+} from './fakes.ts';
 
 let store: Awaited<ReturnType<typeof bundledStore>>;
 beforeAll(async () => {
@@ -11,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => store[Symbol.asyncDispose]());
 
 const never = new AbortController().signal;
-const embed = (inputs: readonly string[], encode: Encode = encoding, init: Partial<FakeCoordinatorInit> = {}) =>
+const embed = (inputs: EmbedRequest['inputs'], encode: Encode = encoding, init: Partial<FakeCoordinatorInit> = {}) =>
   fakeCoordinator({ store, encode, ...init }).coordinator.embed(
     { model: 'minilm', inputs },
     { signal: never, requestId: 'req_test' },
@@ -114,6 +123,40 @@ describe('an embedding', () => {
     await expect(embed([' '])).resolves.toMatchObject({ promptTokens: 2 });
   });
 
+  it('takes token ids as they are, cut to the positions of the graph', async () => {
+    const requests: EncodeRequest[] = [];
+    const inputs = [Int32Array.of(101, 7592, 102), 'Hello', new Int32Array(600).fill(2088)];
+    const answer = await embed(inputs, (request, options) => {
+      requests.push(request);
+      return encoding(request, options);
+    });
+    expect(answer).toMatchObject({ embeddings: Float32Array.of(3, 3, 512), promptTokens: 518, truncated: 1 });
+    expect(requests[0]?.ids.slice(0, 6)).toEqual(Int32Array.of(101, 7592, 102, 101, 7592, 102));
+  });
+
+  it('refuses token ids that the model has not, and none at all, by their place', async () => {
+    const cases: [EmbedRequest['inputs'], string][] = [
+      [[Int32Array.of(30_522)], 'input'],
+      [['a', Int32Array.of(1, -1)], 'input[1]'],
+      [['a', new Int32Array(0)], 'input[1]'],
+    ];
+    for (const [inputs, param] of cases) {
+      await expect(embed(inputs)).rejects.toMatchObject({ code: 'bad_request', facts: { param } });
+    }
+    await expect(embed([Int32Array.of(30_521)])).resolves.toMatchObject({ promptTokens: 1 });
+  });
+
+  it('notes what it did, and what was sent', async () => {
+    const { trace, seen } = recordingTrace();
+    const { coordinator } = fakeCoordinator({ store, encode: encoding });
+    await coordinator.embed({ model: 'minilm', inputs: ['Hello'] }, { signal: never, requestId: 'r', trace });
+    expect(seen).toEqual({
+      model: 'Xenova/all-MiniLM-L6-v2',
+      spans: [{ name: 'prepare', node: 'self', startMs: 0, durationMs: 1 }],
+      usage: { promptTokens: 3 },
+    });
+  });
+
   it('begins nothing for a caller that is gone', async () => {
     const { coordinator } = fakeCoordinator({ store });
     const asked = coordinator.embed(
@@ -121,5 +164,47 @@ describe('an embedding', () => {
       { signal: AbortSignal.abort(), requestId: 'r' },
     );
     await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('an embedding of fewer dimensions', () => {
+  /** Rows of 384 values, the first 3, 4 and 12 in the first row, all zero in the second. */
+  const encode: Encode = async (request, options) => {
+    const embeddings = new Float32Array(request.lengths.length * 384);
+    embeddings.set([3, 4, 12]);
+    return { ...(await encoding(request, options)), embeddings, dimensions: 384 };
+  };
+  const embedIn = (dimensions: number) =>
+    fakeCoordinator({ store, encode }).coordinator.embed(
+      { model: 'minilm', inputs: ['a', 'b'], dimensions },
+      { signal: never, requestId: 'r' },
+    );
+
+  it('is cut, and as long as one again', async () => {
+    const answer = await embedIn(2);
+    expect(answer.dimensions).toBe(2);
+    expect([...answer.embeddings].map((value) => value.toFixed(6))).toEqual([
+      '0.600000',
+      '0.800000',
+      '0.000000',
+      '0.000000',
+    ]);
+    expect((await embedIn(1)).embeddings).toEqual(Float32Array.of(1, 0));
+  });
+
+  it("is the model's own when it asks for all of them", async () => {
+    const answer = await embedIn(384);
+    expect(answer.dimensions).toBe(384);
+    expect(answer.embeddings.subarray(0, 3)).toEqual(Float32Array.of(3, 4, 12));
+  });
+
+  it('is refused beyond those that the model makes, with their number', async () => {
+    for (const dimensions of [385, 0, -1, 1.5]) {
+      await expect(embedIn(dimensions)).rejects.toMatchObject({
+        code: 'bad_request',
+        message: expect.stringContaining('384'),
+        facts: { param: 'dimensions' },
+      });
+    }
   });
 });

@@ -182,7 +182,7 @@ describe('the coordinator', () => {
       topP: 1,
       stop: [],
     };
-    const result = await coordinator.chat(request, options, { onText: () => undefined });
-    expect(result).toMatchObject({ finish: 'stop', nodes: ['peer'] });
+    const result = await coordinator.chat(request, options, { onDelta: () => undefined });
+    expect(result).toMatchObject({ choices: [{ finish: 'stop' }], nodes: ['peer'] });
   });
 });

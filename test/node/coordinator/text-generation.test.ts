@@ -9,6 +9,8 @@ import {
   fakeCoordinator,
   type Generate,
   generating,
+  planOn,
+  recordingEvents,
   smollm2,
 } from './fakes.ts';
 
@@ -32,14 +34,17 @@ const never = new AbortController().signal;
 
 async function chat(generate: Generate, changes: Partial<ChatRequest> = {}, init: Partial<FakeCoordinatorInit> = {}) {
   const { coordinator, telemetry } = fakeCoordinator({ store, generate, ...init });
-  const pieces: string[] = [];
-  const placed: string[] = [];
-  const result = await coordinator.chat(
-    { ...question, ...changes },
-    { signal: never, requestId: 'req_test' },
-    { onText: (text) => pieces.push(text), onPlaced: (node, model) => placed.push(`${node} ${model}`) },
-  );
-  return { result, pieces, text: pieces.join(''), placed, telemetry };
+  const recorded = recordingEvents();
+  const options = { signal: never, requestId: 'req_test' };
+  const result = await coordinator.chat({ ...question, ...changes }, options, recorded.events);
+  return {
+    result,
+    finish: result.choices[0]?.finish,
+    pieces: recorded.pieces(),
+    text: recorded.text(),
+    recorded,
+    telemetry,
+  };
 }
 
 /** Keeps the request that reaches the dispatcher. */
@@ -56,11 +61,11 @@ describe('a chat', () => {
   it('answers with text, exact usage, timings and the node that ran it', async () => {
     const answer = 'The capital of France is Paris.';
     const ids = [...task.encode(answer), EOS];
-    const { result, text, placed, telemetry } = await chat(generating(ids));
+    const { result, text, recorded, telemetry } = await chat(generating(ids));
     expect(text).toBe(answer);
     expect(result).toMatchObject({
       model: 'HuggingFaceTB/SmolLM2-135M-Instruct',
-      finish: 'stop',
+      choices: [{ finish: 'stop' }],
       usage: {
         promptTokens: task.encode(task.renderChat(question.messages)).length,
         completionTokens: ids.length,
@@ -71,7 +76,7 @@ describe('a chat', () => {
     expect(result.timings.ttftMs).toBeGreaterThan(0);
     expect(result.timings.totalMs).toBeGreaterThanOrEqual(result.timings.ttftMs);
     expect(result.timings.tokensPerSecond).toBeGreaterThan(0);
-    expect(placed).toEqual(['self HuggingFaceTB/SmolLM2-135M-Instruct']);
+    expect(recorded.placed).toEqual(['self HuggingFaceTB/SmolLM2-135M-Instruct']);
     expect(telemetry.counts.get('weft_tokens_generated_total')).toBe(ids.length);
     expect(telemetry.observed.get('weft_time_to_first_token_seconds')?.length).toBe(1);
   });
@@ -107,14 +112,14 @@ describe('a chat', () => {
   });
 
   it('counts the token that ends it and shows nothing of it', async () => {
-    const { result, text, pieces } = await chat(generating([EOS]));
-    expect([text, pieces.length, result.finish, result.usage.completionTokens]).toEqual(['', 0, 'stop', 1]);
+    const { result, finish, text, pieces } = await chat(generating([EOS]));
+    expect([text, pieces.length, finish, result.usage.completionTokens]).toEqual(['', 0, 'stop', 1]);
   });
 
   it('ends at max_tokens with "length"', async () => {
     const ids = [...task.encode('One two three four five six seven'), EOS];
     const { result, text } = await chat(generating(ids), { maxTokens: 3 });
-    expect(result).toMatchObject({ finish: 'length', usage: { completionTokens: 3 } });
+    expect(result).toMatchObject({ choices: [{ finish: 'length' }], usage: { completionTokens: 3 } });
     expect(text).toBe('One two three');
   });
 
@@ -126,9 +131,9 @@ describe('a chat', () => {
   });
 
   it('names every node that worked on it', async () => {
-    const { result, placed } = await chat(generating([EOS], ['a', 'self']));
+    const { result, recorded } = await chat(generating([EOS], ['a', 'self']));
     expect(result).toMatchObject({ nodes: ['a', 'self'], plan: { kind: 'local' } });
-    expect(placed.map((line) => line.split(' ')[0])).toEqual(['a', 'self']);
+    expect(recorded.placed.map((line) => line.split(' ')[0])).toEqual(['a', 'self']);
   });
 });
 
@@ -139,7 +144,7 @@ describe('stop strings', () => {
     const generate = generating(ids);
     const { result, text } = await chat(generate, { stop: [', th'] });
     expect(text).toBe(before);
-    expect(result).toMatchObject({ finish: 'stop', nodes: ['self'], plan: { kind: 'local' } });
+    expect(result).toMatchObject({ choices: [{ finish: 'stop' }], nodes: ['self'], plan: { kind: 'local' } });
     // The stop string ends inside the token " three": those drawn until then are counted, and none is drawn after it.
     const counted = task.encode(`${before}, three`).length;
     expect(result.usage.completionTokens).toBe(counted);
@@ -148,24 +153,24 @@ describe('stop strings', () => {
 
   it('hold back text only while it may be part of one', async () => {
     const answer = 'a STO b STOP';
-    const { text, result } = await chat(generating([...task.encode(answer), EOS]), { stop: ['STOP!'] });
+    const { text, finish } = await chat(generating([...task.encode(answer), EOS]), { stop: ['STOP!'] });
     expect(text).toBe(answer);
-    expect(result.finish).toBe('stop');
+    expect(finish).toBe('stop');
     const cut = await chat(generating([...task.encode(answer), EOS]), { stop: ['STOP', 'never'] });
     expect(cut.text).toBe('a STO b ');
   });
 
   it('are found in text that only the end completes', async () => {
     const ids = task.encode('fine 👋');
-    const { text, result } = await chat(generating(ids.subarray(0, -1) as never), { stop: ['\ufffd'], maxTokens: 99 });
+    const { text, finish } = await chat(generating(ids.subarray(0, -1) as never), { stop: ['\ufffd'], maxTokens: 99 });
     expect(text).toBe('fine ');
-    expect(result.finish).toBe('stop');
+    expect(finish).toBe('stop');
   });
 
   it('count no token that came in the same piece behind it', async () => {
     const ids = [...task.encode('one. two. three. four.')];
     const generate: Generate = async (request, options, onTokens) => {
-      options.onPlan?.({ ...(await import('./fakes.ts')).planOn('self') });
+      options.onPlan?.(planOn('self'));
       onTokens(0, ids);
       return generating([])(request, options, onTokens);
     };
@@ -241,7 +246,7 @@ describe('a chat that ends early', () => {
     const asked = coordinator.chat(
       question,
       { signal: abort.signal, requestId: 'req' },
-      { onText: () => abort.abort() },
+      { onDelta: () => abort.abort() },
     );
     await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
     expect(generate.drawn).toBeLessThan(10);
@@ -253,7 +258,7 @@ describe('a chat that ends early', () => {
     const asked = coordinator.chat(
       question,
       { signal: AbortSignal.abort(), requestId: 'req' },
-      { onText: () => undefined },
+      { onDelta: () => undefined },
     );
     await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
   });
@@ -268,7 +273,7 @@ describe('a chat that ends early', () => {
     const asked = coordinator.chat(
       question,
       { signal: never, requestId: 'req' },
-      { onText: (text) => pieces.push(text) },
+      { onDelta: ({ text }) => pieces.push(text) },
     );
     await expect(asked).rejects.toMatchObject({ code: 'no_capable_node' });
     expect(pieces.join('')).toBe('Half an');
@@ -281,7 +286,7 @@ describe('a chat that ends early', () => {
       question,
       { signal: never, requestId: 'req' },
       {
-        onText: () => {
+        onDelta: () => {
           throw new Error('the socket is closed');
         },
       },

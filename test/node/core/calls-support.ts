@@ -141,6 +141,7 @@ export function callKind(change: { payload?: Uint8Array; budgetMs?: number; meth
     version: 1,
     budgetMs: 0,
     requestId: 'req_raw',
+    traceParent: '',
     payload: new Uint8Array(0),
     ...change,
   };
@@ -150,7 +151,7 @@ export function callKind(change: { payload?: Uint8Array; budgetMs?: number; meth
 export const kind = (name: NonNullable<HeaderKind['case']>, value: object = {}): HeaderKind =>
   ({
     case: name,
-    value: { payload: new Uint8Array(0), requestId: '', sequence: 0, reason: '', ...value },
+    value: { payload: new Uint8Array(0), requestId: '', traceParent: '', sequence: 0, reason: '', ...value },
   }) as HeaderKind;
 
 /** The tensors behind a header that was written whole. */

@@ -45,6 +45,20 @@ describe('a call', () => {
     ]);
   });
 
+  it('carries the trace of the caller, and none where there is none', async () => {
+    const seen: unknown[] = [];
+    const table = new Table(async (request, context) => {
+      seen.push('traceParent' in context ? context.traceParent : 'none');
+      return request;
+    });
+    const { client } = callPair({ lookup: table.lookup });
+    const traceParent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    for (const trace of [traceParent, undefined, '', 'x'.repeat(65)]) {
+      await client.call(ECHO, message(''), options({ traceParent: trace })).response;
+    }
+    expect(seen).toEqual([traceParent, 'none', 'none', 'none']);
+  });
+
   it('streams items in order, all before the answer', async () => {
     const table = new Table(async (_request, { item }) => {
       for (let index = 0; index < 50; index++) {

@@ -97,6 +97,7 @@ export class ScriptedEngine implements Engine {
   aborted = 0;
   readonly requests: GenerateRequest[] = [];
   readonly budgets: (number | undefined)[] = [];
+  readonly traceParents: (string | undefined)[] = [];
 
   constructor(node: NodeId, length: number, scripts: readonly Script[] = [{}]) {
     this.node = node;
@@ -156,6 +157,7 @@ export class ScriptedEngine implements Engine {
   #begin(options: WorkOptions): Script {
     options.signal.addEventListener('abort', () => this.aborted++, { once: true });
     this.budgets.push(options.budgetMs);
+    this.traceParents.push(options.traceParent);
     const script = this.#scripts[Math.min(this.calls, this.#scripts.length - 1)] ?? {};
     this.calls++;
     return script;

@@ -69,7 +69,7 @@ describe('loading', () => {
     await using folder = await temporaryFolder();
     await cp(encoder.folder, folder.path, { recursive: true });
     const model = await installedModel(folder.path);
-    await using started = await startEngine([model], { keepAliveMs: 0 });
+    await using started = await startEngine([model], { keepAliveMs: () => 0 });
     const { engine } = started;
     const graph = join(folder.path, model.manifest.graph);
     const good = await readFile(graph);
@@ -114,7 +114,7 @@ describe('loading', () => {
 
 describe('memory', () => {
   it('is given back after the keep-alive, process and all', async () => {
-    await using started = await startEngine([encoder], { keepAliveMs: 20 });
+    await using started = await startEngine([encoder], { keepAliveMs: () => 20 });
     const { engine, pidFolder } = started;
     await engine.encode(hello(encoder), workOptions());
     const pid = engine.loaded()[0]?.runnerPid ?? 0;
@@ -122,6 +122,40 @@ describe('memory', () => {
     await until('its record to go', async () => (await readdir(pidFolder)).length === 0);
     expect(engine.offers()[0]?.state).toBe('disk');
     expect((await engine.encode(hello(encoder), workOptions())).dimensions).toBe(384);
+  });
+
+  it('is given back when asked for, after the work under way, and loads again for the next request', async () => {
+    await using started = await startEngine([generator]);
+    const { engine } = started;
+    const { digest } = generator.ref;
+    expect(await engine.unload(digest)).toBe(false);
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    let tokens = 0;
+    const work = engine.generate(
+      generateRequest(generator.ref, FRANCE, { maxNewTokens: 8 }),
+      workOptions(),
+      (_first, ids) => {
+        tokens += ids.length;
+        begin();
+      },
+    );
+    await begun;
+    const unloaded = engine.unload(digest);
+    expect((await work).generated).toBe(tokens);
+    expect(await unloaded).toBe(true);
+    expect(engine.loaded()).toEqual([]);
+    await engine.generate(generateRequest(generator.ref, FRANCE, { maxNewTokens: 1 }), workOptions(), () => undefined);
+    expect(engine.loaded()).toHaveLength(1);
+  });
+
+  it('is given back by a model that is withdrawn, which is offered no more', async () => {
+    await using started = await startEngine([encoder, generator]);
+    const { engine } = started;
+    await engine.encode(hello(encoder), workOptions());
+    await engine.withdraw(encoder.ref.digest);
+    expect(engine.loaded()).toEqual([]);
+    expect(engine.offers().map(({ model }) => model.id)).toEqual([generator.ref.id]);
+    expect((await failure(engine.encode(hello(encoder), workOptions()))).code).toBe('model_not_found');
   });
 
   it('holds what fits: the model used least recently leaves for the next', async () => {

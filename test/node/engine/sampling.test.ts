@@ -94,6 +94,16 @@ describe('sample', () => {
     expect(kept(0.99)).toBe(5);
   });
 
+  it('drops what is less likely than a share of the likeliest', () => {
+    const kept = (minP: number, overrides: Partial<Sampling> = {}): number =>
+      shares(LOGITS, settings({ minP, ...overrides }), 500).filter((share) => share > 0).length;
+    expect([0, 0.12, 0.13, 0.26, 0.51, 1].map((minP) => kept(minP))).toEqual([5, 5, 3, 2, 1, 1]);
+    // At temperature 2 the shares of the likeliest are their square roots.
+    expect(kept(0.36, { temperature: 2 })).toBe(3);
+    expect(kept(0.13, { topK: 2 })).toBe(2);
+    expect(kept(0.13, { topP: 0.5 })).toBe(1);
+  });
+
   it('never draws an excluded token', () => {
     const logits = Float32Array.from([Number.NEGATIVE_INFINITY, 0, Number.NEGATIVE_INFINITY, 0]);
     for (const topP of [1, 0.9]) {
@@ -110,17 +120,19 @@ describe('sample', () => {
         fc.double({ min: 0.05, max: 5, noNaN: true }),
         fc.double({ min: 0.05, max: 1, noNaN: true }),
         fc.nat(50),
+        fc.double({ min: 0, max: 1, noNaN: true }),
         fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-        (values, temperature, topP, topK, seed) => {
+        (values, temperature, topP, topK, minP, seed) => {
           const logits = Float32Array.from(values);
-          const token = sample(logits, { temperature, topP, topK, seed }, 3);
+          const token = sample(logits, { temperature, topP, topK, minP, seed }, 3);
           const ranked = [...logits].map((logit, index) => ({ logit, index })).sort((a, b) => b.logit - a.logit);
           const floor = topK > 0 ? (ranked[topK - 1]?.logit ?? Number.NEGATIVE_INFINITY) : Number.NEGATIVE_INFINITY;
-          const left = ranked.filter(({ logit }) => logit >= floor);
-          const weights = left.map(({ logit }) => Math.exp((logit - (ranked[0]?.logit ?? 0)) / temperature));
+          const weigh = (logit: number): number => Math.exp((logit - (ranked[0]?.logit ?? 0)) / temperature);
+          const left = ranked.filter(({ logit }) => logit >= floor && weigh(logit) >= minP);
+          const weights = left.map(({ logit }) => weigh(logit));
           const total = weights.reduce((sum, weight) => sum + weight, 0);
           const rank = left.findIndex(({ index }) => index === token);
-          // It is in the top k, and in the nucleus: what is likelier doesn't reach top-p without it.
+          // It is in the top k, likely enough, and in the nucleus: what is likelier doesn't reach top-p without it.
           expect(rank).toBeGreaterThanOrEqual(0);
           const likelier = weights.filter((weight) => weight > (weights[rank] ?? 0)).reduce((sum, w) => sum + w, 0);
           expect(likelier).toBeLessThan(topP * total * (1 + 1e-6) + 1e-9);

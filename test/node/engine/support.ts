@@ -54,7 +54,7 @@ export function engineInit(
     models,
     threads: 1,
     memoryBytesMax: 4 * 2 ** 30,
-    keepAliveMs: Number.POSITIVE_INFINITY,
+    keepAliveMs: () => Number.POSITIVE_INFINITY,
     runnerEntry: RUNNER_ENTRY,
     nodePath: process.execPath,
     pidFolder,

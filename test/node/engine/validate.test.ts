@@ -63,9 +63,35 @@ describe('checkGenerate', () => {
       check([5], { sampling: { ...sampling, topP: 0 } }),
       check([5], { sampling: { ...sampling, topK: -1 } }),
       check([5], { sampling: { ...sampling, seed: 2n ** 64n } }),
+      check([5], { sampling: { ...sampling, minP: 1.5 } }),
+      check([5], { sampling: { ...sampling, repetitionPenalty: 0 } }),
+      check([5], { sampling: { ...sampling, presencePenalty: 3 } }),
+      check([5], { sampling: { ...sampling, frequencyPenalty: Number.NaN } }),
+      check([5], { logprobs: 21 }),
+      check([5], { constraint: { kind: 'json_schema', schema: '' } }),
     ]) {
       expect(bad).toThrow(code('bad_request'));
     }
+  });
+});
+
+describe('a logit bias', () => {
+  const bias =
+    (...ids: readonly number[]) =>
+    () =>
+      checkGenerate(
+        generateRequest(model, [5], {
+          sampling: { temperature: 1, topP: 1, topK: 0, seed: 0n, logitBias: ids.map((id) => ({ id, bias: -100 })) },
+        }),
+        generator,
+      );
+
+  it('is for tokens of the vocabulary only, and the refusal names the field', () => {
+    bias(0, 49_151)();
+    for (const id of [49_152, 2 ** 32 - 1, 2 ** 32 + 5, -1, 0.5]) {
+      expect(bias(0, id)).toThrow(expect.objectContaining({ code: 'bad_request', facts: { param: 'logitBias' } }));
+    }
+    expect(bias(5, 5)).toThrow(code('bad_request'));
   });
 });
 

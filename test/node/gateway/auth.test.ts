@@ -1,5 +1,6 @@
 // Who may ask at all. Each guard has a twin test in which it is left out and the attack succeeds.
 import { describe, expect, it } from 'vitest';
+import { systemRandom } from '../../../node/app/random.ts';
 import { createGuards } from '../../../node/gateway/auth.ts';
 import { Gateway } from '../../../node/gateway/gateway.ts';
 import { fakeControl, head, KEY, RawClient, type StartInit, startGateway, USER_HI } from './support.ts';
@@ -25,7 +26,8 @@ async function statusOf(
   return Number((await client.until('\r\n\r\n')).slice(9, 12));
 }
 
-const guardsOf = (host: string, origins: readonly string[] = []) => createGuards({ host, apiKey: KEY, origins });
+const guardsOf = (host: string, origins: readonly string[] = []) =>
+  createGuards({ host, apiKey: () => KEY, origins: () => origins });
 
 describe('DNS rebinding', () => {
   const attack = { host: 'rebound.example:9338' };
@@ -92,6 +94,23 @@ describe('pages of other origins', () => {
     expect(await statusOf({ guards: { origin: () => undefined } }, headers)).toBe(200);
   });
 
+  // What a browser sends for `new WebSocket(…)`: a GET, which no preflight precedes.
+  const upgrade = {
+    origin: 'https://evil.example',
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'sec-websocket-version': '13',
+  };
+
+  it('are refused when they open a WebSocket', async () => {
+    expect(await statusOf({}, upgrade, 'GET /api/v1/status')).toBe(403);
+  });
+
+  it('would be answered without the guard, by a WebSocket too', async () => {
+    expect(await statusOf({ guards: { origin: () => undefined } }, upgrade, 'GET /api/v1/status')).toBe(200);
+  });
+
   it('are refused even when "null" stands in the allowed origins', () => {
     expect(() => guardsOf('127.0.0.1', ['null']).origin({ origin: 'null', host: 'localhost' })).toThrow();
   });
@@ -101,14 +120,14 @@ describe('pages of other origins', () => {
   });
 
   it('may call when their origin is allowed, and may read the answer', async () => {
-    const { call, url } = await startGateway({ init: { origins: ['https://Chat.example.org'] } });
+    const { call, url } = await startGateway({ init: { origins: () => ['https://Chat.example.org'] } });
     const origin = 'https://chat.example.org';
     const asked = await fetch(`${url}/v1/chat/completions`, {
       method: 'OPTIONS',
       headers: { origin, 'access-control-request-method': 'POST' },
     });
     expect(asked.status).toBe(204);
-    expect(asked.headers.get('access-control-allow-headers')).toBe('authorization, content-type');
+    expect(asked.headers.get('access-control-allow-headers')).toBe('authorization, *');
     for (const stream of [false, true]) {
       const answer = await call('/v1/chat/completions', { model: 'chat', messages: USER_HI, stream }, { origin });
       expect(answer.status).toBe(200);
@@ -119,7 +138,7 @@ describe('pages of other origins', () => {
   });
 
   it('get no CORS headers when their origin is not allowed', async () => {
-    const { url } = await startGateway({ init: { origins: ['https://chat.example.org'] } });
+    const { url } = await startGateway({ init: { origins: () => ['https://chat.example.org'] } });
     const asked = await fetch(`${url}/v1/models`, { method: 'OPTIONS', headers: { origin: 'https://evil.example' } });
     expect(asked.status).toBe(403);
     expect(asked.headers.get('access-control-allow-origin')).toBeNull();
@@ -227,13 +246,14 @@ describe('listening', () => {
     return new Gateway(
       {
         clock: { now: () => 0, wallNow: () => 0, after: unused },
-        random: unused,
+        random: systemRandom,
         log: unused,
         telemetry: unused,
+        traces: unused,
         coordinator: unused,
         control: fakeControl(),
       },
-      { host, port: 0, apiKey, origins: [], nodeId: 'x', name: 'x' },
+      { host, port: 0, apiKey: () => apiKey, origins: () => [], nodeId: 'x', name: 'x', lenient: () => false },
     );
   };
 
@@ -249,6 +269,16 @@ describe('listening', () => {
         expect.objectContaining({ code: 'config_invalid', remedy: expect.stringContaining('WEFT_API_KEY') }),
       );
     }
+  });
+
+  it('would let strangers guess the key without the guard', async () => {
+    const options = { init: { host: '0.0.0.0', apiKey: () => 'a' } };
+    await expect(startGateway(options)).rejects.toMatchObject({ code: 'config_invalid' });
+    const { url } = await startGateway({ ...options, guards: { listen: () => undefined } });
+    const guesses = [...'abc'].map((key) =>
+      fetch(`${url}/api/v1/status`, { headers: { authorization: `Bearer ${key}` } }),
+    );
+    expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
   it('is allowed on loopback with any key, and elsewhere with a long one', () => {

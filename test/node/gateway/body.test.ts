@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseJson, readBody } from '../../../node/gateway/body.ts';
@@ -83,7 +83,7 @@ describe('size', () => {
       coordinator: {
         chat: async (_request, _options, events) => {
           await release.promise;
-          events.onText('x');
+          events.onDelta({ choice: 0, text: 'x' });
           return chatResult();
         },
       },
@@ -162,6 +162,12 @@ describe('encoding', () => {
     });
     expect(response.status).toBe(415);
   });
+
+  it('would let a few kilobytes become megabytes if they were unpacked', () => {
+    const bomb = gzipSync(chatOf(8 * MIB));
+    expect(bomb.length).toBeLessThan(16_384);
+    expect(gunzipSync(bomb).length).toBe(8 * MIB);
+  });
 });
 
 describe('JSON', () => {
@@ -173,7 +179,7 @@ describe('JSON', () => {
     ['no JSON', '{"model": "chat",', 'not JSON'],
     ['no object', '[]', 'object'],
     ['null', 'null', 'object'],
-    ['too deep', DEEP, 'nested deeper than 32'],
+    ['too deep', DEEP, 'nested deeper than 40'],
     ['too many values', MANY, 'more than 65536 values'],
     ['a prototype key', '{"__proto__": {"model": "chat"}, "model": "chat", "messages": []}', ''],
     ['an escaped prototype key', '{"\\u005f_proto__": {}, "model": "chat", "messages": []}', ''],
@@ -196,9 +202,24 @@ describe('JSON', () => {
   });
 
   it('would become objects without end if it were not counted first', () => {
-    const unbounded = { jsonDepthMax: Number.POSITIVE_INFINITY, jsonValuesMax: Number.POSITIVE_INFINITY };
+    const unbounded = {
+      jsonDepthMax: Number.POSITIVE_INFINITY,
+      jsonValuesMax: Number.POSITIVE_INFINITY,
+      jsonNumbersMax: Number.POSITIVE_INFINITY,
+    };
     expect(parseJson(Buffer.from(DEEP), unbounded)).toHaveProperty('messages');
     expect((parseJson(Buffer.from(MANY), unbounded) as { messages: unknown[] }).messages).toHaveLength(100_001);
+  });
+
+  it('counts numbers in arrays by a bound of their own, spaces or not', () => {
+    const limits = { ...GATEWAY_LIMITS, jsonValuesMax: 10, jsonNumbersMax: 100 };
+    const numbers = (count: number, comma: string) => Buffer.from(`[${new Array(count).fill('-1').join(comma)}]`);
+    for (const comma of [',', ' , ', ',\n\t']) {
+      expect(parseJson(numbers(101, comma), limits)).toHaveLength(101);
+      expect(() => parseJson(numbers(102, comma), limits)).toThrow('more than 100 numbers');
+    }
+    expect(() => parseJson(Buffer.from(`[${new Array(12).fill('null').join(', ')}]`), limits)).toThrow('10 values');
+    expect(() => parseJson(Buffer.from(`{${new Array(12).fill('"a":1').join(',')}}`), limits)).toThrow('10 values');
   });
 
   it('does not count what stands in strings', () => {
@@ -207,7 +228,7 @@ describe('JSON', () => {
   });
 
   it('is read as any parser reads it', () => {
-    const limits = { jsonDepthMax: 1_000, jsonValuesMax: 1_000_000 };
+    const limits = { jsonDepthMax: 1_000, jsonValuesMax: 1_000_000, jsonNumbersMax: 1_000_000 };
     fc.assert(
       fc.property(fc.json(), (text) => {
         expect(parseJson(Buffer.from(text), limits)).toEqual(JSON.parse(text));

@@ -17,6 +17,7 @@ import {
   RawClient,
   recordingTelemetry,
   SELF,
+  silentTraces,
   startGateway,
   USER_HI,
 } from './support.ts';
@@ -49,8 +50,8 @@ describe('stopping', () => {
   it('ends streams with an error, answers waiting requests 503, and closes every connection', async () => {
     const { gateway, call, port, url } = await startGateway({
       coordinator: {
-        chat: (_request, { signal }, { onText }) => {
-          onText('x');
+        chat: (_request, { signal }, { onDelta }) => {
+          onDelta({ choice: 0, text: 'x' });
           // Layers below may know no more than that it was cancelled.
           return ended(signal).catch(() => {
             throw new WeftError({ code: 'cancelled', message: 'Ended.' });
@@ -89,10 +90,19 @@ describe('stopping', () => {
         random: systemRandom,
         log: silentLog,
         telemetry: recordingTelemetry(),
+        traces: silentTraces,
         coordinator: fakeCoordinator(),
         control: fakeControl(),
       },
-      { host: '127.0.0.1', port, apiKey: KEY, origins: [], nodeId: SELF, name: 'desk' },
+      {
+        host: '127.0.0.1',
+        port,
+        apiKey: () => KEY,
+        origins: () => [],
+        nodeId: SELF,
+        name: 'desk',
+        lenient: () => false,
+      },
     );
     await expect(gateway.start()).rejects.toMatchObject({ code: 'port_in_use' });
     await gateway.stop();
@@ -109,7 +119,7 @@ describe('addresses', () => {
   it.each([
     ['GET', '/', 404],
     ['GET', '/v1', 404],
-    ['POST', '/v1/completions', 404],
+    ['POST', '/v1/audio/speech', 404],
     ['GET', '/v1/models/', 404],
     ['GET', '/v1/models/../../etc/passwd', 404],
     ['GET', '/%E0%A4%A', 400],
@@ -159,8 +169,8 @@ describe('every answer', () => {
   it('leaves no prompt, key or answer in the log', async () => {
     const { call, log } = await startGateway({
       coordinator: {
-        chat: async (_request, _options, { onText }) => {
-          onText('secret answer');
+        chat: async (_request, _options, { onDelta }) => {
+          onDelta({ choice: 0, text: 'secret answer' });
           return chatResult();
         },
       },

@@ -1,10 +1,20 @@
 // The official OpenAI client against the gateway: what it sends is understood, what it gets it understands.
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
-import type { ChatRequest } from '../../../node/core/coordinator.ts';
+import type { ChatRequest, EmbedRequest } from '../../../node/core/coordinator.ts';
 import { ChatCompletion, ChatCompletionChunk, EmbeddingList, ModelList } from '../../../protocol/api/openai.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { CHAT_MODEL, chatResult, EMBED_MODEL, helloChat, OTHER, SELF, startGateway, USER_HI } from './support.ts';
+import {
+  CHAT_MODEL,
+  chatResult,
+  EMBED_MODEL,
+  embedLengths,
+  helloChat,
+  OTHER,
+  SELF,
+  startGateway,
+  USER_HI,
+} from './support.ts';
 
 /** What the client throws. */
 async function failure(work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
@@ -123,7 +133,7 @@ describe('chat', () => {
         chat: async (_request, _options, events) => {
           events.onPlaced?.(OTHER, CHAT_MODEL);
           events.onPlaced?.(SELF, CHAT_MODEL);
-          events.onText('x');
+          events.onDelta({ choice: 0, text: 'x' });
           return chatResult({ nodes: [OTHER, SELF] });
         },
       },
@@ -184,6 +194,7 @@ describe('chat', () => {
         topP: 0.5,
         seed: (1n << 64n) - 1n,
         stop: ['END'],
+        n: 1,
       },
     ]);
   });
@@ -221,7 +232,7 @@ describe('chat', () => {
     const { openai, call } = await startGateway({
       coordinator: {
         chat: async (_request, _options, events) => {
-          events.onText('Hel');
+          events.onDelta({ choice: 0, text: 'Hel' });
           throw new WeftError({ code: 'peer_lost', message: 'The peer went away.' });
         },
       },
@@ -279,6 +290,35 @@ describe('embeddings', () => {
     expect([...(data.data[0]?.embedding ?? [])]).toEqual([1, 2, 3]);
     expect(response.headers.get('x-weft-truncated')).toBe('1');
     expect(response.headers.get('x-weft-node-name')).toBe('desk');
+  });
+
+  it('takes token ids, one text of them or many, and a number of dimensions', async () => {
+    const seen: EmbedRequest[] = [];
+    const { openai } = await startGateway({
+      coordinator: {
+        embed: (request) => {
+          seen.push(request);
+          return embedLengths(request);
+        },
+      },
+    });
+    const one = await openai.embeddings.create({ model: 'embed', input: [1, 2, 3, 4] });
+    expect(one.data.map(({ embedding }) => embedding[0])).toEqual([4]);
+    const many = await openai.embeddings.create({ model: 'embed', input: [[1], [2, 3]], dimensions: 2, user: 'me' });
+    expect(many.data.map(({ embedding }) => embedding[0])).toEqual([1, 2]);
+    expect(seen).toEqual([
+      { model: 'embed', inputs: [Int32Array.of(1, 2, 3, 4)] },
+      { model: 'embed', inputs: [Int32Array.of(1), Int32Array.of(2, 3)], dimensions: 2 },
+    ]);
+  });
+
+  it('takes as many token ids as OpenAI, and not without end', async () => {
+    const { openai } = await startGateway();
+    const input = Array.from({ length: 1_024 }, () => new Array<number>(293).fill(1_000));
+    expect((await openai.embeddings.create({ model: 'embed', input })).data).toHaveLength(1_024);
+    const error = await failure(openai.embeddings.create({ model: 'embed', input: [...input, ...input] }));
+    expect(error.status).toBe(400);
+    expect(error.message).toContain('numbers');
   });
 
   it('answers 2,048 inputs in slices that make one document', async () => {
@@ -355,10 +395,10 @@ describe('refusals', () => {
       openai.chat.completions.create({
         model: 'chat',
         messages: USER_HI,
-        tools: [{ type: 'function', function: { name: 'f' } }],
+        web_search_options: {},
       }),
     );
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
-    expect(error).toMatchObject({ param: 'tools', code: 'unsupported_parameter' });
+    expect(error).toMatchObject({ param: 'web_search_options', code: 'unsupported_parameter' });
   });
 });

@@ -48,6 +48,24 @@ describe('requests that do not come to their end', () => {
     expect(sent).toBeLessThan(text.length);
   });
 
+  it('are cut off although their body comes byte by byte, and would not be without the guard', async () => {
+    const guarded = await startGateway({ limits: QUICK });
+    const unguarded = await startGateway({ limits: OPEN_ENDED });
+    const [client, free] = [new RawClient(guarded.port).write(POST), new RawClient(unguarded.port).write(POST)];
+    let sent = 0;
+    while (!client.socket.destroyed && sent < 1_000) {
+      client.socket.write('x');
+      free.socket.write('x');
+      sent += 1;
+      await Promise.race([delay(systemClock, 10), client.closed]);
+    }
+    expect(await client.closed).toMatch(/^HTTP\/1.1 408 /);
+    expect(sent).toBeLessThan(1_000);
+    expect(free.socket.destroyed).toBe(false);
+    await until('the memory of it', () => guarded.gateway.requestsInFlight === 0);
+    expect(unguarded.gateway.requestsInFlight).toBe(1);
+  });
+
   it('do not keep others waiting', async () => {
     const { port, call } = await startGateway();
     for (let index = 0; index < 100; index += 1) new RawClient(port).write(POST);
@@ -72,8 +90,8 @@ describe('requests that do not come to their end', () => {
   it('do not get a second answer into the midst of the first', async () => {
     const { port } = await startGateway({
       coordinator: {
-        chat: async (_request, { signal }, { onText }) => {
-          onText('x');
+        chat: async (_request, { signal }, { onDelta }) => {
+          onDelta({ choice: 0, text: 'x' });
           return ended(signal);
         },
       },
@@ -90,13 +108,13 @@ describe('clients that do not read', () => {
   /** Sends text until it has sent so much, or the request is ended; then waits for the end. */
   function pouring(bytesMax: number, seen: { sent: number; reason?: unknown }): Partial<Coordinator> {
     return {
-      chat: async (_request, { signal }, { onPlaced, onText }) => {
+      chat: async (_request, { signal }, { onPlaced, onDelta }) => {
         onPlaced?.(OTHER, CHAT_MODEL);
         signal.addEventListener('abort', () => {
           seen.reason = signal.reason;
         });
         while (!signal.aborted && seen.sent < bytesMax) {
-          onText(TEXT);
+          onDelta({ choice: 0, text: TEXT });
           seen.sent += TEXT.length;
           await new Promise((resolve) => setImmediate(resolve));
         }
@@ -152,10 +170,10 @@ describe('clients that do not read', () => {
     const { call } = await startGateway({
       limits: { stallMs: 100 },
       coordinator: {
-        chat: async (_request, _options, { onText }) => {
-          onText('a');
+        chat: async (_request, _options, { onDelta }) => {
+          onDelta({ choice: 0, text: 'a' });
           await delay(systemClock, 500);
-          onText('b');
+          onDelta({ choice: 0, text: 'b' });
           return chatResult();
         },
       },
@@ -173,9 +191,9 @@ describe('clients that go away', () => {
     const reasons: unknown[] = [];
     const { port, gateway } = await startGateway({
       coordinator: {
-        chat: (_request, { signal }, { onText }) => {
+        chat: (_request, { signal }, { onDelta }) => {
           signal.addEventListener('abort', () => reasons.push(signal.reason));
-          onText('x');
+          onDelta({ choice: 0, text: 'x' });
           return ended(signal);
         },
       },
@@ -193,10 +211,10 @@ describe('many clients', () => {
   it('each get their own answer', async () => {
     const { openai } = await startGateway({
       coordinator: {
-        chat: async ({ messages }, { signal }, { onPlaced, onText }) => {
+        chat: async ({ messages }, { signal }, { onPlaced, onDelta }) => {
           onPlaced?.(OTHER, CHAT_MODEL);
           for (const word of (messages[0]?.content ?? '').split('-')) {
-            onText(word);
+            onDelta({ choice: 0, text: word });
             await delay(systemClock, 1, signal);
           }
           return chatResult();
@@ -224,9 +242,9 @@ describe('many clients', () => {
     const { call, gateway } = await startGateway({
       limits: { requestsInFlightMax: 2 },
       coordinator: {
-        chat: async (_request, _options, { onText }) => {
+        chat: async (_request, _options, { onDelta }) => {
           await release.promise;
-          onText('x');
+          onDelta({ choice: 0, text: 'x' });
           return chatResult();
         },
       },

@@ -6,16 +6,18 @@ import { systemRandom } from '../../../node/app/random.ts';
 import { systemClock } from '../../../node/core/clock.ts';
 import type { NodeControl, NodeStatus } from '../../../node/core/control.ts';
 import type {
-  ChatEvents,
+  AnswerEvents,
+  AnswerResult,
   ChatRequest,
-  ChatResult,
   Coordinator,
   EmbedAnswer,
+  EmbedRequest,
   ModelListing,
   RequestOptions,
 } from '../../../node/core/coordinator.ts';
 import type { Log, LogFields } from '../../../node/core/log.ts';
 import type { CounterName, Labels, Telemetry } from '../../../node/core/telemetry.ts';
+import type { Traces } from '../../../node/core/trace.ts';
 import { createGuards, type Guards } from '../../../node/gateway/auth.ts';
 import { Gateway, type GatewayComponents, type GatewayInit } from '../../../node/gateway/gateway.ts';
 import type { GatewayLimits } from '../../../node/gateway/limits.ts';
@@ -56,10 +58,10 @@ export const LISTINGS: readonly ModelListing[] = [
   },
 ];
 
-export function chatResult(overrides: Partial<ChatResult> = {}): ChatResult {
+export function chatResult(overrides: Partial<AnswerResult> = {}): AnswerResult {
   return {
     model: CHAT_MODEL,
-    finish: 'stop',
+    choices: [{ finish: 'stop' }],
     usage: { promptTokens: 7, completionTokens: 3 },
     timings: { ttftMs: 12.3456, totalMs: 40, tokensPerSecond: 75.5 },
     nodes: [OTHER],
@@ -68,13 +70,13 @@ export function chatResult(overrides: Partial<ChatResult> = {}): ChatResult {
   };
 }
 
-export type Chat = (request: ChatRequest, options: RequestOptions, events: ChatEvents) => Promise<ChatResult>;
+export type Chat = (request: ChatRequest, options: RequestOptions, events: AnswerEvents) => Promise<AnswerResult>;
 
 /** Says "Hello world" from the other node. */
 export const helloChat: Chat = async (_request, _options, events) => {
   events.onPlaced?.(OTHER, CHAT_MODEL);
-  events.onText('Hello');
-  events.onText(' wörld');
+  events.onDelta({ choice: 0, text: 'Hello' });
+  events.onDelta({ choice: 0, text: ' wörld' });
   return chatResult();
 };
 
@@ -87,20 +89,31 @@ export function ended(signal: AbortSignal): Promise<never> {
 }
 
 /** Three numbers for each input: its length, its index, a tenth. */
-export async function embedLengths(request: { readonly inputs: readonly string[] }): Promise<EmbedAnswer> {
+export async function embedLengths({ inputs }: EmbedRequest): Promise<EmbedAnswer> {
   return {
     model: EMBED_MODEL,
-    embeddings: Float32Array.from(request.inputs.flatMap((text, index) => [text.length, index, 0.1])),
+    embeddings: Float32Array.from(inputs.flatMap((input, index) => [input.length, index, 0.1])),
     dimensions: 3,
-    promptTokens: request.inputs.length * 2,
+    promptTokens: inputs.length * 2,
     truncated: 0,
     nodes: [OTHER],
     plan: PLAN,
   };
 }
 
+const unexpected = (): never => {
+  throw new Error('not expected in this test');
+};
+
 export function fakeCoordinator(overrides: Partial<Coordinator> = {}): Coordinator {
-  return { models: () => LISTINGS, chat: helloChat, embed: embedLengths, ...overrides };
+  return {
+    models: () => LISTINGS,
+    chat: helloChat,
+    complete: unexpected,
+    embed: embedLengths,
+    run: unexpected,
+    ...overrides,
+  };
 }
 
 export const HARDWARE = {
@@ -147,6 +160,19 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     ],
     members: () => [{ node: SELF, name: 'desk', role: 'admin' }],
     loaded: () => [],
+    events: { publish: () => undefined, since: () => [], last: 0, subscribe: () => () => undefined },
+    model: unexpected,
+    unload: unexpected,
+    remove: unexpected,
+    requests: () => [],
+    request: () => undefined,
+    logs: () => [],
+    config: () => ({ file: '/data/settings.json', settings: [] }),
+    configure: unexpected,
+    doctor: unexpected,
+    newKey: unexpected,
+    stop: () => undefined,
+    revoke: unexpected,
     invite: async ({ ttlMs }) => ({ ticket: 'weft-ticket', expiresAtMs: ttlMs }),
     join: async () => ({ mesh: 'ab'.repeat(32), members: [] }),
     ...overrides,
@@ -171,6 +197,23 @@ export function recordingTelemetry(): Telemetry & { readonly counted: { name: Co
     text: async () => 'weft_requests_total 1\n',
   };
 }
+
+/** Notes nothing down. */
+export const silentTraces: Traces = {
+  begin: ({ requestId }) => ({
+    requestId,
+    traceParent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    elapsedMs: () => 0,
+    model: () => undefined,
+    span: () => undefined,
+    placed: () => undefined,
+    failed: () => undefined,
+    usage: () => undefined,
+    end: () => undefined,
+  }),
+  get: () => undefined,
+  list: () => [],
+};
 
 export interface RunningGateway {
   readonly gateway: Gateway;
@@ -197,13 +240,23 @@ export interface StartInit {
 export async function startGateway(options: StartInit = {}): Promise<RunningGateway> {
   const log = recordingLog();
   const telemetry = recordingTelemetry();
-  const init = { host: '127.0.0.1', port: 0, apiKey: KEY, origins: [], nodeId: SELF, name: 'desk', ...options.init };
+  const init = {
+    host: '127.0.0.1',
+    port: 0,
+    apiKey: () => KEY,
+    origins: () => [],
+    nodeId: SELF,
+    name: 'desk',
+    lenient: () => false,
+    ...options.init,
+  };
   const gateway = new Gateway(
     {
       clock: systemClock,
       random: systemRandom,
       log,
       telemetry,
+      traces: silentTraces,
       coordinator: fakeCoordinator(options.coordinator),
       control: fakeControl(options.control),
       guards: { ...createGuards(init), ...options.guards },

@@ -25,6 +25,17 @@ describe('SessionMemory', () => {
     expect(session.resume()).toEqual({ ...generation(), ids: Int32Array.of(1, 2, 3, 10, 11, 12) });
   });
 
+  it('resumes with everything that the request asks of its tokens', () => {
+    const asked = generation({
+      sampling: { temperature: 1, topP: 1, topK: 0, minP: 0.1, repetitionPenalty: 1.2, seed: 1n },
+      constraint: { kind: 'json_object' },
+      logprobs: 3,
+    });
+    const session = new SessionMemory().open('req', asked);
+    session.append(0, [10]);
+    expect(session.resume()).toEqual({ ...asked, ids: Int32Array.of(1, 2, 3, 10) });
+  });
+
   it('counts tokens that the request was resumed with', () => {
     const session = new SessionMemory().open('req', generation({ ids: Int32Array.of(1, 2, 3, 10) }));
     expect(session.generated).toBe(1);

@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { systemRandom } from '../../../node/app/random.ts';
+import { systemClock } from '../../../node/core/clock.ts';
 import type { Engine } from '../../../node/core/engine.ts';
 import type { Policy } from '../../../node/core/policy.ts';
+import type { Traces } from '../../../node/core/trace.ts';
 import { RemoteEngine } from '../../../node/mesh/remote-engine.ts';
 import { serveEngine } from '../../../node/mesh/serve-engine.ts';
+import { TraceRing } from '../../../node/telemetry/traces.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { GenerateRequest } from '../../../protocol/infer.ts';
 import { tensorOf } from '../../../protocol/tensor.ts';
@@ -11,6 +15,7 @@ import { allowAll, makeKey, SOON, startPair, stopAll } from './support.ts';
 
 const model = { id: 'owner/model', digest: `sha256:${'0'.repeat(64)}` };
 const sampling = { temperature: 0, topP: 1, topK: 0, seed: 5n };
+const TRACE = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
 const options = () => ({ signal: new AbortController().signal, requestId: 'req_test' });
 
 function generation(overrides: Partial<GenerateRequest> = {}): GenerateRequest {
@@ -18,10 +23,13 @@ function generation(overrides: Partial<GenerateRequest> = {}): GenerateRequest {
 }
 
 /** A remote engine in front of this one. */
-async function remote<E extends Engine>(make: (node: string) => E, policy: Policy = allowAll) {
+async function remote<E extends Engine>(make: (node: string) => E, policy: Policy = allowAll, traces?: Traces) {
   const key = await makeKey();
   const engine = make(key.node);
-  const { a, b } = await startPair({ key, prepare: (mesh) => serveEngine({ mesh, engine, policy }) });
+  const { a, b } = await startPair({
+    key,
+    prepare: (mesh) => serveEngine({ mesh, engine, policy, ...(traces === undefined ? {} : { traces }) }),
+  });
   return { engine, a, b, remote: new RemoteEngine({ mesh: b.mesh }, { node: key.node }) };
 }
 
@@ -52,6 +60,23 @@ describe('RemoteEngine', () => {
     expect(result).toMatchObject({ finish: 'length', generated: 6, node: a.key.node });
   });
 
+  it("notes the caller's request down at the executor, under the caller's trace, and how it ended", async () => {
+    const traces = new TraceRing({ clock: systemClock, random: systemRandom });
+    const { remote: engine, a, b } = await remote((node) => new FakeEngine(node), allowAll, traces);
+    await engine.run({ model, inputs: [], outputs: [] }, { ...options(), traceParent: TRACE });
+    const record = traces.get('req_test');
+    expect(record).toMatchObject({
+      name: 'run',
+      caller: b.key.node,
+      traceId: 'a'.repeat(32),
+      model: model.id,
+      status: 'ok',
+    });
+    expect(record?.spans.map(({ name, node }) => [name, node])).toEqual(
+      ['queue', 'load', 'compute'].map((name) => [name, a.key.node]),
+    );
+  });
+
   it('goes on where another node stopped', async () => {
     const { remote: engine } = await remote((node) => new FakeEngine(node));
     const request = generation({ ids: Int32Array.of(3, 4, 90, 91), promptLength: 2 });
@@ -61,14 +86,14 @@ describe('RemoteEngine', () => {
     expect(result.generated).toBe(6);
   });
 
-  it('hands the deadline and the cancellation on', async () => {
+  it('hands the deadline, the trace and the cancellation on', async () => {
     const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node));
     const abort = new AbortController();
     const tokens: number[] = [];
     local.beforeToken = (index) => (index < 2 ? Promise.resolve() : new Promise((resolve) => setImmediate(resolve)));
     const work = engine.generate(
       generation({ maxNewTokens: 1_000_000 }),
-      { ...options(), signal: abort.signal, budgetMs: 50_000 },
+      { ...options(), signal: abort.signal, budgetMs: 50_000, traceParent: TRACE },
       (_firstIndex, ids) => {
         tokens.push(...ids);
         if (tokens.length === 5) abort.abort();
@@ -76,8 +101,31 @@ describe('RemoteEngine', () => {
     );
     await expect(work).rejects.toMatchObject({ code: 'cancelled' });
     expect(tokens).toHaveLength(5);
-    expect(local.seen[0]?.options).toMatchObject({ requestId: 'req_test', budgetMs: 50_000 });
+    expect(local.seen[0]?.options).toMatchObject({ requestId: 'req_test', budgetMs: 50_000, traceParent: TRACE });
     await vi.waitFor(() => expect(local.seen[0]?.options.signal.aborted).toBe(true), SOON);
+  });
+
+  it('carries samplers, constraint and log probabilities', async () => {
+    const requests: GenerateRequest[] = [];
+    const logprobs = [{ logprob: -0.5, top: [{ id: 7, logprob: -0.25 }] }];
+    const { remote: engine } = await remote((node) => ({
+      ...failing('runner_lost'),
+      generate: async (request, _options, onTokens) => {
+        requests.push(request);
+        onTokens(0, [7], logprobs);
+        return { finish: 'length', generated: 1, node, timing: { queueMs: 0, loadMs: 0, computeMs: 0, prefillMs: 0 } };
+      },
+    }));
+    const request = generation({
+      sampling: { ...sampling, minP: 0.25, repetitionPenalty: 1.5, logitBias: [{ id: 3, bias: -100 }] },
+      constraint: { kind: 'tools', tools: [{ name: 'f', schema: '{}' }], choice: 'auto', parallel: true },
+      logprobs: 1,
+      maxNewTokens: 1,
+    });
+    const onTokens = vi.fn();
+    await engine.generate(request, options(), onTokens);
+    expect(requests).toEqual([request]);
+    expect(onTokens.mock.calls).toEqual([[0, [7], logprobs]]);
   });
 
   it('passes on why the peer failed, and whether another node may do better', async () => {

@@ -109,6 +109,30 @@ describe('changes', () => {
     await expect(list.add(ben.node, ben.publicKey, 'admin', 'ben')).rejects.toMatchObject({ code: 'forbidden' });
   });
 
+  it('never revoke the device itself, so that an admin is always left', async () => {
+    const ada = await openNode('ada');
+    const ben = await openNode('ben');
+    await bringIn(ada.list, ben, 'admin');
+    for (const { list, key } of [ada, ben]) {
+      await expect(list.revoke(key.node, 'done')).rejects.toMatchObject({ code: 'forbidden' });
+    }
+    expect(names(ada.list)).toEqual(['ada admin', 'ben admin']);
+  });
+
+  it('never take the word away that the device itself stands on', async () => {
+    const ada = await openNode('ada');
+    const ben = await openNode('ben');
+    const cy = await openNode('cy');
+    await bringIn(ada.list, ben, 'admin');
+    await bringIn(ben.list, cy, 'admin');
+    await expect(cy.list.revoke(ben.key.node, 'coup')).rejects.toMatchObject({ code: 'forbidden' });
+    expect(names(cy.list)).toEqual(['ada admin', 'ben admin', 'cy admin']);
+    // Who stands elsewhere may, and then cy, who came by ben's word alone, goes with him.
+    await ada.list.merge(ben.list.statements());
+    await ada.list.revoke(ben.key.node, 'sold');
+    expect(names(ada.list)).toEqual(['ada admin']);
+  });
+
   it('of our own that the disk did not take are not published', async () => {
     const { list, store } = await openNode('ada');
     const ben = device('ben');

@@ -1,0 +1,100 @@
+// `weft show MODEL`: what a model is, and where it runs. Of one that is not installed here only what its nodes tell.
+import type { Command } from 'commander';
+import type { ModelAnswer, ModelsAnswer } from '../../../protocol/api/control.ts';
+import { WeftError } from '../../../protocol/errors.ts';
+import type { Client } from '../client.ts';
+import { connect } from '../connect.ts';
+import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
+import { type Column, factSheet, formatBytes, orDash, table } from '../format.ts';
+import { describeNode, installedModel, listed, type ModelListing, taskName } from '../model-facts.ts';
+import { readingOptions } from '../reading-command.ts';
+
+/** What both tell of the model. */
+type Known = Pick<ModelAnswer, 'id' | 'aliases' | 'contextLength' | 'dimensions' | 'sizeBytes'> & {
+  readonly task: string;
+};
+
+export interface ShownModel {
+  readonly known: Known;
+  /** Where it is installed here. */
+  readonly details: ModelAnswer | undefined;
+  /** Nodes that offer it now. */
+  readonly nodes: ModelListing['nodes'];
+}
+
+export function define(command: Command, context: CommandContext): void {
+  readingOptions(command)
+    .argument('<model>', 'short name or hub id, such as minilm')
+    .action(async (name: string, options: ReadingOptions) => {
+      const { client } = await connect(context, options);
+      const model = await readModel(client, name, context);
+      if (options.json) printJson(context, toJson(model));
+      else context.stdout.write(describeModel(model));
+    });
+}
+
+/** @throws WeftError `model_not_found`; what {@link Client} throws */
+export async function readModel(
+  client: Client,
+  name: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<ShownModel> {
+  const [details, { models }] = await Promise.all([
+    installedModel(client, name, { signal }),
+    client.get<ModelsAnswer>('/api/v1/models', { signal }),
+  ]);
+  const listing = listed(models, details?.id ?? name);
+  const known = details ?? listing;
+  if (known === undefined) {
+    throw new WeftError({ code: 'model_not_found', message: `This mesh has no model "${name}".` });
+  }
+  return { known, details, nodes: listing?.nodes ?? [] };
+}
+
+function toJson({ known, details, nodes }: ShownModel): object {
+  const { id, aliases, task, contextLength, dimensions, sizeBytes } = known;
+  const installed = details !== undefined;
+  return { id, aliases, task, contextLength, dimensions, sizeBytes, installed, ...details, nodes };
+}
+
+/** For people; ends in a line feed. */
+export function describeModel({ known, details, nodes }: ShownModel): string {
+  const facts: [string, string][] = [
+    ['Name', known.aliases.length === 0 ? '-' : known.aliases.join(', ')],
+    ['Id', known.id],
+    ['Task', taskName(known.task)],
+    ...(known.contextLength > 0 ? [['Context', `${known.contextLength} tokens`] satisfies [string, string]] : []),
+    ...(known.dimensions > 0 ? [['Vectors', `${known.dimensions} values`] satisfies [string, string]] : []),
+    ['Size', formatBytes(known.sizeBytes)],
+    ['Installed', describeInstalled(details)],
+    ['Runs on', nodes.length === 0 ? 'no node that is reached now' : nodes.map(describeNode).join(', ')],
+  ];
+  if (details === undefined) return factSheet(facts);
+  facts.push(['Licence', orDash(details.licence, String)], ['Digest', details.digest]);
+  const parts = [
+    factSheet(facts),
+    table(FILES, details.files),
+    ...(details.inputs.length === 0 ? [] : [table(portColumns('INPUT'), details.inputs)]),
+    ...(details.outputs.length === 0 ? [] : [table(portColumns('OUTPUT'), details.outputs)]),
+  ];
+  return parts.join('\n');
+}
+
+function describeInstalled(details: ModelAnswer | undefined): string {
+  if (details === undefined) return 'not here';
+  const notes = [...(details.bundled ? ['came with Weft'] : []), ...(details.offered ? [] : ['not offered'])];
+  return ['here', ...notes].join(', ');
+}
+
+const FILES: readonly Column<ModelAnswer['files'][number]>[] = [
+  { title: 'FILE', value: ({ path }) => path },
+  { title: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
+  { title: 'SHA256', value: ({ sha256 }) => sha256 },
+];
+
+const portColumns = (title: string): readonly Column<ModelAnswer['inputs'][number]>[] => [
+  { title, value: ({ name }) => name },
+  { title: 'TYPE', value: ({ type }) => type },
+  // A name or -1: each request chooses.
+  { title: 'SHAPE', value: ({ dims }) => `[${dims.map((dim) => (dim === -1 ? '?' : dim)).join(', ')}]` },
+];

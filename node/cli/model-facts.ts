@@ -1,0 +1,43 @@
+// What the daemon says of one model: its place in the mesh's list, and its facts where it is installed here.
+import type { ModelAnswer, ModelsAnswer } from '../../protocol/api/control.ts';
+import { WeftError } from '../../protocol/errors.ts';
+import type { Client } from './client.ts';
+
+export type ModelListing = ModelsAnswer['models'][number];
+
+/** The control API's path of a model, whatever stands in its name. */
+export const modelPath = (name: string): string => `/api/v1/models/${encodeURIComponent(name)}`;
+
+/** Facts of a model that is installed here; undefined where it isn't. @throws WeftError what {@link Client} throws */
+export async function installedModel(
+  client: Client,
+  name: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<ModelAnswer | undefined> {
+  try {
+    return await client.get<ModelAnswer>(modelPath(name), { signal });
+  } catch (error) {
+    if (error instanceof WeftError && error.code === 'model_not_found') return undefined;
+    throw error;
+  }
+}
+
+/** The model that the mesh offers under this id or short name. */
+export function listed(models: readonly ModelListing[], name: string): ModelListing | undefined {
+  const wanted = name.toLowerCase();
+  return models.find(({ id, aliases }) => [id, ...aliases].some((known) => known.toLowerCase() === wanted));
+}
+
+const TASKS: Readonly<Record<string, string>> = {
+  'text-generation': 'chat',
+  'feature-extraction': 'embeddings',
+};
+
+/** A task in a word that people use. */
+export const taskName = (task: string): string => TASKS[task] ?? task;
+
+/** `laptop (here, loaded)` */
+export function describeNode({ name, state, self }: ModelListing['nodes'][number]): string {
+  const notes = [...(self ? ['here'] : []), ...(state === 'disk' ? [] : [state])];
+  return notes.length === 0 ? name : `${name} (${notes.join(', ')})`;
+}

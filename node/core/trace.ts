@@ -1,0 +1,87 @@
+// One request's way, noted down while it goes: which node, which part, how long, and how long it had been predicted to
+// take. Kept in a bounded ring by node/telemetry; read by the control API.
+import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { Plan } from '../../protocol/plan.ts';
+
+/** `prepare`: template and token ids. `up`, `acknowledge`, `down`: on the link. The others: at the executor. */
+export type SpanName = 'prepare' | 'up' | 'acknowledge' | 'queue' | 'load' | 'compute' | 'down';
+
+export interface Span {
+  readonly name: SpanName;
+  readonly node: NodeId;
+  /** Since the request began. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly predictedMs?: number;
+}
+
+/** An attempt on a node that failed. */
+export interface FailedAttempt {
+  readonly node: NodeId;
+  readonly code: string;
+  readonly atMs: number;
+}
+
+/** What a request is, as far as it may be shown: never its text. */
+export interface TraceInit {
+  readonly requestId: RequestId;
+  /** Such as `POST /v1/chat/completions`, or `encode` for a peer's request. */
+  readonly name: string;
+  /** Who asked: absent for a client of this node's API. */
+  readonly caller?: NodeId;
+  /** W3C traceparent header that came with it; an invalid one counts as none. */
+  readonly traceParent?: string | undefined;
+}
+
+export interface TraceOutcome {
+  readonly status: 'ok' | 'error' | 'cancelled';
+  /** Error code. */
+  readonly code?: string;
+}
+
+/** A request under way. Every method may be called late, or for one that is forgotten: nothing happens then. */
+export interface RequestTrace {
+  readonly requestId: RequestId;
+  /** W3C traceparent of this node's part, for whoever works on it elsewhere. */
+  readonly traceParent: string;
+  /** Milliseconds since it began. */
+  elapsedMs(): number;
+  /** Hub id of the model, once it is known. */
+  model(id: string): void;
+  span(span: Span): void;
+  /** A plan, before it is carried out. */
+  placed(plan: Plan): void;
+  failed(node: NodeId, code: string): void;
+  /** Tokens or rows that were made. */
+  usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void;
+  end(outcome: TraceOutcome): void;
+}
+
+/** A request as it is kept. */
+export interface TraceRecord {
+  readonly requestId: RequestId;
+  /** 32 hex digits, as in W3C Trace Context. */
+  readonly traceId: string;
+  readonly name: string;
+  readonly caller: NodeId | undefined;
+  readonly model: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** Until now, for one that is under way. */
+  readonly durationMs: number;
+  readonly status: 'running' | TraceOutcome['status'];
+  readonly code: string | undefined;
+  readonly promptTokens: number | undefined;
+  readonly completionTokens: number | undefined;
+  readonly spans: readonly Span[];
+  /** Every plan that was tried, in order. */
+  readonly plans: readonly Plan[];
+  readonly failures: readonly FailedAttempt[];
+}
+
+export interface Traces {
+  begin(init: TraceInit): RequestTrace;
+  get(requestId: RequestId): TraceRecord | undefined;
+  /** Newest first. */
+  list(): readonly TraceRecord[];
+}

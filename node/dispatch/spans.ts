@@ -1,0 +1,51 @@
+// What an attempt's times say of its parts, beside what its plan had predicted. Pure; called by the dispatcher when an
+// attempt has succeeded.
+
+import type { NodeId } from '../../protocol/ids.ts';
+import type { Timing } from '../../protocol/infer.ts';
+import type { Price } from '../../protocol/plan.ts';
+import type { Span } from '../core/trace.ts';
+
+export interface AttemptTimes {
+  readonly node: NodeId;
+  readonly price: Price;
+  /** The executor's own. */
+  readonly timing: Timing;
+  /** Milliseconds since the request began: when the attempt did, and when its answer was here. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** When a peer's acknowledgement came; undefined for work that was done here. */
+  readonly acknowledgedMs: number | undefined;
+  /** Round trip of the link; the acknowledgement's way back is taken for half of it. */
+  readonly rttMs: number | undefined;
+}
+
+/** Spans of the attempt in the order of time. Parts that took no time and were not predicted to are left out. */
+export function spansOf(times: AttemptTimes): readonly Span[] {
+  const { node, price, timing, startMs, endMs, acknowledgedMs, rttMs = 0 } = times;
+  const spans: Span[] = [];
+  let at = startMs;
+  const add = (name: Span['name'], durationMs: number, predictedMs?: number): void => {
+    const lasted = Math.max(0, durationMs);
+    if (lasted > 0 || (predictedMs ?? 0) > 0) {
+      spans.push({
+        name,
+        node,
+        startMs: at,
+        durationMs: lasted,
+        ...(predictedMs === undefined ? {} : { predictedMs }),
+      });
+    }
+    at += lasted;
+  };
+  if (acknowledgedMs !== undefined) {
+    const arrivedMs = Math.max(startMs, acknowledgedMs - rttMs / 2);
+    add('up', arrivedMs - startMs, price.upMs);
+    spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, acknowledgedMs - arrivedMs) });
+  }
+  add('queue', timing.queueMs, price.queueMs);
+  add('load', timing.loadMs, price.loadMs);
+  add('compute', timing.computeMs, price.computeMs);
+  if (acknowledgedMs !== undefined) add('down', endMs - at, price.downMs);
+  return spans;
+}

@@ -1,0 +1,330 @@
+// What an answer must look like → a grammar in XGrammar's EBNF. JSON comes in one form, `{"a": 1, "b": [2, 3]}`: white
+// space that may be left out is where small models get lost, and a form of its own needs fewer tokens.
+import { ALL_BEYOND_ASCII, intersectPoints } from '../../../../models/tasks/json-pattern.ts';
+import {
+  type CodePoints,
+  finiteShapes,
+  type JsonShape,
+  type JsonShapes,
+  type Pattern,
+} from '../../../../models/tasks/json-shape.ts';
+
+/** Key of the rule for any string: no rule has such a body. */
+const STRING = '';
+
+/** Rules under construction. The rule that everything begins with is added last, by {@link EbnfWriter.text}. */
+export class EbnfWriter {
+  readonly #rules: string[] = [];
+  /** Body → name, so that what is the same is written, and compiled, once. */
+  readonly #names = new Map<string, string>();
+  #count = 0;
+
+  /** The grammar, with the body of its root rule. */
+  text(root: string): string {
+    return [`root ::= ${root}`, ...this.#rules].join('\n');
+  }
+
+  /** Name of the rule with this body. */
+  rule(body: string): string {
+    const known = this.#names.get(body);
+    if (known !== undefined) return known;
+    const name = this.reserve();
+    this.#names.set(body, name);
+    this.define(name, body);
+    return name;
+  }
+
+  /** A name whose rule follows, so that it can refer to itself. */
+  reserve(): string {
+    return `r${this.#count++}`;
+  }
+
+  define(name: string, body: string): void {
+    this.#rules.push(`${name} ::= ${body}`);
+  }
+
+  /**
+   * A string. What follows its first quote is one rule that refers to itself: a token within it is then decided for all
+   * strings at once, before any is generated, and the look-ahead decides those that reach beyond its end. A rule for each
+   * character, repeated, takes 25 ms a token instead of 0.01 (SmolLM2's 49,152 tokens).
+   */
+  string(): string {
+    const known = this.#names.get(STRING);
+    if (known !== undefined) return known;
+    const hex = '[0-9a-fA-F]';
+    const escaped = this.rule(
+      [
+        '["\\\\/bfnrt]',
+        `"u" [0-9a-cA-CeEfF] ${hex} ${hex} ${hex}`,
+        `"u" [dD] [0-7] ${hex} ${hex}`,
+        // Two halves of a surrogate pair, never one alone.
+        `"u" [dD] [89abAB] ${hex} ${hex} "\\\\u" [dD] [c-fC-F] ${hex} ${hex}`,
+      ].join(' | '),
+    );
+    const rest = this.reserve();
+    this.define(rest, `("\\"" | ${charClass(PLAIN)} ${rest} | "\\\\" ${escaped} ${rest}) (= [,}\\]:])`);
+    const name = this.rule(`"\\"" ${rest}`);
+    this.#names.set(STRING, name);
+    return name;
+  }
+
+  /** Any JSON value. */
+  any(): string {
+    const name = this.#names.get('any') ?? this.reserve();
+    if (this.#names.has('any')) return name;
+    this.#names.set('any', name);
+    const number = this.rule('"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [+\\-]? [0-9]{1,2})?');
+    const array = this.rule(`"[" (${name} (", " ${name})*)? "]"`);
+    this.define(name, [this.string(), number, this.object(), array, '"true"', '"false"', '"null"'].join(' | '));
+    return name;
+  }
+
+  /** Any JSON object. */
+  object(): string {
+    const member = `${this.string()} ": " ${this.any()}`;
+    return this.rule(`"{" (${member} (", " ${member})*)? "}"`);
+  }
+
+  /** Name of the rule for a pattern. @param json its text stands within a JSON string */
+  pattern(pattern: Pattern, json: boolean): string {
+    return this.rule(this.#pattern(pattern, json));
+  }
+
+  #pattern(pattern: Pattern, json: boolean): string {
+    switch (pattern.kind) {
+      case 'set':
+        return json ? jsonClass(pattern.points) : charClass(pattern.points);
+      case 'choice':
+        return `(${pattern.options.map((option) => this.#pattern(option, json)).join(' | ')})`;
+      case 'sequence':
+        return this.#sequence(pattern.parts, json);
+      case 'repeat':
+        return repeated(this.rule(this.#pattern(pattern.part, json)), pattern.min, pattern.max);
+    }
+  }
+
+  /** Neighbours that are one character each become one literal. */
+  #sequence(parts: readonly Pattern[], json: boolean): string {
+    const written: string[] = [];
+    let run = '';
+    const flush = (): void => {
+      if (run !== '') written.push(literal(json ? JSON.stringify(run).slice(1, -1) : run));
+      run = '';
+    };
+    for (const part of parts) {
+      const [range, further] = part.kind === 'set' ? part.points : [];
+      if (range !== undefined && further === undefined && range[0] === range[1]) run += String.fromCodePoint(range[0]);
+      else {
+        flush();
+        written.push(this.#pattern(part, json));
+      }
+    }
+    flush();
+    return written.length === 0 ? '""' : `(${written.join(' ')})`;
+  }
+}
+
+/**
+ * Writes a schema's rules.
+ * @returns name of the rule for its values
+ */
+export function writeShapes(writer: EbnfWriter, shapes: JsonShapes): string {
+  return new ShapeWriter(writer, shapes).write(shapes.root);
+}
+
+class ShapeWriter {
+  readonly #writer: EbnfWriter;
+  readonly #finite: (shape: JsonShape) => boolean;
+  readonly #names = new Map<string, string>();
+
+  constructor(writer: EbnfWriter, shapes: JsonShapes) {
+    this.#writer = writer;
+    this.#finite = finiteShapes(shapes.definitions);
+    const definitions = [...shapes.definitions].filter(([, shape]) => this.#finite(shape));
+    for (const [pointer] of definitions) this.#names.set(pointer, writer.reserve());
+    for (const [pointer, shape] of definitions) writer.define(this.#names.get(pointer) as string, this.write(shape));
+  }
+
+  /** Name of the rule for a shape that has a finite value. */
+  write(shape: JsonShape): string {
+    const writer = this.#writer;
+    switch (shape.kind) {
+      case 'any':
+        return writer.any();
+      case 'null':
+        return writer.rule('"null"');
+      case 'boolean':
+        return writer.rule('"true" | "false"');
+      case 'number':
+        return writer.pattern(shape.pattern, false);
+      case 'string':
+        if (shape.min === 0 && shape.max === undefined) return writer.string();
+        return writer.rule(`"\\"" ${repeated(charClass(PLAIN), shape.min, shape.max)} "\\""`);
+      case 'text':
+        return writer.rule(`"\\"" ${writer.pattern(shape.pattern, true)} "\\""`);
+      case 'literals':
+        return writer.rule(shape.texts.map(literal).join(' | '));
+      case 'union':
+        return writer.rule(
+          shape.options
+            .filter(this.#finite)
+            .map((option) => this.write(option))
+            .join(' | '),
+        );
+      case 'ref':
+        return this.#names.get(shape.pointer) as string;
+      case 'array':
+        return this.#array(shape);
+      case 'object':
+        return this.#object(shape);
+    }
+  }
+
+  #array(shape: JsonShape & { readonly kind: 'array' }): string {
+    const { min, max } = shape;
+    const impossible = shape.prefix.findIndex((item) => !this.#finite(item));
+    const most = Math.min(max ?? Number.POSITIVE_INFINITY, impossible < 0 ? Number.POSITIVE_INFINITY : impossible);
+    const prefix = shape.prefix.slice(0, most).map((item) => this.write(item));
+    const further = impossible < 0 && shape.rest !== undefined && this.#finite(shape.rest) ? shape.rest : undefined;
+    // From the last item to the first: each may be followed by the next.
+    let tail = '';
+    const left = max === undefined ? undefined : max - prefix.length;
+    if (further !== undefined && left !== 0) {
+      const item = this.write(further);
+      if (prefix.length === 0) {
+        const more = repeated(
+          this.#writer.rule(`", " ${item}`),
+          Math.max(0, min - 1),
+          max === undefined ? max : max - 1,
+        );
+        tail = min === 0 ? `(${item} ${more})?` : `${item} ${more}`;
+      } else {
+        tail = repeated(this.#writer.rule(`", " ${item}`), Math.max(0, min - prefix.length), left);
+      }
+    }
+    for (let index = prefix.length - 1; index >= 0; index--) {
+      const item = `${index === 0 ? '' : '", " '}${prefix[index]} ${tail}`;
+      tail = index < min ? item : `(${item})?`;
+      // A rule of its own keeps the text short, however many items there are.
+      tail = this.#writer.rule(tail);
+    }
+    return this.#writer.rule(`"[" ${tail} "]"`);
+  }
+
+  /** Properties in their order; each but the first follows a comma, which of them is the first depends on what is left out. */
+  #object(shape: JsonShape & { readonly kind: 'object' }): string {
+    const writer = this.#writer;
+    const properties = shape.properties.filter(({ shape: value }) => this.#finite(value));
+    const names = shape.properties.map(({ name }) => name);
+    const free = shape.rest === undefined || !this.#finite(shape.rest) ? undefined : this.#free(names, shape.rest);
+    let first = free === undefined ? '' : `(${free} (", " ${free})*)?`;
+    let later = free === undefined ? '' : `(", " ${free})*`;
+    for (const property of properties.toReversed()) {
+      const written = `${literal(`${JSON.stringify(property.name)}: `)} ${this.write(property.shape)}`;
+      const or = (with_: string, without: string): string =>
+        property.required ? writer.rule(with_) : writer.rule(`${with_} | ${without === '' ? '""' : without}`);
+      first = or(`${written} ${later}`, first);
+      later = or(`", " ${written} ${later}`, later);
+    }
+    return writer.rule(`"{" ${first} "}"`);
+  }
+
+  /** A property of any other name. Names that were stated are left out letter by letter; none is escaped. */
+  #free(names: readonly string[], shape: JsonShape): string {
+    const value = this.write(shape);
+    const texts = names.map((name) => Array.from(name));
+    return this.#writer.rule(`"\\"" ${this.#other(texts, 0)} "\\": " ${value}`);
+  }
+
+  /** Names that are none of these from here on. */
+  #other(names: readonly (readonly string[])[], at: number): string {
+    const followers = new Map<number, (readonly string[])[]>();
+    for (const name of names) {
+      const point = name[at]?.codePointAt(0);
+      if (point !== undefined) followers.set(point, [...(followers.get(point) ?? []), name]);
+    }
+    const taken = [...followers.keys()].sort((a, b) => a - b).map((point) => [point, point] as const);
+    // A letter beyond ASCII that begins a stated name keeps the others out here: they can't be written without it.
+    const ascii = taken.every(([point]) => point < 0x80);
+    const others = intersectPoints(outside(taken), ascii ? PLAIN : intersectPoints(PLAIN, ASCII));
+    const options = [`${charClass(others)} ${this.#writer.rule(`${charClass(PLAIN)}*`)}`];
+    for (const [point, same] of followers) {
+      if (within(PLAIN, point)) options.push(`${charClass([[point, point]])} ${this.#other(same, at + 1)}`);
+    }
+    if (!names.some((name) => name.length === at)) options.push('""');
+    return this.#writer.rule(options.join(' | '));
+  }
+}
+
+/** Characters that stand for themselves within a JSON string. */
+const PLAIN: CodePoints = [[0x20, 0x21], [0x23, 0x5b], [0x5d, 0x7f], ...ALL_BEYOND_ASCII];
+const ASCII: CodePoints = [[0, 0x7f]];
+const BEYOND_ASCII: CodePoints = [[0x80, 0x10ffff]];
+/** Those of the others that have an escape of one letter. */
+const ESCAPED = [0x22, 0x5c, 0x08, 0x0c, 0x0a, 0x0d, 0x09];
+
+/** A part so many times. */
+function repeated(part: string, min: number, max: number | undefined): string {
+  if (min === 0 && max === 1) return `${part}?`;
+  if (min === 1 && max === 1) return part;
+  if (max === undefined && min < 2) return `${part}${min === 0 ? '*' : '+'}`;
+  if (max === 0) return '""';
+  return `${part}{${min},${max ?? ''}}`;
+}
+
+/** Characters of a set as they stand within a JSON string. */
+function jsonClass(points: CodePoints): string {
+  const plain = intersectPoints(points, PLAIN);
+  const escapes = ESCAPED.filter((point) => within(points, point)).map((point) =>
+    literal(JSON.stringify(String.fromCodePoint(point)).slice(1, -1)),
+  );
+  const options = plain.length === 0 ? escapes : [charClass(plain), ...escapes];
+  return options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
+}
+
+/** A literal: plain letters, everything else by number or with a backslash, so that no text means anything to the grammar. */
+export function literal(text: string): string {
+  const escaped = Array.from(text, (character) =>
+    /^[A-Za-z0-9 _:,.{}[\]<>/-]$/.test(character) ? character : numbered(character.codePointAt(0) as number),
+  );
+  return `"${escaped.join('')}"`;
+}
+
+/**
+ * One character of a set. The library reads ranges beyond ASCII wrongly (as bytes of UTF-8, not as code points), so that
+ * they are written as all of them, by what of ASCII is excluded, or one by one. The line separators that "all" has too
+ * many are kept out by the worker (guard.ts).
+ */
+function charClass(points: CodePoints): string {
+  const inside = ranges(intersectPoints(points, ASCII));
+  const beyond = intersectPoints(points, BEYOND_ASCII);
+  if (beyond.length === 0) return `[${inside}]`;
+  if (JSON.stringify(beyond) === JSON.stringify(ALL_BEYOND_ASCII)) {
+    return `[^${ranges(intersectPoints(outside(points), ASCII))}]`;
+  }
+  const named = beyond.flatMap(([from, to]) =>
+    Array.from({ length: to - from + 1 }, (_, index) => literal(String.fromCodePoint(from + index))),
+  );
+  return `(${[...(inside === '' ? [] : [`[${inside}]`]), ...named].join(' | ')})`;
+}
+
+const ranges = (points: CodePoints): string =>
+  points.map(([from, to]) => (from === to ? numbered(from) : `${numbered(from)}-${numbered(to)}`)).join('');
+
+const numbered = (point: number): string =>
+  point > 0xffff ? `\\U${point.toString(16).padStart(8, '0')}` : `\\u${point.toString(16).padStart(4, '0')}`;
+
+const within = (points: CodePoints, point: number): boolean =>
+  points.some(([from, to]) => from <= point && point <= to);
+
+/** Everything else. */
+function outside(points: CodePoints): CodePoints {
+  const result: [number, number][] = [];
+  let next = 0;
+  for (const [from, to] of points) {
+    if (from > next) result.push([next, from - 1]);
+    next = to + 1;
+  }
+  if (next <= 0x10ffff) result.push([next, 0x10ffff]);
+  return result;
+}

@@ -1,0 +1,83 @@
+// The event stream: what happens on a node while it happens, as server-sent events.
+import { z } from 'zod';
+import { LogLine } from './operation.ts';
+
+/** Kinds of events. */
+export const EVENT_TYPES = ['node', 'model', 'request', 'transfer', 'log'] as const;
+
+/** Characters of an event's id on the wire. */
+export const EVENT_ID_LENGTH_MAX = 64;
+
+const TYPES_TEXT = `must be a list of ${EVENT_TYPES.join(', ')}, with commas`;
+
+/** The query of `GET /api/v1/events`. */
+export const EventsQuery = z.strictObject({
+  /** Id of the last event that was seen, as the header `Last-Event-ID`, which comes first. `0` asks for all that is kept. */
+  since: z.string('must be the id of an event').max(EVENT_ID_LENGTH_MAX, 'must be the id of an event').optional(),
+  /** Such as `request,log`. @default all */
+  types: z
+    .string(TYPES_TEXT)
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(EVENT_TYPES, TYPES_TEXT)))
+    .optional(),
+});
+export type EventsQuery = z.infer<typeof EventsQuery>;
+
+/** A member has come, gone or changed. */
+const NodeChange = z.object({
+  node: z.string(),
+  name: z.string(),
+  /** `removed`: no member any more. */
+  state: z.enum(['connected', 'suspect', 'gone', 'removed']),
+  role: z.string().optional(),
+  version: z.string().optional(),
+  /** What it offers. */
+  models: z.array(z.object({ id: z.string(), state: z.string() })),
+});
+export type NodeChange = z.infer<typeof NodeChange>;
+
+/** A model of this node is being loaded, or has been loaded, unloaded or quarantined. */
+const ModelChange = z.object({
+  id: z.string(),
+  state: z.enum(['loading', 'loaded', 'quarantined', 'unloaded']),
+  reason: z.string().optional(),
+});
+export type ModelChange = z.infer<typeof ModelChange>;
+
+/** A request has begun, was placed (again after a loss), or has ended. */
+const RequestChange = z.object({
+  requestId: z.string(),
+  phase: z.enum(['begun', 'placed', 'ended']),
+  name: z.string(),
+  caller: z.string().optional(),
+  model: z.string().optional(),
+  plan: z.string().optional(),
+  nodes: z.array(z.string()).optional(),
+  predictedMs: z.number().optional(),
+  status: z.enum(['ok', 'error', 'cancelled']).optional(),
+  code: z.string().optional(),
+  durationMs: z.number().optional(),
+  promptTokens: z.number().optional(),
+  completionTokens: z.number().optional(),
+});
+
+const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
+  z.object({
+    /** To come back behind. */
+    id: z.string(),
+    type: z.literal(type),
+    /** Milliseconds since 1970. */
+    atMs: z.number(),
+    data,
+  });
+
+/** The `data:` of one event. `reset` says that events were missed: what is shown must be read anew. */
+export const ControlEvent = z.discriminatedUnion('type', [
+  event('node', NodeChange),
+  event('model', ModelChange),
+  event('request', RequestChange),
+  event('transfer', z.unknown()),
+  event('log', LogLine),
+  event('reset', z.object({})),
+]);
+export type ControlEvent = z.infer<typeof ControlEvent>;

@@ -1,0 +1,315 @@
+// What a node answers over HTTP, as an OpenAPI 3.1 document: made from the same schemas that check requests, so that it
+// can't say anything else. The gateway serves it; a test holds it against the gateway's endpoints.
+import { z } from 'zod';
+import * as control from './control.ts';
+import * as openai from './openai.ts';
+
+/** An endpoint as the document shows it. */
+interface Operation {
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
+  /** With the names of its parameters in braces. */
+  readonly path: string;
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  /** Name of the body's schema. */
+  readonly request?: keyof typeof REQUESTS;
+  /** Name of the answer's schema, or another type of content. */
+  readonly answer: keyof typeof ANSWERS | { readonly type: string };
+  /** Name of the schema of a streamed answer's events. */
+  readonly events?: keyof typeof ANSWERS;
+  /** Answered without a key. */
+  readonly open?: true;
+}
+
+const Health = z.object({ status: z.string() });
+
+/** Bodies that are sent. */
+const REQUESTS = {
+  ChatCompletionRequest: openai.ChatCompletionRequest,
+  CompletionRequest: openai.CompletionRequest,
+  EmbeddingRequest: openai.EmbeddingRequest,
+  ResponseRequest: openai.ResponseRequest,
+  ConfigRequest: control.ConfigRequest,
+  EmptyRequest: control.EmptyRequest,
+  InferRequest: control.InferRequest,
+  InvitationRequest: control.InvitationRequest,
+  JoinRequest: control.JoinRequest,
+  ModelRequest: control.ModelRequest,
+  RevokeRequest: control.RevokeRequest,
+} as const satisfies Record<string, z.ZodType>;
+
+/** Bodies and events that come back. */
+const ANSWERS = {
+  ChatCompletion: openai.ChatCompletion,
+  ChatCompletionChunk: openai.ChatCompletionChunk,
+  Completion: openai.Completion,
+  EmbeddingList: openai.EmbeddingList,
+  ErrorBody: openai.ErrorBody,
+  Model: openai.Model,
+  ModelList: openai.ModelList,
+  Response: openai.Response,
+  ResponseEvent: openai.ResponseEvent,
+  ConfigAnswer: control.ConfigAnswer,
+  ControlEvent: control.ControlEvent,
+  DoctorAnswer: control.DoctorAnswer,
+  Health,
+  InferAnswer: control.InferAnswer,
+  InvitationAnswer: control.InvitationAnswer,
+  JoinAnswer: control.JoinAnswer,
+  KeyAnswer: control.KeyAnswer,
+  LogsAnswer: control.LogsAnswer,
+  MembersAnswer: control.MembersAnswer,
+  ModelAnswer: control.ModelAnswer,
+  ModelsAnswer: control.ModelsAnswer,
+  PeersAnswer: control.PeersAnswer,
+  PsAnswer: control.PsAnswer,
+  RemoveAnswer: control.RemoveAnswer,
+  RequestAnswer: control.RequestAnswer,
+  RequestsAnswer: control.RequestsAnswer,
+  RevokeAnswer: control.RevokeAnswer,
+  StatusAnswer: control.StatusAnswer,
+  StopAnswer: control.StopAnswer,
+  UnloadAnswer: control.UnloadAnswer,
+} as const satisfies Record<string, z.ZodType>;
+
+const V1 = '/api/v1';
+
+const OPERATIONS: readonly Operation[] = [
+  {
+    method: 'post',
+    path: '/v1/chat/completions',
+    summary: 'A chat answer, whole or streamed',
+    request: 'ChatCompletionRequest',
+    answer: 'ChatCompletion',
+    events: 'ChatCompletionChunk',
+  },
+  {
+    method: 'post',
+    path: '/v1/completions',
+    summary: 'Goes on with texts as they stand',
+    request: 'CompletionRequest',
+    answer: 'Completion',
+    events: 'Completion',
+  },
+  {
+    method: 'post',
+    path: '/v1/responses',
+    summary: 'An answer in the shape of the Responses API',
+    request: 'ResponseRequest',
+    answer: 'Response',
+    events: 'ResponseEvent',
+  },
+  {
+    method: 'post',
+    path: '/v1/embeddings',
+    summary: 'Vectors of texts',
+    request: 'EmbeddingRequest',
+    answer: 'EmbeddingList',
+  },
+  { method: 'get', path: '/v1/models', summary: 'What the mesh can run now', answer: 'ModelList' },
+  { method: 'get', path: '/v1/models/{model}', summary: 'One model, by hub id or short name', answer: 'Model' },
+
+  { method: 'get', path: `${V1}/status`, summary: 'This node', answer: 'StatusAnswer' },
+  { method: 'get', path: `${V1}/peers`, summary: 'Every other member, as it is known here', answer: 'PeersAnswer' },
+  { method: 'get', path: `${V1}/members`, summary: 'Who belongs to the mesh', answer: 'MembersAnswer' },
+  {
+    method: 'post',
+    path: `${V1}/members/revoke`,
+    summary: 'Takes a member out of the mesh for good',
+    request: 'RevokeRequest',
+    answer: 'RevokeAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/invitations`,
+    summary: 'A ticket for one more device',
+    request: 'InvitationRequest',
+    answer: 'InvitationAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/join`,
+    summary: 'Leaves a mesh of one for the mesh of a ticket',
+    request: 'JoinRequest',
+    answer: 'JoinAnswer',
+  },
+  { method: 'get', path: `${V1}/models`, summary: 'What the mesh can run, and where', answer: 'ModelsAnswer' },
+  {
+    method: 'get',
+    path: `${V1}/models/{model}`,
+    summary: 'A model that is installed here: its files, inputs and outputs',
+    answer: 'ModelAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/unload`,
+    summary: "Frees a model's memory on this node",
+    request: 'ModelRequest',
+    answer: 'UnloadAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/remove`,
+    summary: "Deletes an installed model's files",
+    request: 'ModelRequest',
+    answer: 'RemoveAnswer',
+  },
+  { method: 'get', path: `${V1}/ps`, summary: "What this node's runners hold", answer: 'PsAnswer' },
+  {
+    method: 'post',
+    path: `${V1}/infer`,
+    summary: 'Runs any graph of the mesh on tensors',
+    request: 'InferRequest',
+    answer: 'InferAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/requests`,
+    summary: 'The last requests, newest first',
+    query: control.RequestsQuery,
+    answer: 'RequestsAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/requests/{id}`,
+    summary: 'The way of a request: spans, plans, failures',
+    answer: 'RequestAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/logs`,
+    summary: 'The last lines of the log, oldest first',
+    query: control.LogsQuery,
+    answer: 'LogsAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/events`,
+    summary: 'What happens on this node, as server-sent events',
+    query: control.EventsQuery,
+    answer: { type: 'text/event-stream' },
+    events: 'ControlEvent',
+  },
+  { method: 'get', path: `${V1}/config`, summary: 'Every setting, and where it came from', answer: 'ConfigAnswer' },
+  {
+    method: 'patch',
+    path: `${V1}/config`,
+    summary: 'Changes settings, all or none; null takes one out of the file',
+    request: 'ConfigRequest',
+    answer: 'ConfigAnswer',
+  },
+  { method: 'get', path: `${V1}/doctor`, summary: 'Checks every layer; may take 20 s', answer: 'DoctorAnswer' },
+  {
+    method: 'post',
+    path: `${V1}/key`,
+    summary: 'A new API key; the old one is worthless from here on',
+    request: 'EmptyRequest',
+    answer: 'KeyAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/stop`,
+    summary: 'Ends the node',
+    request: 'EmptyRequest',
+    answer: 'StopAnswer',
+  },
+
+  {
+    method: 'get',
+    path: '/api/openapi.json',
+    summary: 'This document',
+    answer: { type: 'application/json' },
+  },
+  { method: 'get', path: '/metrics', summary: 'Metrics for Prometheus', answer: { type: 'text/plain' } },
+  { method: 'get', path: '/healthz', summary: 'The API answers', answer: 'Health', open: true },
+  { method: 'get', path: '/readyz', summary: 'The API answers', answer: 'Health', open: true },
+];
+
+const SCHEMAS = '#/components/schemas/';
+
+/**
+ * The document.
+ * @param init version of the node
+ */
+export function openApiDocument({ version }: { readonly version: string }): Readonly<Record<string, unknown>> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const operation of OPERATIONS) {
+    const path = paths[operation.path] ?? {};
+    paths[operation.path] = path;
+    path[operation.method] = describe(operation);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Weft',
+      version,
+      description: "Inference over one's own machines: OpenAI's API, and the control API of the node beside.",
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ key: [] }],
+    paths,
+    components: {
+      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'The API key of the node.' } },
+      schemas: { ...jsonSchemas(REQUESTS, 'input'), ...jsonSchemas(ANSWERS, 'output') },
+      responses: {
+        Error: {
+          description: 'A refusal or a failure; 429 and 503 come with Retry-After.',
+          content: { 'application/json': { schema: { $ref: `${SCHEMAS}ErrorBody` } } },
+        },
+      },
+    },
+  };
+}
+
+function describe({ method, path, summary, query, request, answer, events, open }: Operation): object {
+  const parameters = [
+    ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...(query === undefined ? [] : queryParameters(query)),
+  ];
+  const ref = (name: string): object => ({ schema: { $ref: SCHEMAS + name } });
+  const content: Record<string, object> =
+    typeof answer === 'string' ? { 'application/json': ref(answer) } : { [answer.type]: {} };
+  if (events !== undefined) content['text/event-stream'] = ref(events);
+  return {
+    operationId: method + path.replace(/[^a-zA-Z0-9]+(\w?)/g, (_all, next: string) => next.toUpperCase()),
+    summary,
+    tags: [path.startsWith('/v1/') ? 'OpenAI' : path.startsWith(V1) ? 'Control' : 'Node'],
+    ...(open === true ? { security: [] } : {}),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(request === undefined
+      ? {}
+      : { requestBody: { required: true, content: { 'application/json': ref(request) } } }),
+    responses: {
+      200: { description: 'The answer.', content },
+      ...(open === true ? {} : { default: { $ref: '#/components/responses/Error' } }),
+    },
+  };
+}
+
+function queryParameters(query: z.ZodObject): object[] {
+  const { properties = {} } = z.toJSONSchema(query, { io: 'input', unrepresentable: 'any' });
+  return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+}
+
+function jsonSchemas(schemas: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output'): Record<string, object> {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
+  const made = z.toJSONSchema(registry, {
+    io,
+    unrepresentable: 'any',
+    uri: (id) => SCHEMAS + id,
+    // A newer node may add fields to its answers. Requests keep to what is named.
+    override: ({ jsonSchema }) => {
+      if (io === 'output' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
+  });
+  return Object.fromEntries(
+    Object.entries(made.schemas).map(([id, { $schema: _schema, $id: _id, ...schema }]) => [id, schema]),
+  );
+}

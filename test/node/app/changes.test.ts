@@ -1,0 +1,129 @@
+// What watchers are told of members and models.
+import { describe, expect, it } from 'vitest';
+import { publishChanges } from '../../../node/app/changes.ts';
+import type { LoadedModel } from '../../../node/core/engine.ts';
+import type { PeerRecord } from '../../../node/core/mesh.ts';
+import type { Member } from '../../../node/core/trust.ts';
+import { ControlEvent } from '../../../protocol/api/control.ts';
+import type { ModelOffer } from '../../../protocol/capability.ts';
+import { LOAD, makeAdvert } from '../mesh/support.ts';
+
+const SELF = '12D3KooWSelf';
+const PEER = '12D3KooWPeer';
+
+const OFFER: ModelOffer = {
+  model: { id: 'owner/model', digest: 'sha256:00' },
+  task: 'tensor',
+  state: 'disk',
+  contextLength: 0,
+  dimensions: 0,
+  sizeBytes: 1,
+  profile: { fixedMs: 0, perTokenMs: 0, decodeMs: 0, loadMs: 0, samples: 0 },
+  aliases: [],
+};
+
+const LOADED: LoadedModel = {
+  id: 'owner/model',
+  state: 'loading',
+  provider: 'cpu',
+  runnerPid: 1,
+  residentBytes: 0,
+  requestsInFlight: 0,
+  idleUntilMs: undefined,
+  reason: undefined,
+};
+
+function record(overrides: Partial<PeerRecord> = {}, offers: readonly ModelOffer[] = []): PeerRecord {
+  return {
+    advert: { ...makeAdvert(PEER, { name: 'attic', offers }), sequence: 1, addresses: [], load: LOAD },
+    state: 'connected',
+    link: { rttMs: 1, rttFloorMs: 1, goodputBytesPerSecond: undefined, path: 'direct' },
+    load: LOAD,
+    callsInFlight: 0,
+    heardAgoMs: 1,
+    ...overrides,
+  };
+}
+
+function make() {
+  const world = {
+    members: [{ node: SELF, name: 'desk', role: 'admin' }] as Member[],
+    peers: new Map<string, PeerRecord>(),
+    loaded: [] as LoadedModel[],
+  };
+  const listeners = { members: new Set<() => void>(), peers: new Set<() => void>(), engine: new Set<() => void>() };
+  const on = (set: Set<() => void>) => (listener: () => void) => {
+    set.add(listener);
+    return () => set.delete(listener);
+  };
+  const published: unknown[] = [];
+  const end = publishChanges({
+    events: {
+      publish: (type, data) => {
+        published.push({ type, data });
+        // As the event stream writes it.
+        ControlEvent.parse({ id: 'x-1', type, atMs: 0, data: JSON.parse(JSON.stringify(data)) });
+      },
+    },
+    membership: { members: () => world.members, onChange: on(listeners.members) },
+    mesh: { self: SELF, peer: (node) => world.peers.get(node), onPeers: on(listeners.peers) },
+    engine: { loaded: () => world.loaded, onChange: on(listeners.engine) },
+  });
+  const tell = (of: keyof typeof listeners): unknown[] => {
+    for (const listener of listeners[of]) listener();
+    return published.splice(0);
+  };
+  return { world, listeners, published, end, tell };
+}
+
+describe('members', () => {
+  it('are told of when they are signed in, come, change, go and are signed out', () => {
+    const { world, tell } = make();
+    const node = (data: object): unknown => ({ type: 'node', data: { node: PEER, role: 'member', ...data } });
+    world.members.push({ node: PEER, name: 'signed in as this', role: 'member' });
+    expect(tell('members')).toEqual([node({ name: 'signed in as this', state: 'gone', models: [] })]);
+    world.peers.set(PEER, record());
+    const common = { name: 'attic', version: '0.0.0' };
+    expect(tell('peers')).toEqual([node({ ...common, state: 'connected', models: [] })]);
+    world.peers.set(PEER, record({}, [OFFER]));
+    const models = [{ id: 'owner/model', state: 'disk' }];
+    expect(tell('peers')).toEqual([node({ ...common, state: 'connected', models })]);
+    world.peers.set(PEER, record({ state: 'suspect' }, [OFFER]));
+    expect(tell('peers')).toEqual([node({ ...common, state: 'suspect', models })]);
+    world.members.pop();
+    expect(tell('members')).toEqual([node({ ...common, state: 'removed', models: [] })]);
+    expect(tell('members')).toEqual([]);
+  });
+
+  it('are not told of for a load or a link, and neither is this node', () => {
+    const { world, tell } = make();
+    world.members.push({ node: PEER, name: 'attic', role: 'member' });
+    world.peers.set(PEER, record());
+    expect(tell('members')).toHaveLength(1);
+    world.peers.set(PEER, record({ load: { ...LOAD, queuedMs: 9 }, heardAgoMs: 500, callsInFlight: 3 }));
+    expect(tell('peers')).toEqual([]);
+  });
+});
+
+describe('models', () => {
+  it('are told of when they are loaded, quarantined and unloaded, and not for a request', () => {
+    const { world, tell } = make();
+    const model = (data: object): unknown => ({ type: 'model', data: { id: 'owner/model', ...data } });
+    world.loaded = [LOADED];
+    expect(tell('engine')).toEqual([model({ state: 'loading' })]);
+    world.loaded = [{ ...LOADED, state: 'loaded' }];
+    expect(tell('engine')).toEqual([model({ state: 'loaded' })]);
+    world.loaded = [{ ...LOADED, state: 'loaded', requestsInFlight: 4, residentBytes: 99 }];
+    expect(tell('engine')).toEqual([]);
+    world.loaded = [{ ...LOADED, state: 'quarantined', reason: 'died twice' }];
+    expect(tell('engine')).toEqual([model({ state: 'quarantined', reason: 'died twice' })]);
+    world.loaded = [];
+    expect(tell('engine')).toEqual([model({ state: 'unloaded' })]);
+  });
+});
+
+it('ends', () => {
+  const { listeners, end } = make();
+  end();
+  expect(Object.values(listeners).map(({ size }) => size)).toEqual([0, 0, 0]);
+});

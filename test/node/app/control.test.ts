@@ -1,0 +1,165 @@
+// The owner's port, over the layers that it gathers from.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { buildManifest } from '../../../models/build-manifest.ts';
+import { MANIFEST_FILE } from '../../../models/manifest.ts';
+import { ModelStore } from '../../../models/store.ts';
+import { AssembledControl, type ControlComponents } from '../../../node/app/control.ts';
+import { systemRandom } from '../../../node/app/random.ts';
+import type { ConfigReport, DoctorReport } from '../../../node/core/control.ts';
+import type { LocalEngine } from '../../../node/core/engine.ts';
+import { silentLog } from '../../../node/core/log.ts';
+import type { Mesh } from '../../../node/core/mesh.ts';
+import type { Member } from '../../../node/core/trust.ts';
+import { EventLog } from '../../../node/telemetry/event-log.ts';
+import { LogRing } from '../../../node/telemetry/log-ring.ts';
+import { TraceRing } from '../../../node/telemetry/traces.ts';
+import { ModelAnswer } from '../../../protocol/api/control.ts';
+import { BUNDLED } from '../../models/paths.ts';
+import { temporaryFolder, tinyModel } from '../../models/temporary.ts';
+import { ManualClock } from '../core/manual-clock.ts';
+import { HARDWARE } from '../gateway/support.ts';
+
+const SELF = '12D3KooWSelf';
+const MEMBERS: readonly Member[] = [
+  { node: SELF, name: 'desk', role: 'admin' },
+  { node: '12D3KooWAttic', name: 'attic', role: 'member' },
+  { node: '12D3KooWTwin1', name: 'twin', role: 'member' },
+  { node: '12D3KooWTwin2', name: 'Twin', role: 'member' },
+];
+
+const REPORT: ConfigReport = { file: '/data/settings.json', settings: [] };
+const HEALTHY: DoctorReport = { ok: true, checks: [] };
+
+async function make(overrides: Partial<ControlComponents> = {}) {
+  const root = await temporaryFolder();
+  const folder = await tinyModel(root, 'owner/tiny');
+  await writeFile(join(folder, MANIFEST_FILE), JSON.stringify(await buildManifest(folder)));
+  const models = new ModelStore(
+    { log: silentLog },
+    { roots: [root, BUNDLED], bundledRoot: BUNDLED, cacheFolder: join(root, '.cache') },
+  );
+  await models.open();
+  const clock = new ManualClock();
+  const events = new EventLog({ clock, log: silentLog });
+  const traces = new TraceRing({ clock, random: systemRandom, events });
+  const logs = new LogRing({ clock, printed: silentLog, events }, { level: 'info' });
+  const done: string[] = [];
+  const digest = models.find('owner/tiny')?.ref.digest ?? '';
+  const engine: Partial<LocalEngine> = {
+    offers: () => [{ model: { id: 'owner/tiny', digest } }] as unknown as ReturnType<LocalEngine['offers']>,
+    unload: async (which) => {
+      done.push(`unload ${which}`);
+      return which === digest;
+    },
+    withdraw: async (which) => {
+      // Its files are still there for whoever works with them.
+      done.push(`withdraw ${which} ${models.byDigest(which) !== undefined}`);
+    },
+  };
+  const control = new AssembledControl(
+    {
+      clock,
+      events,
+      traces,
+      logs,
+      models,
+      engine: engine as LocalEngine,
+      mesh: { self: SELF, peer: () => undefined } as unknown as Mesh,
+      membership: {
+        meshId: 'ab'.repeat(32),
+        members: () => MEMBERS,
+        revoke: async (node: string, reason: string) => void done.push(`revoke ${node} ${reason}`),
+      } as ControlComponents['membership'],
+      invitations: {} as ControlComponents['invitations'],
+      dispatcher: {} as ControlComponents['dispatcher'],
+      settings: { report: () => REPORT, change: async (changes) => ({ ...REPORT, file: JSON.stringify(changes) }) },
+      doctor: async () => HEALTHY,
+      keys: { replace: async () => 'fresh' },
+      requestStop: () => void done.push('stop'),
+      join: async () => undefined,
+      ...overrides,
+    },
+    { version: '1.2.3', home: '/data', offer: 'all', hardware: HARDWARE, api: () => 'http://127.0.0.1:1' },
+  );
+  return { control, models, done, digest, traces, logs, events };
+}
+
+describe('models', () => {
+  it('are described, by id or short name', async () => {
+    const { control, digest } = await make();
+    const tiny = control.model('OWNER/tiny');
+    expect(tiny).toMatchObject({ id: 'owner/tiny', digest, bundled: false, offered: true });
+    expect(tiny.files.map(({ path }) => path)).toContain('onnx/model.onnx');
+    const minilm = control.model('minilm');
+    expect(minilm).toMatchObject({
+      id: 'Xenova/all-MiniLM-L6-v2',
+      aliases: ['minilm'],
+      task: 'feature-extraction',
+      licence: 'Apache-2.0',
+      dimensions: 384,
+      bundled: true,
+      offered: false,
+    });
+    expect(minilm.inputs.map(({ name }) => name)).toContain('input_ids');
+    expect(minilm.sizeBytes).toBe(minilm.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    for (const details of [tiny, minilm]) expect(ModelAnswer.parse(details)).toEqual(details);
+    expect(() => control.model('nothing')).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+  });
+
+  it('are unloaded by the engine', async () => {
+    const { control, done, digest } = await make();
+    expect(await control.unload('tiny')).toEqual({ id: 'owner/tiny', wasLoaded: true });
+    expect(await control.unload('minilm')).toMatchObject({ wasLoaded: false });
+    expect(done[0]).toBe(`unload ${digest}`);
+    await expect(control.unload('nothing')).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('are removed once the engine has let go of them', async () => {
+    const { control, models, done, digest } = await make();
+    const { sizeBytes } = control.model('tiny');
+    expect(await control.remove('tiny')).toEqual({ id: 'owner/tiny', freedBytes: sizeBytes });
+    expect(done).toEqual([`withdraw ${digest} true`]);
+    expect(models.find('owner/tiny')).toBeUndefined();
+    await expect(control.remove('tiny')).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('that came with Weft stay, and stay on offer', async () => {
+    const { control, done } = await make();
+    await expect(control.remove('minilm')).rejects.toMatchObject({ code: 'forbidden' });
+    expect(done).toEqual([]);
+  });
+});
+
+describe('members', () => {
+  it('are revoked by id, or by a name that one alone has', async () => {
+    const { control, done } = await make();
+    expect(await control.revoke('12D3KooWTwin2', 'sold')).toEqual(MEMBERS[3]);
+    expect(await control.revoke('ATTIC', 'stolen')).toEqual(MEMBERS[1]);
+    expect(done).toEqual(['revoke 12D3KooWTwin2 sold', 'revoke 12D3KooWAttic stolen']);
+    await expect(control.revoke('twin', '')).rejects.toMatchObject({ code: 'bad_request', facts: { param: 'member' } });
+    await expect(control.revoke('nobody', '')).rejects.toMatchObject({ code: 'not_found' });
+    expect(done).toHaveLength(2);
+  });
+});
+
+describe('the rest', () => {
+  it('is what the parts say', async () => {
+    const { control, traces, logs, events, done } = await make();
+    traces.begin({ requestId: 'req_1', name: 'x' });
+    logs.log.warn({ a: 1 }, 'late');
+    expect(control.requests().map(({ requestId }) => requestId)).toEqual(['req_1']);
+    expect(control.request('req_1')?.status).toBe('running');
+    expect(control.request('req_2')).toBeUndefined();
+    expect(control.logs({ level: 'warn', limit: 5 })).toMatchObject([{ message: 'late', fields: { a: 1 } }]);
+    expect(control.events).toBe(events);
+    expect(events.since(0)?.map(({ type }) => type)).toEqual(['request', 'log']);
+    expect(control.config()).toBe(REPORT);
+    expect((await control.configure({ name: 'x' })).file).toBe('{"name":"x"}');
+    expect(await control.doctor(new AbortController().signal)).toBe(HEALTHY);
+    expect(await control.newKey()).toEqual({ key: 'fresh' });
+    control.stop();
+    expect(done).toEqual(['stop']);
+  });
+});

@@ -1,0 +1,172 @@
+// What peers, models and the daemon say must not drive the terminal of who reads it: every command that prints such text,
+// with all of it hostile. And the twin: without the guard each of them would.
+import type { ServerResponse } from 'node:http';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { CommandContext } from '../../../node/cli/context.ts';
+import type { WeftError } from '../../../protocol/errors.ts';
+import { drivesTerminal, GONE, HARDWARE, HOSTILE, PEER, type Routes, STATUS } from './command-support.ts';
+import { fakeDaemon, homeOf, type RecordedContext, recordedContext, refuse, sendChat } from './fake-daemon.ts';
+
+const listing = {
+  id: HOSTILE,
+  aliases: [HOSTILE],
+  task: 'text-generation',
+  contextLength: 1,
+  dimensions: 0,
+  sizeBytes: 1,
+  nodes: [{ node: HOSTILE, name: HOSTILE, state: HOSTILE, self: false }],
+};
+const port = { name: HOSTILE, type: HOSTILE, dims: [HOSTILE] };
+const details = {
+  ...listing,
+  digest: HOSTILE,
+  licence: HOSTILE,
+  bundled: false,
+  offered: true,
+  files: [{ path: HOSTILE, sizeBytes: 1, sha256: HOSTILE }],
+  inputs: [port],
+  outputs: [port],
+};
+const offer = { ...PEER.offers[0], model: { id: HOSTILE, digest: HOSTILE }, aliases: [HOSTILE], state: 'loaded' };
+const peer = {
+  ...PEER,
+  node: HOSTILE,
+  name: HOSTILE,
+  state: 'connected',
+  hardware: {
+    ...HARDWARE,
+    arch: HOSTILE,
+    platform: HOSTILE,
+    devices: [{ kind: 'cuda', name: HOSTILE, memoryBytes: 1 }],
+  },
+  offers: [offer],
+};
+const member = { node: HOSTILE, name: HOSTILE, role: HOSTILE };
+const request = {
+  requestId: HOSTILE,
+  traceId: HOSTILE,
+  name: HOSTILE,
+  caller: HOSTILE,
+  model: HOSTILE,
+  startedAtMs: 0,
+  durationMs: 1,
+  status: 'error',
+  code: HOSTILE,
+  nodes: [HOSTILE],
+  failures: 0,
+};
+const loaded = {
+  id: HOSTILE,
+  state: 'quarantined',
+  provider: HOSTILE,
+  residentBytes: 1,
+  requestsInFlight: 0,
+  reason: HOSTILE,
+};
+
+const routes: Routes = {
+  'GET /api/v1/status': {
+    ...STATUS,
+    name: HOSTILE,
+    version: HOSTILE,
+    api: HOSTILE,
+    home: HOSTILE,
+    addresses: [HOSTILE],
+  },
+  'GET /api/v1/members': { members: [member] },
+  'GET /api/v1/peers': { peers: [peer, { ...GONE, name: HOSTILE }] },
+  'GET /api/v1/models': { models: [listing] },
+  'GET /api/v1/models/m': details,
+  'GET /api/v1/ps': { models: [loaded] },
+  'GET /api/v1/requests': { requests: [request] },
+  'GET /api/v1/logs': { lines: [{ atMs: 0, level: 'warn', message: HOSTILE, fields: { [HOSTILE]: HOSTILE } }] },
+  'POST /api/v1/models/unload': { id: HOSTILE, wasLoaded: true },
+  'POST /api/v1/models/remove': { id: HOSTILE, freedBytes: 1 },
+  'POST /api/v1/members/revoke': { revoked: member },
+  'POST /api/v1/join': { mesh: HOSTILE, members: [member] },
+  'POST /api/v1/infer': {
+    model: HOSTILE,
+    outputs: [{ name: HOSTILE, dtype: 'uint8', shape: [1], encoding: 'base64', data: 'AQ==' }],
+    nodes: [HOSTILE],
+  },
+  'POST /v1/embeddings': {
+    model: HOSTILE,
+    data: [{ embedding: [1] }],
+    usage: { prompt_tokens: 1 },
+    weft: { nodes: [HOSTILE] },
+  },
+  'POST /v1/chat/completions': (_body: unknown, response: ServerResponse) =>
+    sendChat(response, ['\u{1b}]0;owned\u{7}'], ['n1']),
+};
+
+const COMMANDS: readonly (readonly string[])[] = [
+  ['list'],
+  ['show', 'm'],
+  ['ps'],
+  ['stop', 'm'],
+  ['rm', 'm', '--yes'],
+  ['peers'],
+  ['members'],
+  ['revoke', 'm', '--yes'],
+  ['join', 'weft1'],
+  ['status'],
+  ['top', '--once'],
+  ['logs'],
+  ['embed', 'm', 'Hi'],
+  ['infer', 'm', '--input', 'a=[1]'],
+  ['run', 'm', 'Hi'],
+];
+
+/** Runs it with the modules as they are now: with the guard, or with what a test put into its place. */
+async function printed(args: readonly string[], daemonRoutes: Routes = routes): Promise<RecordedContext> {
+  const { runProgram } = await import('../../../node/cli/program.ts');
+  await using daemon = await fakeDaemon(daemonRoutes);
+  await using home = await homeOf(daemon.url);
+  const context = recordedContext();
+  // Answers of models are cleaned at a terminal alone: a pipe gets them as they are.
+  Object.assign(context.stdout, { isTTY: true });
+  Object.assign(context.stderr, { isTTY: false });
+  await runProgram([...args, '--home', home.folder], context as CommandContext, '0.0.0');
+  return context;
+}
+
+afterEach(() => {
+  vi.doUnmock('../../../node/cli/printable.ts');
+  vi.resetModules();
+});
+
+const withoutGuard = () => {
+  vi.resetModules();
+  vi.doMock('../../../node/cli/printable.ts', () => ({
+    printable: (text: string) => text,
+    printableLines: (text: string) => text,
+  }));
+};
+
+describe('hostile names', () => {
+  it.each(COMMANDS)('do nothing to the terminal of who runs weft %s', async (...args) => {
+    const context = await printed(args);
+    expect(drivesTerminal(context.out() + context.err())).toBe(false);
+    expect(context.out() + context.err()).toContain('�');
+  });
+
+  it.each(COMMANDS)('would drive it in weft %s without the guard', async (...args) => {
+    withoutGuard();
+    const context = await printed(args);
+    expect(drivesTerminal(context.out() + context.err())).toBe(true);
+  });
+
+  const refusing = (_body: unknown, response: ServerResponse) => refuse(response, 400, 'bad_request', HOSTILE);
+
+  it('do nothing in a message of failure, and would without the guard', async () => {
+    for (const guarded of [true, false]) {
+      if (!guarded) withoutGuard();
+      const { describeError } = await import('../../../node/cli/errors.ts');
+      const failure = (await printed(['list'], { 'GET /api/v1/models': refusing }).catch(
+        (error: unknown) => error,
+      )) as WeftError;
+      expect(failure.message).toBe(HOSTILE);
+      expect(drivesTerminal(describeError(failure))).toBe(!guarded);
+    }
+  });
+});

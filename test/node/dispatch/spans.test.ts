@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { RequestTrace, Span } from '../../../node/core/trace.ts';
+import { spansOf } from '../../../node/dispatch/spans.ts';
+import { runs } from '../../support/property.ts';
+import { SMOL } from '../scheduler/builders.ts';
+import { fakeMesh } from './fakes.ts';
+
+const price = { queueMs: 1, loadMs: 0, upMs: 2, computeMs: 10, downMs: 3, totalMs: 16 };
+const timing = { queueMs: 4, loadMs: 0, computeMs: 20, prefillMs: 0 };
+
+/** Remembers what it is told. */
+function notes() {
+  const said: unknown[] = [];
+  let ms = 0;
+  const trace: RequestTrace = {
+    requestId: 'req_test',
+    traceParent: '00-11111111111111111111111111111111-2222222222222222-01',
+    elapsedMs: () => ms++,
+    model: (id) => said.push(['model', id]),
+    span: ({ name, node }) => said.push([name, node]),
+    placed: (plan) => said.push(['placed', plan.kind]),
+    failed: (node, code) => said.push(['failed', node, code]),
+    usage: () => undefined,
+    end: () => undefined,
+  };
+  return { said, trace };
+}
+
+describe('the spans of an attempt', () => {
+  it('are what a peer said and what the link took, beside the prediction', () => {
+    const times = { node: 'a', price, timing, startMs: 100, endMs: 140, acknowledgedMs: 107, rttMs: 4 };
+    expect(spansOf(times)).toEqual([
+      { name: 'up', node: 'a', startMs: 100, durationMs: 5, predictedMs: 2 },
+      { name: 'acknowledge', node: 'a', startMs: 105, durationMs: 2 },
+      { name: 'queue', node: 'a', startMs: 105, durationMs: 4, predictedMs: 1 },
+      { name: 'compute', node: 'a', startMs: 109, durationMs: 20, predictedMs: 10 },
+      { name: 'down', node: 'a', startMs: 129, durationMs: 11, predictedMs: 3 },
+    ] satisfies Span[]);
+  });
+
+  it('have no link in them for work that was done here', () => {
+    const times = { node: 'self', price, timing, startMs: 0, endMs: 30, acknowledgedMs: undefined, rttMs: undefined };
+    expect(spansOf(times).map(({ name }) => name)).toEqual(['queue', 'compute']);
+  });
+
+  it('never last less than no time, whatever a peer says of its own', () => {
+    const ms = fc.double({ min: 0, max: 1e6, noNaN: true });
+    fc.assert(
+      fc.property(ms, ms, ms, ms, ms, (startMs, lasted, acknowledged, queueMs, rttMs) => {
+        const spans = spansOf({
+          node: 'a',
+          price,
+          timing: { ...timing, queueMs },
+          startMs,
+          endMs: startMs + lasted,
+          acknowledgedMs: startMs + acknowledged,
+          rttMs,
+        });
+        for (const span of spans) {
+          expect(span.durationMs).toBeGreaterThanOrEqual(0);
+          expect(span.startMs).toBeGreaterThanOrEqual(startMs);
+        }
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe('a traced request', () => {
+  it('notes each plan, each failure, and the parts of the attempt that succeeded', async () => {
+    const { said, trace } = notes();
+    const mesh = fakeMesh({ nodes: { a: [{ dieAt: 0 }], self: [{}] } });
+    const request = {
+      model: SMOL,
+      ids: Int32Array.of(1, 2, 3),
+      lengths: Int32Array.of(3),
+      pooling: 'mean',
+      normalize: true,
+    } as const;
+    const options = { signal: new AbortController().signal, requestId: 'req_test', trace };
+    await mesh.dispatcher.encode(request, options);
+    expect(said.slice(0, 3)).toEqual([
+      ['placed', 'remote'],
+      ['failed', 'a', 'peer_lost'],
+      ['placed', 'local'],
+    ]);
+    expect(said).toContainEqual(['compute', 'self']);
+    expect(mesh.engine('a').traceParents).toEqual([trace.traceParent]);
+  });
+});
