@@ -119,7 +119,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const hardware = detectHardware();
   const models = new ModelStore(
     { log },
-    { roots: [settings.models, paths.bundledModels], cacheFolder: home.path('cache', 'models') },
+    {
+      roots: [settings.models, paths.bundledModels],
+      bundledRoot: paths.bundledModels,
+      cacheFolder: home.path('cache', 'models'),
+    },
   );
   await models.open();
   const notices = [...listening.notices, ...models.problems().map(({ id, error }) => problemLine(id, error))];

@@ -63,7 +63,11 @@ export async function answerAll(
     const [first] = choices;
     assert(first !== undefined, 'there is at least one choice');
     const timings = meter.timings(startedMs);
-    telemetry.observe('weft_time_to_first_token_seconds', timings.ttftMs / 1000, { model: model.ref.id });
+    telemetry.observe('weft_time_to_first_token_seconds', timings.ttftMs / 1000);
+    // Of an answer with one choice: those of several come between each other.
+    if (choices.length === 1 && timings.tokensPerSecond > 0) {
+      telemetry.observe('weft_inter_token_seconds', 1 / timings.tokensPerSecond);
+    }
     return {
       model: model.ref.id,
       choices: choices.map(({ finish }) => ({ finish })),
@@ -73,7 +77,7 @@ export async function answerAll(
       plan: first.plan,
     };
   } finally {
-    telemetry.count('weft_tokens_generated_total', { model: model.ref.id }, meter.tokens);
+    telemetry.count('weft_tokens_generated_total', {}, meter.tokens);
     options.trace?.usage({ promptTokens, completionTokens: meter.tokens });
   }
 }

@@ -25,7 +25,7 @@ import type { DeviceKey } from '../core/trust.ts';
 import type { Gate } from './gate.ts';
 import { type Gossip, gossipOver, gossipService } from './gossip.ts';
 import type { MeshLimits } from './limits.ts';
-import { Hearing, meshTcp, meshYamux } from './transport.ts';
+import { Hearing, type HearingComponents, meshTcp, meshYamux } from './transport.ts';
 
 /** A running libp2p node and what the mesh needs of it. */
 export interface Host {
@@ -100,12 +100,12 @@ export function baseOptions(init: {
  * @throws WeftError `port_in_use` or `config_invalid` when it can't listen
  */
 export async function startHost(
-  components: { readonly gate: Gate; readonly clock: Clock; readonly log: Log },
+  components: { readonly gate: Gate; readonly clock: Clock; readonly log: Log } & Pick<HearingComponents, 'onBytes'>,
   init: HostInit,
 ): Promise<Host> {
-  const { gate, clock, log } = components;
+  const { gate, clock, log, onBytes } = components;
   const { limits, listen, announce } = init;
-  const hearing = new Hearing({ clock });
+  const hearing = new Hearing({ clock, ...(onBytes === undefined ? {} : { onBytes }) });
   const topic = `weft/${init.meshId}/adverts`;
   let transportAddresses = (): Multiaddr[] => [];
   const hostOptions: Libp2pOptions<{ identify: Identify; gossip: GossipSub; addresses: object }> = {

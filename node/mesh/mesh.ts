@@ -176,12 +176,17 @@ export class Libp2pMesh implements Mesh {
 
   async #start(): Promise<void> {
     if (this.#running !== undefined) return;
-    const { clock, log, membership } = this.#components;
+    const { clock, log, membership, telemetry } = this.#components;
     const gate = new Gate(this.#components, { limits: this.#limits });
     // Connections may come in before everything that they need is there.
     const early: Connection[] = [];
     const host = await startHost(
-      { gate, clock, log },
+      {
+        gate,
+        clock,
+        log,
+        onBytes: (direction, bytes) => telemetry.count('weft_link_bytes_total', { direction }, bytes),
+      },
       {
         key: this.#init.key,
         limits: this.#limits,

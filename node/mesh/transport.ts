@@ -27,20 +27,38 @@ function hasSocket(connection: MultiaddrConnection): connection is SocketConnect
   return 'socket' in connection && 'sendData' in connection;
 }
 
+export interface HearingComponents {
+  readonly clock: Clock;
+  /** Bytes that came in on a connection, or went out. */
+  readonly onBytes?: (direction: 'in' | 'out', bytes: number) => void;
+}
+
 /** When bytes last came in on a connection: the proof of life that costs nothing. */
 export class Hearing {
   readonly #clock: Clock;
+  readonly #onBytes: HearingComponents['onBytes'];
   // A connection and its socket share their timeline object, which is all that ties them together in libp2p's interface.
   readonly #heardMs = new WeakMap<object, number>();
 
-  constructor(components: { readonly clock: Clock }) {
+  constructor(components: HearingComponents) {
     this.#clock = components.clock;
+    this.#onBytes = components.onBytes;
   }
 
   /** Listens to the socket: a listener on the connection itself would swallow what comes between two of its handshakes. */
-  listen({ timeline, socket }: SocketConnection): void {
+  listen(connection: SocketConnection): void {
+    const { timeline, socket } = connection;
     this.#heardMs.set(timeline, this.#clock.now());
-    socket.on('data', () => this.#heardMs.set(timeline, this.#clock.now()));
+    socket.on('data', (chunk: Buffer) => {
+      this.#heardMs.set(timeline, this.#clock.now());
+      this.#onBytes?.('in', chunk.byteLength);
+    });
+    const sendData = connection.sendData.bind(connection);
+    connection.sendData = (data) => {
+      const result = sendData(data);
+      this.#onBytes?.('out', result.sentBytes);
+      return result;
+    };
   }
 
   /** The clock's time of the last byte; that of the first call for a connection that was never heard. */

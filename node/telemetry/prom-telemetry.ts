@@ -24,7 +24,7 @@ const COUNTERS: Record<CounterName, MetricSpec> = {
   weft_runner_restarts_total: { help: 'Runners started again after they ended by themselves.', labels: ['reason'] },
   weft_calls_rejected_total: { help: 'Calls of peers that were refused.', labels: ['reason'] },
   weft_link_bytes_total: {
-    help: 'Tensor bytes that crossed links to peers, by direction (in, out).',
+    help: 'Bytes that crossed connections to peers, by direction (in, out).',
     labels: ['direction'],
   },
 };

@@ -32,7 +32,11 @@ interface Options {
 }
 
 export function define(command: Command, context: CommandContext): void {
-  const sub = (name: string, description: string): Command => command.command(name).description(`${description}.`);
+  const sub = (name: string, summary: string): Command =>
+    command
+      .command(name)
+      .summary(summary)
+      .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`);
 
   described(sub('install', 'write the service file, and say what to run next'))
     .option('--now', 'run that too: the service starts, now and with the machine')

@@ -64,6 +64,15 @@ describe('Libp2pMesh', () => {
     expect(a.mesh.peers()).toEqual([]);
   });
 
+  it('counts the bytes that cross its links, in and out', async () => {
+    const bytes = { in: 0, out: 0 };
+    const count = (name: string, { direction }: { direction?: 'in' | 'out' } = {}, by = 1): void => {
+      if (name === 'weft_link_bytes_total' && direction !== undefined) bytes[direction] += by;
+    };
+    await startPair({ components: { telemetry: { count, gauge: vi.fn() } } });
+    await vi.waitFor(() => expect(Math.min(bytes.in, bytes.out)).toBeGreaterThan(1_000), SOON);
+  });
+
   it('publishes a change to its peers', async () => {
     let name = 'before';
     const key = await makeKey();

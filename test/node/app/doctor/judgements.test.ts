@@ -1,5 +1,8 @@
 // What each fact means: the pure half of the checks.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { LAYERS } from '../../../../node/app/doctor/check.ts';
 import { clockChecks, judgeOwnClock, judgePeerClocks } from '../../../../node/app/doctor/clock.ts';
 import { judgeSpace } from '../../../../node/app/doctor/disk.ts';
 import { judgeMdns, type MdnsObservation } from '../../../../node/app/doctor/mdns.ts';
@@ -12,6 +15,7 @@ import type { PeerRecord } from '../../../../node/core/mesh.ts';
 import { deviceKeyOf } from '../../../../node/trust/device-key.ts';
 import { meshIdOf, signStatement } from '../../../../node/trust/statements.ts';
 import { LOAD, makeAdvert, never } from '../../mesh/support.ts';
+import { REPOSITORY } from './support.ts';
 
 const GIB = 2 ** 30;
 const DAY_MS = 86_400_000;
@@ -278,5 +282,13 @@ describe('a member', () => {
     const dialled = [{ address: '/ip4/10.0.0.1/tcp/1', outcome: 'answers' }] as const;
     expect(judgeGone('x', dialled, false).status).toBe('ok');
     expect(judgeGone('x', dialled, true).status).toBe('warning');
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  it('explains every layer, in the order of the report', () => {
+    const page = readFileSync(join(REPOSITORY, 'docs', 'troubleshooting.md'), 'utf8');
+    const rows = page.split('\n').flatMap((line) => /^\| `(\w+)` \|.*\|$/.exec(line)?.[1] ?? []);
+    expect(rows.slice(0, LAYERS.length + 1)).toEqual(['daemon', ...LAYERS]);
   });
 });
