@@ -71,3 +71,6 @@ export const JSON_SCHEMA_REPEAT_MAX = 4096;
 
 /** Groups within groups of a regular expression. */
 export const PATTERN_DEPTH_MAX = 32;
+
+/** Places in the values of one schema, told apart by what may stand there. Real schemas have hundreds. */
+export const JSON_SCHEMA_PLACES_MAX = 10_000;

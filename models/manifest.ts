@@ -108,6 +108,15 @@ export function parseManifest(json: string): Manifest {
   });
 }
 
+/**
+ * Whether a tensor of this shape may go in where the manifest lists that one. A dimension with a name takes any size; the
+ * single dimension `*` stands for a shape that the graph doesn't say.
+ */
+export function fitsPort(dims: readonly number[], wanted: Manifest['inputs'][number]['dims']): boolean {
+  if (wanted.length === 1 && wanted[0] === '*') return true;
+  return dims.length === wanted.length && wanted.every((size, axis) => typeof size === 'string' || size === dims[axis]);
+}
+
 /** JSON with sorted keys and no spaces: the same manifest always gives the same bytes. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>

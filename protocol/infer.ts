@@ -4,9 +4,9 @@ import type { NamedTensor } from './tensor.ts';
 
 /** Where the time of one piece of work went, in milliseconds. */
 export interface Timing {
-  /** Received → work begun. */
+  /** Received → work begun, the wait for a load included. */
   readonly queueMs: number;
-  /** Loading the model, when this request had to wait for it. */
+  /** Of which: loading the model, when this request had to wait for it. */
   readonly loadMs: number;
   /** Inside the runtime. */
   readonly computeMs: number;

@@ -10,6 +10,7 @@ import {
   JSON_SCHEMA_REPEAT_MAX,
 } from '../limits.ts';
 import { JSON_FORMATS } from './json-format.ts';
+import { lengthsConflict } from './json-lengths.ts';
 import { canonical, excludes, isSchema, MergeRefusal, mergeSchemas, type Schema, typeOf } from './json-merge.ts';
 import { integerPattern, type NumberBounds, numberPattern } from './json-number.ts';
 import { PatternRefusal, patternLengths, readPattern } from './json-pattern.ts';
@@ -36,9 +37,10 @@ export function checkJsonSchema(schema: unknown, param: string): void {
  * Reads a schema. Types that are not stated are those that its keywords speak of; properties that are neither stated nor
  * required are not written; a number has at most 15 digits before the point, and 15 behind it.
  * @param param name of the request's field, for the error
+ * @param scope put before the names of definitions, so that those of several schemas can stand together
  * @throws WeftError as {@link checkJsonSchema}
  */
-export function readJsonSchema(schema: unknown, param: string): JsonShapes {
+export function readJsonSchema(schema: unknown, param: string, scope = ''): JsonShapes {
   const bytes = textBytes(schema);
   if (bytes === undefined || bytes > JSON_SCHEMA_BYTES_MAX) {
     throw new WeftError({
@@ -48,7 +50,7 @@ export function readJsonSchema(schema: unknown, param: string): JsonShapes {
     });
   }
   try {
-    return new SchemaReader(schema, param).read();
+    return new SchemaReader(schema, param, scope).read();
   } catch (cause) {
     // A value within "const" or "enum" may be nested as deeply as its text is long.
     if (!(cause instanceof RangeError)) throw cause;
@@ -100,23 +102,32 @@ const TYPES = new Set(['null', 'boolean', 'object', 'array', 'number', 'integer'
 class SchemaReader {
   readonly #root: unknown;
   readonly #param: string;
+  readonly #scope: string;
   readonly #definitions = new Map<string, JsonShape>();
   readonly #pending: string[] = [];
   #nodes = 0;
 
-  constructor(root: unknown, param: string) {
+  constructor(root: unknown, param: string, scope: string) {
     this.#root = root;
     this.#param = param;
+    this.#scope = scope;
   }
 
   read(): JsonShapes {
     const root = this.#read(this.#root, 0);
     for (let pointer = this.#pending.pop(); pointer !== undefined; pointer = this.#pending.pop()) {
-      this.#definitions.set(pointer, this.#read(this.#resolve(pointer), 0));
+      this.#definitions.set(this.#scope + pointer, this.#read(this.#resolve(pointer), 0));
     }
     this.#refuseLoops();
     if (!finiteShapes(this.#definitions)(root)) throw this.#bad('allows no value of finite size');
-    return { root, definitions: this.#definitions };
+    const shapes = { root, definitions: this.#definitions };
+    const conflict = lengthsConflict(shapes);
+    if (conflict === 'places') throw this.#bad('has too many alternatives');
+    if (conflict !== undefined) {
+      const what = conflict === 'pattern' ? 'a pattern or format' : 'another length';
+      throw this.#unsupported('maxLength', `or "minLength" where the same value may have ${what} instead`);
+    }
+    return shapes;
   }
 
   #read(schema: unknown, depth: number): JsonShape {
@@ -156,12 +167,13 @@ class SchemaReader {
 
   #reference(pointer: unknown): JsonShape {
     if (typeof pointer !== 'string') throw this.#bad('has a "$ref" that is no text');
-    if (!this.#definitions.has(pointer)) {
+    const scoped = this.#scope + pointer;
+    if (!this.#definitions.has(scoped)) {
       this.#resolve(pointer);
-      this.#definitions.set(pointer, NEVER);
+      this.#definitions.set(scoped, NEVER);
       this.#pending.push(pointer);
     }
-    return { kind: 'ref', pointer };
+    return { kind: 'ref', pointer: scoped };
   }
 
   #resolve(pointer: string): unknown {
@@ -289,7 +301,7 @@ class SchemaReader {
     const max = this.#count(schema, 'maxLength');
     if (max !== undefined && min > max) return NEVER;
     const { pattern, format } = schema;
-    if (pattern === undefined && format === undefined) return { kind: 'string', min, max: this.#repeats(min, max) };
+    if (pattern === undefined && format === undefined) return { kind: 'string', min, max };
     if (pattern !== undefined && format !== undefined) throw this.#unsupported('format', 'beside "pattern"');
     const keyword = pattern === undefined ? 'format' : 'pattern';
     const read = this.#pattern(keyword, schema[keyword]);

@@ -101,3 +101,52 @@ export function finiteShapes(definitions: ReadonlyMap<string, JsonShape>): (shap
   }
   return has;
 }
+
+/** The shapes that a value may have: unions and references followed, each shape once. */
+export function alternativesOf(
+  shapes: readonly JsonShape[],
+  definitions: ReadonlyMap<string, JsonShape>,
+): readonly JsonShape[] {
+  const found = new Set<JsonShape>();
+  const followed = new Set<JsonShape>();
+  const follow = (shape: JsonShape): void => {
+    if (followed.has(shape)) return;
+    followed.add(shape);
+    if (shape.kind === 'union') shape.options.forEach(follow);
+    else if (shape.kind === 'ref') follow(definitions.get(shape.pointer) ?? NEVER);
+    else found.add(shape);
+  };
+  shapes.forEach(follow);
+  return [...found];
+}
+
+/** What a property of this name may be, in objects of any of these shapes. */
+export function propertyShapes(alternatives: readonly JsonShape[], name: string): readonly JsonShape[] {
+  return alternatives.flatMap((shape) => {
+    if (shape.kind === 'any') return [shape];
+    if (shape.kind !== 'object') return [];
+    const stated = shape.properties.find((property) => property.name === name)?.shape ?? shape.rest;
+    return stated === undefined ? [] : [stated];
+  });
+}
+
+/** What the item at this place may be, in arrays of any of these shapes. */
+export function itemShapes(alternatives: readonly JsonShape[], index: number): readonly JsonShape[] {
+  return alternatives.flatMap((shape) => {
+    if (shape.kind === 'any') return [shape];
+    if (shape.kind !== 'array') return [];
+    const item = shape.prefix[index] ?? shape.rest;
+    return item === undefined ? [] : [item];
+  });
+}
+
+/** Code points that a string may have, whichever of the alternatives it is meant to be: the narrowest of all bounds. */
+export function stringLengths(alternatives: readonly JsonShape[]): { readonly min: number; readonly max: number } {
+  let [min, max] = [0, Number.POSITIVE_INFINITY];
+  for (const shape of alternatives) {
+    if (shape.kind !== 'string') continue;
+    min = Math.max(min, shape.min);
+    max = Math.min(max, shape.max ?? Number.POSITIVE_INFINITY);
+  }
+  return { min, max };
+}

@@ -190,14 +190,19 @@ function refuseOpenApi({ host, apiKey }: Settings): void {
 function invalid(name: SettingName, { source, value }: Given, file: SettingsFile): WeftError {
   const { flag, env, expected } = SETTINGS[name];
   const place = source === 'file' ? file.position(name) : undefined;
-  const inFile = place === undefined ? SETTINGS_FILE : `${SETTINGS_FILE}, ${placeOf(place)}`;
+  // What is to be written into the file has no place in it yet.
+  const inFile = place === undefined ? undefined : `${SETTINGS_FILE}, ${placeOf(place)}`;
   const where = { flag, environment: env, file: inFile, default: 'default' }[source];
+  const correction =
+    where === undefined
+      ? 'Give another value'
+      : `Correct ${source === 'file' ? `"${name}" in ${SETTINGS_FILE}` : where}`;
   // Never the key itself, nor more of anything than a line of the terminal.
   const shown = name === 'apiKey' ? '' : `, not ${JSON.stringify(value)?.slice(0, 80) ?? String(value)}`;
   return new WeftError({
     code: 'config_invalid',
-    message: `The setting "${name}" (${where}) should be ${expected}${shown}.`,
-    remedy: `Correct ${source === 'file' ? `"${name}" in ${SETTINGS_FILE}` : where}; docs/configuration.md lists every setting.`,
+    message: `The setting "${name}"${where === undefined ? '' : ` (${where})`} should be ${expected}${shown}.`,
+    remedy: `${correction}; docs/configuration.md lists every setting.`,
     facts: {
       setting: name,
       source,

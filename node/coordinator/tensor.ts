@@ -1,6 +1,6 @@
 // Tensors → tensors, for any graph of the mesh. What the manifest says of the graph is checked before anything is placed,
 // where this node has it; the executor checks everything again. Called by TextCoordinator.
-import type { Manifest } from '../../models/manifest.ts';
+import { fitsPort, type Manifest } from '../../models/manifest.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { TENSORS_MAX } from '../../protocol/limits.ts';
 import { checkTensor, type NamedTensor } from '../../protocol/tensor.ts';
@@ -54,18 +54,12 @@ function checkInputs(inputs: readonly NamedTensor[], manifest: Manifest): void {
       throw invalid(`The model takes no input of the name "${shown(name)}". It takes ${list(ports.keys())}.`);
     }
     if (type !== port.type) throw invalid(`"${name}" takes ${port.type}, but ${type} came.`);
-    if (!fits(dims, port.dims)) {
+    if (!fitsPort(dims, port.dims)) {
       throw invalid(`"${name}" takes [${port.dims.join(', ')}], but [${dims.join(', ')}] came.`);
     }
     ports.delete(name);
   }
   if (ports.size > 0) throw invalid(`Inputs are missing: ${list(ports.keys())}.`);
-}
-
-/** A dimension with a name takes any size; a port of the single dimension `*` has a shape that the graph doesn't say. */
-function fits(dims: readonly number[], wanted: Manifest['inputs'][number]['dims']): boolean {
-  if (wanted.length === 1 && wanted[0] === '*') return true;
-  return dims.length === wanted.length && wanted.every((size, axis) => typeof size === 'string' || size === dims[axis]);
 }
 
 function checkOutputs(outputs: readonly string[], manifest: Manifest): void {

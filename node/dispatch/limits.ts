@@ -4,9 +4,6 @@ import type { ErrorCode } from '../../protocol/errors.ts';
 /** Requests placed from here that are not finished: what one process can hold without swapping its memory away. */
 export const REQUESTS_IN_FLIGHT_MAX = 512;
 
-/** What a caller is told whose request this process has no place for: work of all kinds leaves at once. */
-export const RETRY_AFTER_MS = 1_000;
-
 /** Nodes that one request is tried on. A mesh in which this many fail in a row has another trouble. */
 export const ATTEMPTS_MAX = 8;
 

@@ -16,6 +16,7 @@ import type { Plan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../core/dispatcher.ts';
+import { DrainRate } from '../core/drain-rate.ts';
 import type { Engine, LocalEngine, WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Memory } from '../core/memory.ts';
@@ -25,7 +26,7 @@ import { choose, type WholePlan } from '../scheduler/choose.ts';
 import { attempt } from './attempt.ts';
 import { availableModels } from './available-models.ts';
 import { Failures } from './failures.ts';
-import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX, RETRY_AFTER_MS } from './limits.ts';
+import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX } from './limits.ts';
 import { NodeHealth } from './node-health.ts';
 import { spansOf } from './spans.ts';
 import { EncodeWork, GenerateWork, RunWork, type Work } from './work.ts';
@@ -54,6 +55,7 @@ export class MeshDispatcher implements Dispatcher {
   readonly #attemptsMax: number;
   readonly #inFlightMax: number;
   readonly #health: NodeHealth;
+  readonly #drain: DrainRate;
   #inFlight = 0;
 
   constructor(components: MeshDispatcherComponents, init: MeshDispatcherInit = {}) {
@@ -61,6 +63,7 @@ export class MeshDispatcher implements Dispatcher {
     this.#attemptsMax = init.attemptsMax ?? ATTEMPTS_MAX;
     this.#inFlightMax = init.inFlightMax ?? REQUESTS_IN_FLIGHT_MAX;
     this.#health = new NodeHealth(components);
+    this.#drain = new DrainRate(components);
   }
 
   run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement> {
@@ -98,7 +101,7 @@ export class MeshDispatcher implements Dispatcher {
       throw new WeftError({
         code: 'overloaded',
         message: `This node has ${this.#inFlightMax} requests in flight, as many as it takes.`,
-        facts: { limit: String(this.#inFlightMax), retryAfterMs: String(RETRY_AFTER_MS) },
+        facts: { limit: String(this.#inFlightMax), retryAfterMs: String(this.#drain.retryAfterMs(this.#inFlight)) },
       });
     }
     const { clock } = this.#components;
@@ -116,6 +119,7 @@ export class MeshDispatcher implements Dispatcher {
       return await work(controller.signal, clock.now() + budgetMs);
     } finally {
       this.#inFlight--;
+      this.#drain.left();
       deadline.cancel();
       options.signal.removeEventListener('abort', follow);
     }

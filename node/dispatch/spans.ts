@@ -43,7 +43,8 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
     add('up', arrivedMs - startMs, price.upMs);
     spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, acknowledgedMs - arrivedMs) });
   }
-  add('queue', timing.queueMs, price.queueMs);
+  // What an executor calls its queue holds the wait for a load.
+  add('queue', timing.queueMs - timing.loadMs, price.queueMs);
   add('load', timing.loadMs, price.loadMs);
   add('compute', timing.computeMs, price.computeMs);
   if (acknowledgedMs !== undefined) add('down', endMs - at, price.downMs);

@@ -2,7 +2,7 @@
 // to come back. One per runner slot; the engine asks it before it takes a request in.
 import { WeftError } from '../../protocol/errors.ts';
 import type { Clock } from '../core/clock.ts';
-import { DRAIN_SAMPLES, RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MIN } from './limits.ts';
+import { DrainRate, withinBounds } from '../core/drain-rate.ts';
 
 /** Predicted milliseconds of a request: of a generation, which shares the runner with others, or of work that is done in turn. */
 export type Cost = { readonly work: number } | { readonly generation: number };
@@ -17,18 +17,16 @@ export interface BacklogInit {
 }
 
 export class Backlog {
-  readonly #clock: Pick<Clock, 'now'>;
   readonly #init: BacklogInit;
+  readonly #drain: DrainRate;
   #requests = 0;
   #workMs = 0;
   #generationsMs = 0;
   #generations = 0;
-  /** The last requests that ended: when, and what they had been predicted to take. */
-  readonly #ended: { readonly atMs: number; readonly costMs: number }[] = [];
 
   constructor(components: { readonly clock: Pick<Clock, 'now'> }, init: BacklogInit) {
-    this.#clock = components.clock;
     this.#init = init;
+    this.#drain = new DrainRate(components);
   }
 
   /** Requests that are not answered yet. */
@@ -68,8 +66,7 @@ export class Backlog {
     this.#count(cost, 1);
     return () => {
       this.#count(cost, -1);
-      this.#ended.push({ atMs: this.#clock.now(), costMs: 'work' in cost ? cost.work : cost.generation });
-      if (this.#ended.length > DRAIN_SAMPLES) this.#ended.shift();
+      this.#drain.left('work' in cost ? cost.work : cost.generation);
     };
   }
 
@@ -87,13 +84,9 @@ export class Backlog {
 
   /** Until half of what waits is gone, at the rate at which requests left lately. */
   #retryAfterMs(queuedMs: number): number {
-    const first = this.#ended[0];
-    const elapsedMs = first === undefined ? 0 : this.#clock.now() - first.atMs;
-    const requestsPerMs = elapsedMs > 0 ? this.#ended.length / elapsedMs : 0;
-    const costPerMs = elapsedMs > 0 ? this.#ended.reduce((sum, { costMs }) => sum + costMs, 0) / elapsedMs : 0;
-    const byCount = requestsPerMs > 0 ? this.#requests / 2 / requestsPerMs : RETRY_AFTER_MS_MIN;
+    const { cost } = this.#drain.rates;
     // Predictions are for work in turn; batches and generations side by side end sooner, by as much as was seen.
-    const byCost = costPerMs > 0 ? queuedMs / 2 / costPerMs : queuedMs / 2;
-    return Math.round(Math.min(RETRY_AFTER_MS_MAX, Math.max(RETRY_AFTER_MS_MIN, byCount, byCost)));
+    const byCost = cost > 0 ? queuedMs / 2 / cost : queuedMs / 2;
+    return Math.max(this.#drain.retryAfterMs(this.#requests), withinBounds(byCost));
   }
 }

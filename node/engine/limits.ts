@@ -6,13 +6,6 @@ export const QUEUE_LENGTH_MAX = 512;
 /** Predicted time of the work that waits for one runner, unless the composition root says otherwise. */
 export const QUEUE_MS_MAX = 30_000;
 
-/** Ended requests from which the rate is taken at which a queue drains. */
-export const DRAIN_SAMPLES = 64;
-
-/** What a refused caller is told: HTTP counts whole seconds, and nobody's guess is good for longer than a minute. */
-export const RETRY_AFTER_MS_MIN = 1_000;
-export const RETRY_AFTER_MS_MAX = 60_000;
-
 /**
  * Calls other than generation that a runner is given at once: one computes, one waits in its socket, so that it never
  * idles for a round trip. A runner's loop stands still during a run, so more would only delay answers.

@@ -22,6 +22,8 @@ export class ModelState {
   readonly sizeBytes: number;
   readonly ledger = new DeathLedger();
   readonly profile = new ModelProfile();
+  /** What the mesh was told last. */
+  toldProfile = this.profile.snapshot();
   phase: ModelPhase = 'disk';
   /** Why it is quarantined. */
   reason: string | undefined;

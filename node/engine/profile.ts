@@ -51,6 +51,20 @@ export function fitLine(samples: readonly { readonly tokens: number; readonly ms
   return { perTokenMs, fixedMs: Math.max(0, median(samples.map(({ tokens, ms }) => ms - perTokenMs * tokens))) };
 }
 
+/** Speeds that differ by less are not worth another word to the whole mesh. */
+const WORTH_TELLING = 1.25;
+const TYPICAL_TOKENS = 64;
+
+/** Whether others, who price by what they were told, should be told anew. */
+export function worthTelling(told: ServiceProfile, now: ServiceProfile): boolean {
+  const predicted = ({ fixedMs, perTokenMs }: ServiceProfile): number => fixedMs + perTokenMs * TYPICAL_TOKENS;
+  return differs(predicted(told), predicted(now)) || differs(told.decodeMs, now.decodeMs);
+}
+
+function differs(a: number, b: number): boolean {
+  return a === 0 || b === 0 ? a !== b : Math.max(a, b) / Math.min(a, b) > WORTH_TELLING;
+}
+
 /** The measured speed of one model on this node. */
 export class ModelProfile {
   readonly #work: { tokens: number; ms: number }[] = [];

@@ -6,6 +6,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import { CallClient } from '../core/calls.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { RUNTIME_ENV } from '../core/runtime-env.ts';
 import { SocketWriter } from './frame-socket.ts';
 import { RUNNER_KILL_WAIT_MS, RUNNER_START_TIMEOUT_MS, RUNNER_STOP_GRACE_MS, STDERR_TAIL_CHARS } from './limits.ts';
 
@@ -68,6 +69,7 @@ export class RunnerProcess {
 
     const child = spawn(launch.nodePath, [...launch.execArgv, launch.entry, ...launch.args], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...RUNTIME_ENV },
       windowsHide: true,
     });
     this.#child = child;

@@ -17,6 +17,7 @@ import {
   RUNNER_STABLE_MS,
 } from './limits.ts';
 import type { ModelState } from './model-state.ts';
+import { worthTelling } from './profile.ts';
 import { type RunnerLaunch, RunnerProcess } from './runner-process.ts';
 import type { VerifiedFiles } from './verified.ts';
 
@@ -90,6 +91,7 @@ export class RunnerSlot {
 
   /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
   released(model: ModelState): void {
+    this.#tell(model);
     if (!model.idle || model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
     this.used(model);
     if (model.leaving.length > 0) {
@@ -294,6 +296,14 @@ export class RunnerSlot {
     model.residentBytes = Math.max(1, Number(response.residentBytes) - others);
     model.measuredBytes = model.residentBytes;
     model.provider = response.provider;
+  }
+
+  /** Others place work here by the profile that they know: a speed that has changed is news like a model that has loaded. */
+  #tell(model: ModelState): void {
+    const profile = model.profile.snapshot();
+    if (!worthTelling(model.toldProfile, profile)) return;
+    model.toldProfile = profile;
+    this.#components.onChange();
   }
 
   #enter(model: ModelState, phase: ModelState['phase']): void {

@@ -1,6 +1,6 @@
 // What a request must be before it costs anything: checked against the model's manifest, so that neither a runner nor
 // the runtime sees ids or tensors that the graph can't take. Pure; called by the engine first of all.
-import type { Manifest } from '../../models/manifest.ts';
+import { fitsPort, type Manifest } from '../../models/manifest.ts';
 import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
 import { checkGeneration } from '../../protocol/generation.ts';
 import type { EncodeRequest, GenerateRequest, RunRequest } from '../../protocol/infer.ts';
@@ -63,10 +63,8 @@ export function checkRun(request: RunRequest, manifest: Manifest): void {
     if (tensor === undefined) throw invalid(`The input "${port.name}" is missing.`);
     given.delete(port.name);
     if (tensor.type !== port.type) throw invalid(`"${port.name}" takes ${port.type}, but ${tensor.type} came.`);
-    const fits =
-      tensor.dims.length === port.dims.length &&
-      port.dims.every((dim, axis) => typeof dim === 'string' || dim === tensor.dims[axis]);
-    if (!fits) throw invalid(`"${port.name}" takes [${port.dims.join(', ')}], but [${tensor.dims.join(', ')}] came.`);
+    if (!fitsPort(tensor.dims, port.dims))
+      throw invalid(`"${port.name}" takes [${port.dims.join(', ')}], but [${tensor.dims.join(', ')}] came.`);
     checkTensor(tensor);
   }
   const [unknown] = given.keys();

@@ -8,6 +8,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import { type Clock, delay, type Random } from '../core/clock.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
+import { DrainRate } from '../core/drain-rate.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Traces } from '../core/trace.ts';
@@ -87,6 +88,7 @@ export class Gateway {
   readonly #budget: ByteBudget;
   readonly #server: FastifyInstance;
   readonly #exchanges = new Set<Exchange>();
+  readonly #drain: DrainRate;
   #endpoints: readonly Endpoint[] = [];
   /** Answers under way by connection: several where a client sends requests ahead. */
   readonly #answering = new WeakMap<Duplex, Set<ServerResponse>>();
@@ -97,6 +99,7 @@ export class Gateway {
     this.#guards = components.guards ?? createGuards(init);
     this.#guards.listen();
     this.#components = components;
+    this.#drain = new DrainRate(components);
     this.#init = init;
     this.#limits = { ...GATEWAY_LIMITS, ...components.limits };
     this.#budget = new ByteBudget(this.#limits.bodiesBytesMax);
@@ -217,8 +220,11 @@ export class Gateway {
 
   async #handle(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const limits = this.#limits;
-    if (this.#exchanges.size >= limits.requestsInFlightMax)
-      throw new WeftError({ code: 'overloaded', message: 'Too many requests are under way.' });
+    const underWay = this.#exchanges.size;
+    if (underWay >= limits.requestsInFlightMax) {
+      const retryAfterMs = String(this.#drain.retryAfterMs(underWay));
+      throw new WeftError({ code: 'overloaded', message: 'Too many requests are under way.', facts: { retryAfterMs } });
+    }
     const { clock } = this.#components;
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
@@ -226,7 +232,10 @@ export class Gateway {
       { lenient: this.#init.lenient() },
     );
     this.#exchanges.add(exchange);
-    void exchange.closed.then(() => this.#exchanges.delete(exchange));
+    void exchange.closed.then(() => {
+      this.#exchanges.delete(exchange);
+      this.#drain.left();
+    });
     try {
       const answer = await endpoint.handle(exchange);
       trace?.end({ status: 'ok' });

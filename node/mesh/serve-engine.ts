@@ -66,11 +66,11 @@ export function serveEngine(components: ServeEngineComponents): void {
   );
 }
 
-/** The executor's own times, one behind the other. */
+/** The executor's own times, one behind the other; what it waited for a load counts as that. */
 function noteParts(trace: RequestTrace, node: string, { queueMs, loadMs, computeMs }: Timing): void {
   let startMs = 0;
   const parts: readonly [SpanName, number][] = [
-    ['queue', queueMs],
+    ['queue', Math.max(0, queueMs - loadMs)],
     ['load', loadMs],
     ['compute', computeMs],
   ];

@@ -148,7 +148,10 @@ describe('weft doctor of a mesh', () => {
     expect(faults(sound)).toEqual([]);
     expect(found(sound, 'peer', second.name)).toMatchObject({ status: 'ok' });
     await second.stop();
-    await until('the member to be gone', async () => (await connectedPeers(first, 0)) !== undefined);
+    await until('the member to be gone', async () => {
+      const { stdout } = await first.weft('status', '--json');
+      return (JSON.parse(stdout) as { readonly peersConnected: number }).peersConnected === 0;
+    });
     const gone = await examine({ WEFT_HOME: first.home });
     expect(faults(gone)).toEqual([`peer/${second.name}`]);
     expect(found(gone, 'peer', second.name)).toMatchObject({

@@ -330,3 +330,26 @@ describe('refusals', () => {
     expect((await fetch(`${daemon.url}/readyz`)).status).toBe(200);
   });
 });
+
+describe('a lenient node', () => {
+  it('leaves out what it does not know, and says so', async () => {
+    await using lenient = await lenientDaemon();
+    const { response, data } = await clientOf(lenient)
+      .chat.completions.create({
+        model: 'smollm2',
+        messages: FRANCE,
+        temperature: 0,
+        max_tokens: 4,
+        reasoning_effort: 'low',
+        ...{ colour: 'red' },
+      })
+      .withResponse();
+    expect(data.choices[0]?.message.content).toBe('The capital of France');
+    expect(response.headers.get('x-weft-ignored')).toBe('reasoning_effort, colour');
+  });
+
+  async function lenientDaemon(): Promise<Daemon & AsyncDisposable> {
+    const started = await startDaemon({ env: { WEFT_LENIENT: '1' } });
+    return { ...started, [Symbol.asyncDispose]: () => started.stop() };
+  }
+});

@@ -6,6 +6,9 @@ export const QUICK_MS_MAX = 5_000;
 /** Starting a process that loads the runtime takes 200 ms; on a machine that is busy or short of memory, seconds. */
 export const RUNTIME_MS_MAX = 15_000;
 
+/** A GPU's driver that takes longer hangs: shorter than the check's own deadline, so that it is told, and is no fault. */
+export const DRIVER_MS_MAX = 10_000;
+
 /** Listening for other nodes on the local network; an answer comes within a second. */
 export const MDNS_WAIT_MS = 1_500;
 

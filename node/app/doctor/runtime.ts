@@ -2,8 +2,9 @@
 // loaded in a process of its own, as everywhere: what crashes there harms nobody.
 import { spawn } from 'node:child_process';
 import { access } from 'node:fs/promises';
+import { RUNTIME_ENV } from '../../core/runtime-env.ts';
 import { type Check, type Finding, failed, ok, quoted, skipped } from './check.ts';
-import { NODE_VERSION_MIN, OUTPUT_CHARS_MAX, QUICK_MS_MAX, RUNTIME_MS_MAX } from './limits.ts';
+import { DRIVER_MS_MAX, NODE_VERSION_MIN, OUTPUT_CHARS_MAX, QUICK_MS_MAX, RUNTIME_MS_MAX } from './limits.ts';
 
 export interface RuntimeInit {
   /** The Node that runners are started with. */
@@ -71,8 +72,11 @@ export function runtimeChecks(init: RuntimeInit): readonly Check[] {
       name: 'GPU',
       deadlineMs: RUNTIME_MS_MAX,
       overdueRemedy: "Update the GPU's driver; models run on the processor meanwhile.",
-      // A driver may hang or crash: in a process apart from the one that tells of the processor.
-      run: async (signal) => [judgeDriver(await probe(init, ['webgpu', 'cuda'], signal), await nvidiaDevice())],
+      // A driver may hang or crash: in a process apart from the one that tells of the processor, and no fault of the node.
+      run: async (signal) => {
+        const patience = AbortSignal.any([signal, AbortSignal.timeout(DRIVER_MS_MAX)]);
+        return [judgeDriver(await probe(init, ['webgpu', 'cuda'], patience), await nvidiaDevice())];
+      },
     },
   ];
 }
@@ -131,6 +135,7 @@ export async function probe(
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   const child = spawn(nodePath, ['--input-type=module', '--eval', PROBE, GRAPH, ...providers], {
     cwd: packageFolder,
+    env: { ...process.env, ...RUNTIME_ENV },
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
     killSignal: 'SIGKILL',

@@ -1,16 +1,16 @@
 // `weft embed MODEL TEXT…`: texts as vectors, in short for people and whole with --json.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
-import { type ClientOptions, type CommandContext, printJson, readPipe } from '../context.ts';
+import { type CommandContext, printJson, type ReadingOptions, readPipe } from '../context.ts';
 import { formatMs, printable } from '../format.ts';
 import { ANSWER_MS_MAX, EMBED_TEXTS_MAX } from '../limits.ts';
 import { nameNodes } from '../node-names.ts';
 import { dimLine } from '../style.ts';
 
-interface Options extends ClientOptions {
-  readonly json?: true;
+interface Options extends ReadingOptions {
+  readonly dimensions?: number;
 }
 
 /** The parts that are read of OpenAI's list of embeddings. */
@@ -30,13 +30,14 @@ export function define(command: Command, context: CommandContext): void {
   command
     .argument('<model>', 'short name or hub id, such as minilm')
     .argument('[text...]', 'texts; without any, each line of a pipe is one')
+    .option('--dimensions <n>', 'cut vectors to so many values, and normalise them again', dimensions)
     .option('--json', 'print one JSON object with the whole vectors')
     .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
     .action(async (model: string, texts: readonly string[], options: Options) => {
       const inputs = texts.length > 0 ? texts : await linesOfPipe(context);
       const { client } = await connect(context, options);
       const startedAt = performance.now();
-      const answer = await embed(client, model, inputs, context.signal);
+      const answer = await embed(client, { model, inputs, dimensions: options.dimensions, signal: context.signal });
       const totalMs = performance.now() - startedAt;
       if (options.json) {
         return printJson(context, {
@@ -72,7 +73,16 @@ async function linesOfPipe(context: CommandContext): Promise<string[]> {
 }
 
 /** Embeds any number of texts, in requests of a bounded size. */
-async function embed(client: Client, model: string, texts: readonly string[], signal: AbortSignal) {
+async function embed(
+  client: Client,
+  init: {
+    readonly model: string;
+    readonly inputs: readonly string[];
+    readonly dimensions: number | undefined;
+    readonly signal: AbortSignal;
+  },
+) {
+  const { model, inputs: texts, dimensions, signal } = init;
   const embeddings: (readonly number[])[] = [];
   const nodes = new Set<string>();
   let promptTokens = 0;
@@ -82,7 +92,7 @@ async function embed(client: Client, model: string, texts: readonly string[], si
     const input = texts.slice(at, at + EMBED_TEXTS_MAX);
     const { body, headers } = await client.post<EmbeddingList>(
       '/v1/embeddings',
-      { model, input },
+      { model, input, dimensions },
       { signal, timeoutMs: ANSWER_MS_MAX },
     );
     embeddings.push(...body.data.map(({ embedding }) => embedding));
@@ -103,4 +113,9 @@ function describe(vector: readonly number[]): string {
 function shorten(text: string): string {
   const characters = [...printable(text)];
   return characters.length > TEXT_SHOWN ? `${characters.slice(0, TEXT_SHOWN - 1).join('')}…` : characters.join('');
+}
+
+function dimensions(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Write a whole number of 1 or more.');
 }

@@ -84,8 +84,9 @@ async function serve(options: Options, flags: SettingsInit['flags'], context: Co
     joinTicket: options.join,
   });
   try {
-    await welcome({ node, home, context }, { selfCheck: options.selfCheck === true });
-    await aborted(AbortSignal.any([context.signal, asked.signal]));
+    const signal = AbortSignal.any([context.signal, asked.signal]);
+    await welcome({ node, home, context: { ...context, signal } }, { selfCheck: options.selfCheck === true });
+    await aborted(signal);
     context.stdout.write('Stopping.\n');
   } finally {
     await stop(node, context);

@@ -55,14 +55,17 @@ export async function uninstall(
   if (state === 'absent') return say(`There is no ${path}.`);
   if (state === 'changed' && !force) throw changedByHand(path);
   refuseWithoutRights(components, service);
-  for (const command of manager.disable(path, service.scope, uid)) {
-    say(`$ ${shellLine(command)}`);
-    // It may not run, or never have been taken in: the file is what has to go.
-    await execute(command);
-  }
+  // It may not run, or never have been taken in: whatever these say, the file is what has to go.
+  const attempt = async (commands: readonly Command[]): Promise<void> => {
+    for (const command of commands) {
+      say(`$ ${shellLine(command)}`);
+      await execute(command);
+    }
+  };
+  await attempt(manager.disable(path, service.scope, uid));
   await removeFile(path);
   say(`Removed ${path}.`);
-  await carryOut(components, manager.forget(service.scope), true);
+  await attempt(manager.forget(service.scope));
   say(`The data stays in ${service.home}.`);
 }
 

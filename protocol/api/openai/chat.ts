@@ -4,6 +4,7 @@ import { TOOLS_MAX, TOP_LOGPROBS_MAX } from '../../limits.ts';
 import {
   checkSame,
   checkTogether,
+  counted,
   custom,
   emptyArray,
   type Fail,
@@ -15,6 +16,7 @@ import {
   oneOf,
   optional,
   SAMPLING,
+  type Shape,
   STREAMING,
   together,
   tokenCount,
@@ -57,6 +59,23 @@ export function textOfParts(value: unknown, types: readonly string[], fail: Fail
   return texts.join('\n');
 }
 
+/** What {@link textOfParts} reads. */
+export const textOrParts = (types: readonly string[]): Shape => ({
+  anyOf: [
+    { type: 'string' },
+    {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: { type: { enum: types }, text: { type: 'string' } },
+        required: ['type', 'text'],
+      },
+      minItems: 1,
+      maxItems: CONTENT_PARTS_MAX,
+    },
+  ],
+});
+
 const ROLES: Readonly<Record<string, InputMessage['role']>> = {
   system: 'system',
   developer: 'system',
@@ -65,11 +84,14 @@ const ROLES: Readonly<Record<string, InputMessage['role']>> = {
   tool: 'tool',
 };
 
-const role = custom((value, fail): InputMessage['role'] => {
-  const known = typeof value === 'string' && Object.hasOwn(ROLES, value) ? ROLES[value] : undefined;
-  const text = 'must be "system", "developer", "user", "assistant" or "tool"';
-  return known ?? fail(text, [], value === 'function' ? UNSUPPORTED : undefined);
-});
+const role = custom(
+  (value, fail): InputMessage['role'] => {
+    const known = typeof value === 'string' && Object.hasOwn(ROLES, value) ? ROLES[value] : undefined;
+    const text = 'must be "system", "developer", "user", "assistant" or "tool"';
+    return known ?? fail(text, [], value === 'function' ? UNSUPPORTED : undefined);
+  },
+  { enum: Object.keys(ROLES) },
+);
 
 const callId = z
   .string('must be a string')
@@ -99,9 +121,9 @@ const Message = z
   .strictObject(
     {
       role,
-      content: optional(custom((value, fail) => textOfParts(value, ['text'], fail))),
+      content: optional(custom((value, fail) => textOfParts(value, ['text'], fail), textOrParts(['text']))),
       name: unsupported('is not supported: chat templates have no place for it'),
-      tool_calls: optional(z.array(ToolCallGiven, 'must be an array').max(TOOLS_MAX, `must hold at most ${TOOLS_MAX}`)),
+      tool_calls: optional(counted(ToolCallGiven, { what: 'calls', text: 'must be an array', min: 0, max: TOOLS_MAX })),
       tool_call_id: optional(callId),
       function_call: unsupported(),
       // Fields of an answer, so that it can be sent back as it came.
@@ -155,12 +177,7 @@ const responseFormat = optional(
 export const ChatCompletionRequest = z
   .strictObject({
     model,
-    messages: z
-      .array(z.unknown(), 'must be an array of messages')
-      .min(1, 'must hold at least one message')
-      .max(MESSAGES_MAX, `must hold at most ${MESSAGES_MAX} messages`)
-      // Behind a pipe, so that a million messages are counted before any is looked at.
-      .pipe(z.array(Message)),
+    messages: counted(Message, { what: 'messages', text: 'must be an array of messages', min: 1, max: MESSAGES_MAX }),
     max_tokens: tokenCount(),
     max_completion_tokens: tokenCount(),
     ...SAMPLING,
@@ -169,7 +186,9 @@ export const ChatCompletionRequest = z
     top_logprobs: integerIn(0, TOP_LOGPROBS_MAX, `must be an integer from 0 to ${TOP_LOGPROBS_MAX}`),
     response_format: responseFormat,
     tools: tools(Tool),
-    tool_choice: toolChoice((value) => field(field(value, 'function'), 'name')),
+    tool_choice: toolChoice((value) => field(field(value, 'function'), 'name'), {
+      function: { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] },
+    }),
     parallel_tool_calls: flag(),
 
     audio: unsupported(),

@@ -13,6 +13,7 @@ import {
   SAMPLING,
   STREAMING,
   TOKEN_ID_MAX,
+  textsOrTokens,
   together,
   tokenCount,
   unsupported,
@@ -48,7 +49,7 @@ const prompt = custom((value, fail): readonly (string | Int32Array)[] => {
     if (Array.isArray(one)) return tokenIds(one, fail, [index]);
     return typeof one === 'string' ? one : fail('must be a string or an array of token ids', [index]);
   });
-});
+}, textsOrTokens(PROMPTS_MAX));
 
 /** `POST /v1/completions`. */
 export const CompletionRequest = z

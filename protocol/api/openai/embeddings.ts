@@ -1,7 +1,7 @@
 // POST /v1/embeddings.
 import { z } from 'zod';
 import { tokenIds } from './completions.ts';
-import { custom, ignored, integerIn, model, optional } from './fields.ts';
+import { custom, ignored, integerIn, model, optional, textsOrTokens } from './fields.ts';
 
 /** OpenAI's own bound. */
 export const EMBEDDING_INPUTS_MAX = 2_048;
@@ -20,7 +20,7 @@ const input = custom((value, fail): readonly (string | Int32Array)[] => {
     const text = 'must be a string that is not empty, or an array of token ids';
     return typeof one === 'string' && one !== '' ? one : fail(text, [index]);
   });
-});
+}, textsOrTokens(EMBEDDING_INPUTS_MAX));
 
 /** `POST /v1/embeddings`. */
 export const EmbeddingRequest = z.strictObject({

@@ -42,7 +42,7 @@ export const numberIn = (min: number, max: number, text: string) =>
 
 /** A whole number within a range, both ends included. */
 export const integerIn = (min: number, max: number, text: string) =>
-  numberIn(min, max, text).refine((value) => value === undefined || Number.isInteger(value), text);
+  optional(z.int(text).min(min, text).max(max, text));
 
 export const flag = () => optional(z.boolean('must be true or false'));
 
@@ -62,10 +62,11 @@ export const unsupported = (text = 'is not supported', isNeutral: IsNeutral = ne
       message: text,
       params: remedy === undefined ? DROPPABLE : { ...DROPPABLE, remedy },
     })
-    .optional();
+    .optional()
+    .meta({ description: text });
 
 /** A parameter that changes no answer here, whatever it says. */
-export const ignored = () => z.unknown().optional();
+export const ignored = () => z.unknown().optional().meta({ description: 'has no effect' });
 
 /** An own field of an object from JSON. */
 export function field(value: unknown, name: string): unknown {
@@ -82,21 +83,63 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 /** How a transform refuses a value, or a part of it. */
 export type Fail = (message: string, path?: readonly (string | number)[], params?: Readonly<object>) => never;
 
-/** A schema by hand: for values of several shapes, whose error should name the part at fault. */
-export function custom<Value>(read: (value: unknown, fail: Fail) => Value): z.ZodType<Value> {
-  return z.unknown().transform((value, context) => reading(context, (fail) => read(value, fail)));
+/** What a value looks like, for the OpenAPI document: JSON Schema. */
+export type Shape = Readonly<Record<string, unknown>>;
+
+/**
+ * A schema by hand: for values of several shapes, whose error should name the part at fault.
+ * @param shape says the same to readers of the API's description
+ */
+export function custom<Value>(read: (value: unknown, fail: Fail) => Value, shape: Shape = {}): z.ZodType<Value> {
+  return z
+    .unknown()
+    .meta(shape)
+    .transform((value, context) => reading(context, (fail) => read(value, fail)));
 }
 
 /** One of several schemas, chosen by the value. Unlike with a union, the error is that of the schema that was chosen. */
-export function chosen<Value>(choose: (value: unknown, fail: Fail) => z.ZodType<Value>): z.ZodType<Value> {
-  return z.unknown().transform((value, context) => {
-    const schema = reading(context, (fail) => choose(value, fail));
-    if (!(schema instanceof z.ZodType)) return z.NEVER;
-    const result = schema.safeParse(value);
-    if (result.success) return result.data;
-    for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
-    return z.NEVER;
-  });
+export function chosen<Value>(
+  choose: (value: unknown, fail: Fail) => z.ZodType<Value>,
+  shape: Shape,
+): z.ZodType<Value> {
+  return z
+    .unknown()
+    .meta(shape)
+    .transform((value, context) => {
+      const schema = reading(context, (fail) => choose(value, fail));
+      if (!(schema instanceof z.ZodType)) return z.NEVER;
+      const result = schema.safeParse(value);
+      if (result.success) return result.data;
+      for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+      return z.NEVER;
+    });
+}
+
+/** What a schema takes. Slow: asked for when somebody wants the API's description, not at every start. */
+export function shapeOf(schema: z.ZodType): Shape {
+  const { $schema: _draft, ...shape } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return shape;
+}
+
+/**
+ * An array whose elements are looked at only when there are not too many of them: a million are counted, not read.
+ * @param what its elements are, in the plural
+ */
+export function counted<Value>(
+  element: z.ZodType<Value>,
+  { what, text, min, max }: { readonly what: string; readonly text: string; readonly min: 0 | 1; readonly max: number },
+): z.ZodType<readonly Value[], readonly unknown[]> {
+  const shape = {
+    get items(): Shape {
+      return shapeOf(element);
+    },
+  };
+  return z
+    .array(z.unknown(), text)
+    .min(min, `must not be empty`)
+    .max(max, `must hold at most ${max} ${what}`)
+    .meta(shape)
+    .pipe(z.array(element));
 }
 
 /** Ends a reading that has named its issue. */
@@ -120,6 +163,18 @@ function reading<Value>(context: z.RefinementCtx, read: (fail: Fail) => Value): 
   }
 }
 
+/** A text, or a list of texts: what many parameters may be. */
+export const textOrTexts = (maxItems: number): Shape => ({
+  anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, maxItems }],
+});
+
+/** A text, texts, token ids, or arrays of those. */
+export const textsOrTokens = (maxItems: number): Shape => {
+  const tokens = { type: 'array', items: { type: 'integer', minimum: 0, maximum: TOKEN_ID_MAX }, minItems: 1 };
+  const one = { anyOf: [{ type: 'string' }, tokens] };
+  return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1, maxItems }] };
+};
+
 export const model = z
   .string('must be the name of a model')
   .min(1, 'must be the name of a model')
@@ -140,23 +195,26 @@ const stop = optional(
       typeof one === 'string' && one.length > 0 && one.length <= STOP_LENGTH_MAX;
     if (stops.length <= STOP_STRINGS_MAX && stops.every(valid)) return stops;
     return fail(`must be a string or at most ${STOP_STRINGS_MAX} strings of 1 to ${STOP_LENGTH_MAX} characters`);
-  }),
+  }, textOrTexts(STOP_STRINGS_MAX)),
 );
 
 /** A map of token id → bias, as OpenAI has it. */
 const logitBias = optional(
-  custom((value, fail): readonly { readonly id: number; readonly bias: number }[] => {
-    if (!isObject(value)) return fail('must be an object of token id → bias');
-    const entries = Object.entries(value);
-    if (entries.length > LOGIT_BIAS_MAX) return fail(`must have at most ${LOGIT_BIAS_MAX} token ids`);
-    return entries.map(([key, bias]) => {
-      const id = /^\d{1,10}$/.test(key) ? Number(key) : Number.POSITIVE_INFINITY;
-      if (id > TOKEN_ID_MAX) return fail('must have token ids as its names', [key]);
-      if (typeof bias !== 'number' || !(Math.abs(bias) <= LOGIT_BIAS_ABS_MAX))
-        return fail(`must be a number from -${LOGIT_BIAS_ABS_MAX} to ${LOGIT_BIAS_ABS_MAX}`, [key]);
-      return { id, bias };
-    });
-  }),
+  custom(
+    (value, fail): readonly { readonly id: number; readonly bias: number }[] => {
+      if (!isObject(value)) return fail('must be an object of token id → bias');
+      const entries = Object.entries(value);
+      if (entries.length > LOGIT_BIAS_MAX) return fail(`must have at most ${LOGIT_BIAS_MAX} token ids`);
+      return entries.map(([key, bias]) => {
+        const id = /^\d{1,10}$/.test(key) ? Number(key) : Number.POSITIVE_INFINITY;
+        if (id > TOKEN_ID_MAX) return fail('must have token ids as its names', [key]);
+        if (typeof bias !== 'number' || !(Math.abs(bias) <= LOGIT_BIAS_ABS_MAX))
+          return fail(`must be a number from -${LOGIT_BIAS_ABS_MAX} to ${LOGIT_BIAS_ABS_MAX}`, [key]);
+        return { id, bias };
+      });
+    },
+    { type: 'object', additionalProperties: { type: 'number' }, maxProperties: LOGIT_BIAS_MAX },
+  ),
 );
 
 const penalty = () =>

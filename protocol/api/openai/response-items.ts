@@ -1,7 +1,7 @@
 // Input of /v1/responses: items of a conversation, as clients write them and as answers gave them, read as messages.
 import { z } from 'zod';
-import { MESSAGES_MAX, textOfParts } from './chat.ts';
-import { chosen, custom, field, ignored, UNSUPPORTED, unsupported } from './fields.ts';
+import { MESSAGES_MAX, textOfParts, textOrParts } from './chat.ts';
+import { chosen, counted, custom, field, ignored, type Shape, shapeOf, UNSUPPORTED, unsupported } from './fields.ts';
 import { CALL_ID_LENGTH_MAX, type InputMessage } from './tools.ts';
 
 const TEXT_PARTS = ['input_text', 'output_text', 'text'];
@@ -25,11 +25,14 @@ const MessageItem = z
   .strictObject({
     ...OWN,
     type: z.literal('message', 'must be "message"').optional(),
-    role: custom((value, fail): InputMessage['role'] => {
-      const known = typeof value === 'string' && Object.hasOwn(ROLES, value) ? ROLES[value] : undefined;
-      return known ?? fail('must be "system", "developer", "user" or "assistant"');
-    }),
-    content: custom((value, fail) => textOfParts(value, TEXT_PARTS, fail)),
+    role: custom(
+      (value, fail): InputMessage['role'] => {
+        const known = typeof value === 'string' && Object.hasOwn(ROLES, value) ? ROLES[value] : undefined;
+        return known ?? fail('must be "system", "developer", "user" or "assistant"');
+      },
+      { enum: Object.keys(ROLES) },
+    ),
+    content: custom((value, fail) => textOfParts(value, TEXT_PARTS, fail), textOrParts(TEXT_PARTS)),
     phase: ignored(),
   })
   .transform(({ role, content }): InputMessage => ({ role, content }));
@@ -58,7 +61,7 @@ const OutputItem = z
     type: z.literal('function_call_output'),
     call_id: callId,
     name: ignored(),
-    output: custom((value, fail) => textOfParts(value, TEXT_PARTS, fail)),
+    output: custom((value, fail) => textOfParts(value, TEXT_PARTS, fail), textOrParts(TEXT_PARTS)),
   })
   .transform(({ call_id: toolCallId, output }): InputMessage => ({ role: 'tool', content: output, toolCallId }));
 
@@ -68,16 +71,23 @@ const ITEMS: Readonly<Record<string, z.ZodType<InputMessage>>> = {
   function_call_output: OutputItem,
 };
 
-const Item = chosen((value, fail): z.ZodType<InputMessage> => {
-  const type = field(value, 'type') ?? 'message';
-  if (typeof type === 'string' && Object.hasOwn(ITEMS, type)) return ITEMS[type] ?? MessageItem;
-  if (type === 'item_reference') {
-    const remedy = 'Send the item itself; the AI SDK does so with "store: false".';
-    return fail('is not supported: answers are not stored', ['type'], { ...UNSUPPORTED, remedy });
-  }
-  const text = 'must be "message", "function_call" or "function_call_output": other items are not supported';
-  return fail(text, ['type'], UNSUPPORTED);
-});
+const Item = chosen(
+  (value, fail): z.ZodType<InputMessage> => {
+    const type = field(value, 'type') ?? 'message';
+    if (typeof type === 'string' && Object.hasOwn(ITEMS, type)) return ITEMS[type] ?? MessageItem;
+    if (type === 'item_reference') {
+      const remedy = 'Send the item itself; the AI SDK does so with "store: false".';
+      return fail('is not supported: answers are not stored', ['type'], { ...UNSUPPORTED, remedy });
+    }
+    const text = 'must be "message", "function_call" or "function_call_output": other items are not supported';
+    return fail(text, ['type'], UNSUPPORTED);
+  },
+  {
+    get anyOf(): readonly Shape[] {
+      return Object.values(ITEMS).map(shapeOf);
+    },
+  },
+);
 
 /** Calls that follow each other, or the text before them, are one message of the assistant: templates want it so. */
 function merged(items: readonly InputMessage[]): readonly InputMessage[] {
@@ -93,12 +103,16 @@ function merged(items: readonly InputMessage[]): readonly InputMessage[] {
 
 const Text = z.string().transform((content): readonly InputMessage[] => [{ role: 'user', content }]);
 
-const Items = z
-  .array(z.unknown(), 'must be a string or an array of items')
-  .min(1, 'must hold at least one item')
-  .max(MESSAGES_MAX, `must hold at most ${MESSAGES_MAX} items`)
-  .pipe(z.array(Item))
-  .transform(merged);
+const Items = counted(Item, {
+  what: 'items',
+  text: 'must be a string or an array of items',
+  min: 1,
+  max: MESSAGES_MAX,
+}).transform(merged);
 
 /** A string, or items. */
-export const input = chosen((value): z.ZodType<readonly InputMessage[]> => (typeof value === 'string' ? Text : Items));
+export const input = chosen((value): z.ZodType<readonly InputMessage[]> => (typeof value === 'string' ? Text : Items), {
+  get anyOf(): readonly Shape[] {
+    return [Text, Items].map(shapeOf);
+  },
+});

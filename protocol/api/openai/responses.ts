@@ -36,20 +36,23 @@ const METADATA_NAME_LENGTH_MAX = 64;
 const METADATA_VALUE_LENGTH_MAX = 512;
 
 const metadata = optional(
-  custom((value, fail): Readonly<Record<string, string>> => {
-    if (!isObject(value)) return fail('must be an object of strings');
-    const entries = Object.entries(value);
-    if (entries.length > METADATA_ENTRIES_MAX) return fail(`must have at most ${METADATA_ENTRIES_MAX} entries`);
-    const read = entries.map(([name, text]): [string, string] => {
-      if (name.length > METADATA_NAME_LENGTH_MAX)
-        return fail(`must have names of at most ${METADATA_NAME_LENGTH_MAX} characters`);
-      if (typeof text !== 'string' || text.length > METADATA_VALUE_LENGTH_MAX)
-        return fail(`must be a string of at most ${METADATA_VALUE_LENGTH_MAX} characters`, [name]);
-      return [name, text];
-    });
-    // Defines each entry, where an assignment to `__proto__` would do something else.
-    return Object.fromEntries(read);
-  }),
+  custom(
+    (value, fail): Readonly<Record<string, string>> => {
+      if (!isObject(value)) return fail('must be an object of strings');
+      const entries = Object.entries(value);
+      if (entries.length > METADATA_ENTRIES_MAX) return fail(`must have at most ${METADATA_ENTRIES_MAX} entries`);
+      const read = entries.map(([name, text]): [string, string] => {
+        if (name.length > METADATA_NAME_LENGTH_MAX)
+          return fail(`must have names of at most ${METADATA_NAME_LENGTH_MAX} characters`);
+        if (typeof text !== 'string' || text.length > METADATA_VALUE_LENGTH_MAX)
+          return fail(`must be a string of at most ${METADATA_VALUE_LENGTH_MAX} characters`, [name]);
+        return [name, text];
+      });
+      // Defines each entry, where an assignment to `__proto__` would do something else.
+      return Object.fromEntries(read);
+    },
+    { type: 'object', additionalProperties: { type: 'string' }, maxProperties: METADATA_ENTRIES_MAX },
+  ),
 );
 
 const format = optional(
@@ -84,7 +87,7 @@ export const ResponseRequest = z
     temperature: temperature(),
     top_p: topP(),
     tools: tools(Tool),
-    tool_choice: toolChoice((value) => field(value, 'name')),
+    tool_choice: toolChoice((value) => field(value, 'name'), { name: { type: 'string' } }),
     parallel_tool_calls: flag(),
     text: optional(
       z.strictObject({ format, verbosity: unsupported('is not supported', oneOf('medium')) }, 'must be an object'),

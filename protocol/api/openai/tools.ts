@@ -2,7 +2,7 @@
 // chat completions and responses.
 import { z } from 'zod';
 import { SCHEMA_BYTES_MAX, TOOL_NAME_LENGTH_MAX, TOOLS_MAX } from '../../limits.ts';
-import { custom, field, flag, isObject, type Misfit, optional, UNSUPPORTED } from './fields.ts';
+import { counted, custom, field, flag, isObject, type Misfit, optional, type Shape, UNSUPPORTED } from './fields.ts';
 
 /** Bytes of the schemas of all tools as JSON text; they are part of the prompt as well. */
 export const SCHEMAS_BYTES_MAX = 256 << 10;
@@ -64,12 +64,15 @@ const description = optional(
 );
 
 /** An object that is a JSON schema of bounded length and depth. Whether it is a good one, its compiler says. */
-const jsonSchema = custom((value, fail): JsonSchema => {
-  if (!isObject(value)) return fail('must be a JSON schema (an object)');
-  if (depthOf(value) > SCHEMA_DEPTH_MAX) return fail(`is nested deeper than ${SCHEMA_DEPTH_MAX} levels`);
-  if (bytesOf(value) > SCHEMA_BYTES_MAX) return fail(`takes more than ${SCHEMA_BYTES_MAX} bytes as JSON`);
-  return value;
-});
+const jsonSchema = custom(
+  (value, fail): JsonSchema => {
+    if (!isObject(value)) return fail('must be a JSON schema (an object)');
+    if (depthOf(value) > SCHEMA_DEPTH_MAX) return fail(`is nested deeper than ${SCHEMA_DEPTH_MAX} levels`);
+    if (bytesOf(value) > SCHEMA_BYTES_MAX) return fail(`takes more than ${SCHEMA_BYTES_MAX} bytes as JSON`);
+    return value;
+  },
+  { type: 'object' },
+);
 
 /** Levels of objects and arrays. Bodies are bounded in depth before they are parsed, so this recursion is too. */
 function depthOf(value: unknown): number {
@@ -96,8 +99,10 @@ export function toTool(fields: {
 }
 
 /** `"function"`, the one type of tools that there is here. */
-export const functionType = custom((value, fail): 'function' =>
-  value === 'function' ? value : fail('must be "function": other kinds of tools are not supported', [], UNSUPPORTED),
+export const functionType = custom(
+  (value, fail): 'function' =>
+    value === 'function' ? value : fail('must be "function": other kinds of tools are not supported', [], UNSUPPORTED),
+  { const: 'function' },
 );
 
 /** Up to {@link TOOLS_MAX} tools; none = undefined. */
@@ -105,16 +110,24 @@ export function tools<Schema extends z.ZodType<Tool>>(
   tool: Schema,
 ): z.ZodType<readonly Tool[] | undefined, readonly unknown[] | null | undefined> {
   return optional(
-    z
-      .array(z.unknown(), 'must be an array of tools')
-      .max(TOOLS_MAX, `must hold at most ${TOOLS_MAX} tools`)
-      .pipe(z.array(tool))
-      .transform((list): readonly Tool[] | undefined => (list.length === 0 ? undefined : list)),
+    counted(tool, { what: 'tools', text: 'must be an array of tools', min: 0, max: TOOLS_MAX }).transform(
+      (list): readonly Tool[] | undefined => (list.length === 0 ? undefined : list),
+    ),
   );
 }
 
-/** @param nameOf the name in an object that chooses one function */
-export function toolChoice(nameOf: (value: unknown) => unknown): z.ZodType<ToolChoice | undefined, unknown> {
+/**
+ * @param nameOf the name in an object that chooses one function
+ * @param named properties of such an object, beside its type
+ */
+export function toolChoice(
+  nameOf: (value: unknown) => unknown,
+  named: Shape,
+): z.ZodType<ToolChoice | undefined, unknown> {
+  const properties = { type: { const: 'function' }, ...named };
+  const shape = {
+    anyOf: [{ enum: ['none', 'auto', 'required'] }, { type: 'object', properties, required: Object.keys(properties) }],
+  };
   return optional(
     custom((value, fail): ToolChoice => {
       if (value === 'none' || value === 'auto' || value === 'required') return value;
@@ -122,7 +135,7 @@ export function toolChoice(nameOf: (value: unknown) => unknown): z.ZodType<ToolC
       if (field(value, 'type') !== 'function') return fail('is not supported but for functions', ['type'], UNSUPPORTED);
       const chosen = nameOf(value);
       return typeof chosen === 'string' ? { name: chosen } : fail('must name a function');
-    }),
+    }, shape),
   );
 }
 

@@ -167,6 +167,17 @@ describe('weft embed', () => {
     expect(printed).toMatchObject({ model: 'org/minilm', prompt_tokens: 1_500, nodes: ['n2'] });
   });
 
+  it('asks for shorter vectors', async () => {
+    let asked: unknown;
+    await run(['embed', 'minilm', 'Hello', '--dimensions', '128'], {
+      'POST /v1/embeddings': (body: unknown, response: ServerResponse) => {
+        asked = body;
+        route(body, response);
+      },
+    });
+    expect(asked).toEqual({ model: 'minilm', input: ['Hello'], dimensions: 128 });
+  });
+
   it('refuses an empty pipe', async () => {
     const context = recordedContext();
     context.stdin.end('\n\n');

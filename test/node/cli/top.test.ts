@@ -51,7 +51,7 @@ describe('topLines', () => {
       'server  connected        2  340 ms  4.0 GB  0.42 ms  93.0 MB/s  chat',
       'old     gone             -       -       -        -          -  chat',
       '',
-      'REQUEST   WHAT              MODEL     FROM    NODE                   STATUS             TIME  PREDICTED  TOKENS',
+      'REQUEST   WHAT              MODEL     FROM    NODE                   STATUS              TIME  PREDICTED  TOKENS',
       'aaaaaaaa  chat/completions  org/chat  -       server, laptop (here)  running (lost 1×)  1.2 s      1.1 s      24',
       'bbbbbbbb  chat/completions  org/chat  server  server                 peer_lost          1.2 s      1.1 s      24',
     ]);
@@ -64,7 +64,7 @@ describe('topWindow', () => {
     const requests = Array.from({ length: 50 }, () => request());
     const lines = topWindow({ ...snapshot, peers, requests } as unknown as TopSnapshot, { columns: 60, rows: 20 });
     expect(lines.length).toBe(20);
-    expect(lines.filter((line) => /^… \d+ more$/.test(line))).toEqual(['… 45 more', '… 43 more']);
+    expect(lines.filter((line) => /^… \d+ more$/.test(line))).toEqual(['… 45 more', '… 44 more']);
     expect(lines[1]).toBe('q leaves');
   });
 
@@ -141,13 +141,16 @@ describe('weft top at a terminal', () => {
   /** A terminal that notes down its mode, over a daemon that may be told to fail. */
   async function opened() {
     const state = { failing: false, raw: [] as boolean[] };
-    const events = Promise.withResolvers<ReturnType<typeof openEvents>>();
+    const watching = Promise.withResolvers<string | undefined>();
     const daemon = await fakeDaemon({
       'GET /api/v1/status': STATUS,
       ...routes,
       'GET /api/v1/requests': (_body: unknown, response: ServerResponse) =>
         state.failing ? void response.destroy() : sendJson(response, { requests: snapshot.requests }),
-      'GET /api/v1/events': (_body: unknown, response: ServerResponse) => events.resolve(openEvents(response)),
+      'GET /api/v1/events': (_body, response, request) => {
+        openEvents(response);
+        watching.resolve(request.url);
+      },
     });
     const home = await homeOf(daemon.url);
     const context = recordedContext({ tty: true });
@@ -155,11 +158,10 @@ describe('weft top at a terminal', () => {
     Object.assign(context.stdout, { columns: 60, rows: 12 });
     const done = runProgram(['top', '--home', home.folder], context, '0.0.0');
     return {
-      ...state,
       state,
       context,
       done,
-      events: events.promise,
+      watching: watching.promise,
       async [Symbol.asyncDispose]() {
         context.abort();
         await done.catch(() => undefined);
@@ -206,6 +208,11 @@ describe('weft top at a terminal', () => {
     expect(widths[0]).toBeLessThanOrEqual(60);
     expect(widths[0]).toBeGreaterThan(20);
     expect(widths[1]).toBeLessThanOrEqual(20);
+  });
+
+  it('watches what happens beside its readings', async () => {
+    await using top = await opened();
+    expect(await top.watching).toBe('/api/v1/events?types=node,model,request');
   });
 
   it('keeps the last reading while the daemon is away, says so, and goes on when it is back', async () => {

@@ -73,7 +73,7 @@ describe('changing settings', () => {
   });
 
   it.each([
-    [{ threads: 'many' }, /"threads" \(settings.json\) should be a whole number/],
+    [{ threads: 'many' }, /^The setting "threads" should be a whole number/],
     [{ threads: 2, nme: 'a' }, /unknown setting "nme"/],
     [{ apiKey: 'secret' }, /may not hold "apiKey"/],
     [{ host: '0.0.0.0:1' }, /without a key of your own/],

@@ -39,6 +39,16 @@ describe('the spans of an attempt', () => {
     ] satisfies Span[]);
   });
 
+  it('count the wait for a load once', () => {
+    const cold = { ...timing, queueMs: 900, loadMs: 890 };
+    const times = { node: 'self', price, timing: cold, startMs: 0, endMs: 920, acknowledgedMs: undefined, rttMs: 0 };
+    expect(spansOf(times).map(({ name, durationMs }) => [name, durationMs])).toEqual([
+      ['queue', 10],
+      ['load', 890],
+      ['compute', 20],
+    ]);
+  });
+
   it('have no link in them for work that was done here', () => {
     const times = { node: 'self', price, timing, startMs: 0, endMs: 30, acknowledgedMs: undefined, rttMs: undefined };
     expect(spansOf(times).map(({ name }) => name)).toEqual(['queue', 'compute']);

@@ -1,7 +1,7 @@
 // The supervisor's pure decisions: who is quarantined, who leaves memory, what speed is predicted.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fitLine, ModelProfile, median } from '../../../node/engine/profile.ts';
+import { fitLine, ModelProfile, median, worthTelling } from '../../../node/engine/profile.ts';
 import { DeathLedger } from '../../../node/engine/quarantine.ts';
 import { planRoom, predictedBytes, type Resident, residentTotal } from '../../../node/engine/residency.ts';
 import { runs } from '../../support/property.ts';
@@ -108,6 +108,16 @@ describe('ModelProfile', () => {
     expect(fitLine([10, 12, 11].map((ms) => ({ tokens: 20, ms })))).toEqual({ perTokenMs: 0.55, fixedMs: 0 });
     expect(fitLine([])).toEqual({ perTokenMs: 0, fixedMs: 0 });
     expect(median([3, 1, 2, 4])).toBe(2);
+  });
+
+  it('is told anew when it differs by more than a quarter, or was not known', () => {
+    const profile = (perTokenMs: number, decodeMs = 0) => ({ fixedMs: 0, perTokenMs, decodeMs, loadMs: 0, samples: 1 });
+    expect(worthTelling(profile(0), profile(0))).toBe(false);
+    expect(worthTelling(profile(0), profile(1))).toBe(true);
+    expect(worthTelling(profile(1), profile(1.2))).toBe(false);
+    expect(worthTelling(profile(1), profile(1.3))).toBe(true);
+    expect(worthTelling(profile(1), profile(0.7))).toBe(true);
+    expect(worthTelling(profile(1, 10), profile(1, 14))).toBe(true);
   });
 
   it('predicts from what it has measured', () => {

@@ -215,7 +215,11 @@ describe('what is measured', () => {
     await engine.encode(hello(encoder), workOptions());
     expect(engine.offers()[0]?.profile).toMatchObject({ samples: 0, fixedMs: 0, perTokenMs: 0 });
     expect(engine.offers()[0]?.profile.loadMs).toBeGreaterThan(50);
+    const told: number[] = [];
+    engine.onChange(() => told.push(engine.offers()[0]?.profile.samples ?? 0));
     for (let repeat = 0; repeat < 3; repeat++) await engine.encode(hello(encoder), workOptions());
+    // The first measurement is news for everybody who prices work for this node.
+    expect(told[0]).toBe(1);
     const { samples, fixedMs, perTokenMs } = engine.offers()[0]?.profile ?? { samples: 0, fixedMs: 0, perTokenMs: 0 };
     expect(samples).toBe(3);
     expect(fixedMs + 5 * perTokenMs).toBeGreaterThan(0.5);

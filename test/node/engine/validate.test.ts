@@ -133,4 +133,9 @@ describe('checkRun', () => {
     run([1, 9, 3])();
     expect(run([1, 9, 4])).toThrow(code('tensor_invalid'));
   });
+
+  it('takes any shape where the graph does not say one', () => {
+    const any: Manifest = { ...encoder, inputs: [{ name: 'x', type: 'int64', dims: ['*'] }] };
+    for (const dims of [[], [4], [2, 3, 1]]) checkRun({ model, inputs: [tensor('x', dims)], outputs: [] }, any);
+  });
 });

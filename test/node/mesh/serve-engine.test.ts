@@ -73,7 +73,7 @@ describe('RemoteEngine', () => {
       status: 'ok',
     });
     expect(record?.spans.map(({ name, node }) => [name, node])).toEqual(
-      ['queue', 'load', 'compute'].map((name) => [name, a.key.node]),
+      ['load', 'compute'].map((name) => [name, a.key.node]),
     );
   });
 

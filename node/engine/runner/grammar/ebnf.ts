@@ -9,6 +9,15 @@ import {
   type Pattern,
 } from '../../../../models/tasks/json-shape.ts';
 
+/** How JSON is written in the tokens of a vocabulary. */
+export interface Spelling {
+  /** JSON text, or a part of it, in which characters that no tokens make up are escaped. */
+  spell(json: string): string;
+}
+
+/** Every character as it is. */
+export const PLAINLY: Spelling = { spell: (json) => json };
+
 /** Key of the rule for any string: no rule has such a body. */
 const STRING = '';
 
@@ -17,7 +26,17 @@ export class EbnfWriter {
   readonly #rules: string[] = [];
   /** Body → name, so that what is the same is written, and compiled, once. */
   readonly #names = new Map<string, string>();
+  readonly #spelling: Spelling;
   #count = 0;
+
+  constructor(spelling: Spelling) {
+    this.#spelling = spelling;
+  }
+
+  /** A literal of JSON. */
+  json(text: string): string {
+    return literal(this.#spelling.spell(text));
+  }
 
   /** The grammar, with the body of its root rule. */
   text(root: string): string {
@@ -93,7 +112,7 @@ export class EbnfWriter {
   #pattern(pattern: Pattern, json: boolean): string {
     switch (pattern.kind) {
       case 'set':
-        return json ? jsonClass(pattern.points) : charClass(pattern.points);
+        return json ? this.#jsonClass(pattern.points) : charClass(pattern.points);
       case 'choice':
         return `(${pattern.options.map((option) => this.#pattern(option, json)).join(' | ')})`;
       case 'sequence':
@@ -108,7 +127,7 @@ export class EbnfWriter {
     const written: string[] = [];
     let run = '';
     const flush = (): void => {
-      if (run !== '') written.push(literal(json ? JSON.stringify(run).slice(1, -1) : run));
+      if (run !== '') written.push(json ? this.json(JSON.stringify(run).slice(1, -1)) : literal(run));
       run = '';
     };
     for (const part of parts) {
@@ -121,6 +140,16 @@ export class EbnfWriter {
     }
     flush();
     return written.length === 0 ? '""' : `(${written.join(' ')})`;
+  }
+
+  /** Characters of a set as they stand within a JSON string. */
+  #jsonClass(points: CodePoints): string {
+    const plain = intersectPoints(points, PLAIN);
+    const escapes = ESCAPED.filter((point) => within(points, point)).map((point) =>
+      literal(JSON.stringify(String.fromCodePoint(point)).slice(1, -1)),
+    );
+    const options = plain.length === 0 ? escapes : [charClass(plain, this.#spelling), ...escapes];
+    return options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
   }
 }
 
@@ -158,12 +187,12 @@ class ShapeWriter {
       case 'number':
         return writer.pattern(shape.pattern, false);
       case 'string':
-        if (shape.min === 0 && shape.max === undefined) return writer.string();
-        return writer.rule(`"\\"" ${repeated(charClass(PLAIN), shape.min, shape.max)} "\\""`);
+        // How long it is, the guard sees to.
+        return writer.string();
       case 'text':
         return writer.rule(`"\\"" ${writer.pattern(shape.pattern, true)} "\\""`);
       case 'literals':
-        return writer.rule(shape.texts.map(literal).join(' | '));
+        return writer.rule(shape.texts.map((text) => writer.json(text)).join(' | '));
       case 'union':
         return writer.rule(
           shape.options
@@ -220,7 +249,7 @@ class ShapeWriter {
     let first = free === undefined ? '' : `(${free} (", " ${free})*)?`;
     let later = free === undefined ? '' : `(", " ${free})*`;
     for (const property of properties.toReversed()) {
-      const written = `${literal(`${JSON.stringify(property.name)}: `)} ${this.write(property.shape)}`;
+      const written = `${writer.json(`${JSON.stringify(property.name)}: `)} ${this.write(property.shape)}`;
       const or = (with_: string, without: string): string =>
         property.required ? writer.rule(with_) : writer.rule(`${with_} | ${without === '' ? '""' : without}`);
       first = or(`${written} ${later}`, first);
@@ -249,7 +278,7 @@ class ShapeWriter {
     const others = intersectPoints(outside(taken), ascii ? PLAIN : intersectPoints(PLAIN, ASCII));
     const options = [`${charClass(others)} ${this.#writer.rule(`${charClass(PLAIN)}*`)}`];
     for (const [point, same] of followers) {
-      if (within(PLAIN, point)) options.push(`${charClass([[point, point]])} ${this.#other(same, at + 1)}`);
+      if (within(PLAIN, point)) options.push(`${literal(String.fromCodePoint(point))} ${this.#other(same, at + 1)}`);
     }
     if (!names.some((name) => name.length === at)) options.push('""');
     return this.#writer.rule(options.join(' | '));
@@ -272,16 +301,6 @@ function repeated(part: string, min: number, max: number | undefined): string {
   return `${part}{${min},${max ?? ''}}`;
 }
 
-/** Characters of a set as they stand within a JSON string. */
-function jsonClass(points: CodePoints): string {
-  const plain = intersectPoints(points, PLAIN);
-  const escapes = ESCAPED.filter((point) => within(points, point)).map((point) =>
-    literal(JSON.stringify(String.fromCodePoint(point)).slice(1, -1)),
-  );
-  const options = plain.length === 0 ? escapes : [charClass(plain), ...escapes];
-  return options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
-}
-
 /** A literal: plain letters, everything else by number or with a backslash, so that no text means anything to the grammar. */
 export function literal(text: string): string {
   const escaped = Array.from(text, (character) =>
@@ -295,7 +314,7 @@ export function literal(text: string): string {
  * they are written as all of them, by what of ASCII is excluded, or one by one. The line separators that "all" has too
  * many are kept out by the worker (guard.ts).
  */
-function charClass(points: CodePoints): string {
+function charClass(points: CodePoints, spelling: Spelling = PLAINLY): string {
   const inside = ranges(intersectPoints(points, ASCII));
   const beyond = intersectPoints(points, BEYOND_ASCII);
   if (beyond.length === 0) return `[${inside}]`;
@@ -303,7 +322,7 @@ function charClass(points: CodePoints): string {
     return `[^${ranges(intersectPoints(outside(points), ASCII))}]`;
   }
   const named = beyond.flatMap(([from, to]) =>
-    Array.from({ length: to - from + 1 }, (_, index) => literal(String.fromCodePoint(from + index))),
+    Array.from({ length: to - from + 1 }, (_, index) => literal(spelling.spell(String.fromCodePoint(from + index)))),
   );
   return `(${[...(inside === '' ? [] : [`[${inside}]`]), ...named].join(' | ')})`;
 }

@@ -10,7 +10,9 @@ import { WeftError } from '../../../../protocol/errors.ts';
 import { assert } from '../../../core/assert.ts';
 import { GRAMMARS_CACHED_MAX, VOCABULARIES_CACHED_MAX } from '../../limits.ts';
 import { LruCache } from './cache.ts';
-import { grammarOf } from './grammar.ts';
+import type { Spelling } from './ebnf.ts';
+import { answerForm } from './grammar.ts';
+import { AnswerGuard, type TokenTable, tokenTable } from './guard.ts';
 import { loadGrammarLibrary } from './library.ts';
 import {
   BUSY,
@@ -22,6 +24,8 @@ import {
   STATE,
   ticks,
 } from './messages.ts';
+import type { TextForm } from './text-state.ts';
+import { spellingOf, tokenBytes } from './token-bytes.ts';
 import { grammarVocabulary } from './vocabulary.ts';
 
 assert(parentPort !== null, 'the grammar worker is a worker');
@@ -30,16 +34,31 @@ const data = workerData as GrammarWorkerData;
 const busy = new Int32Array(data.busy);
 const library = loadGrammarLibrary(data.wasmBytesMax);
 
+/** A model's tokens, prepared. */
+interface Vocabulary {
+  readonly compiler: GrammarCompiler;
+  readonly table: TokenTable;
+  readonly spelling: Spelling;
+}
+
+/** A constraint, prepared. */
+interface Prepared {
+  readonly grammar: CompiledGrammar;
+  readonly form: TextForm | undefined;
+  readonly table: TokenTable;
+}
+
 interface Session {
   readonly matcher: GrammarMatcher;
+  readonly guard: AnswerGuard;
   readonly state: Int32Array;
   accepted: number;
   broken: boolean;
 }
 
 const sessions = new Map<number, Session>();
-const compilers = new LruCache<GrammarCompiler>(VOCABULARIES_CACHED_MAX, (compiler) => compiler.dispose());
-const grammars = new LruCache<CompiledGrammar>(GRAMMARS_CACHED_MAX, (grammar) => grammar.dispose());
+const vocabularies = new LruCache<Vocabulary>(VOCABULARIES_CACHED_MAX, ({ compiler }) => compiler.dispose());
+const grammars = new LruCache<Prepared>(GRAMMARS_CACHED_MAX, ({ grammar }) => grammar.dispose());
 
 /**
  * Says for whom the worker works, so that whoever waits too long knows whose fault it is. It stays said when the work
@@ -55,8 +74,9 @@ async function onBehalf(session: number, work: () => Promise<void>): Promise<voi
 async function open(order: OpenOrder): Promise<void> {
   const state = new Int32Array(order.state);
   try {
-    const matcher = await library.GrammarMatcher.createGrammarMatcher(await compiled(order));
-    const session = { matcher, state, accepted: 0, broken: false };
+    const { grammar, form, table } = await prepared(order);
+    const matcher = await library.GrammarMatcher.createGrammarMatcher(grammar);
+    const session = { matcher, guard: new AnswerGuard(table, form), state, accepted: 0, broken: false };
     sessions.set(order.session, session);
     for (const id of order.ids) accept(session, id);
   } catch (error) {
@@ -68,39 +88,49 @@ async function open(order: OpenOrder): Promise<void> {
   }
 }
 
-async function compiled({ model, constraint, stopIds }: OpenOrder): Promise<CompiledGrammar> {
+async function prepared({ model, constraint, stopIds }: OpenOrder): Promise<Prepared> {
+  const { digest, folder, vocabularySize } = model;
   // Stop ids belong to the vocabulary: given to a matcher only, the library takes them for special tokens and refuses
   // them wherever most tokens are allowed.
-  const vocabulary = `${model.digest} ${model.vocabularySize} ${stopIds.join()}`;
-  const key = `${vocabulary} ${JSON.stringify(constraint)}`;
+  const tokens = `${digest} ${vocabularySize} ${stopIds.join()}`;
+  const key = `${tokens} ${JSON.stringify(constraint)}`;
   const known = grammars.get(key);
   if (known !== undefined) return known;
-  const text = grammarOf(constraint);
-  let compiler = compilers.get(vocabulary);
-  if (compiler === undefined) {
-    const json = parseTokenizerJson(await readFile(join(model.folder, 'tokenizer.json')));
-    const { tokens, kind } = grammarVocabulary(json, model.vocabularySize);
-    const info = await library.TokenizerInfo.createTokenizerInfo([...tokens], kind, false, tokens.length, [...stopIds]);
-    compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
-    info.dispose();
-    compilers.set(vocabulary, compiler);
+  let vocabulary = vocabularies.get(tokens);
+  if (vocabulary === undefined) {
+    vocabulary = await readVocabulary(folder, vocabularySize, stopIds);
+    vocabularies.set(tokens, vocabulary);
   }
-  const grammar = await compiler.compileGrammar(text);
-  grammars.set(key, grammar);
-  return grammar;
+  const { compiler, table, spelling } = vocabulary;
+  const { text, form } = answerForm(constraint, spelling);
+  const made = { grammar: await compiler.compileGrammar(text), form, table };
+  grammars.set(key, made);
+  return made;
+}
+
+async function readVocabulary(folder: string, width: number, stopIds: readonly number[]): Promise<Vocabulary> {
+  const vocabulary = grammarVocabulary(parseTokenizerJson(await readFile(join(folder, 'tokenizer.json'))), width);
+  const { tokens, kind } = vocabulary;
+  const info = await library.TokenizerInfo.createTokenizerInfo([...tokens], kind, false, width, [...stopIds]);
+  // Grammars are kept here, where there is a bound.
+  const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+  info.dispose();
+  const bytes = tokenBytes(vocabulary);
+  return { compiler, table: tokenTable(bytes), spelling: spellingOf(bytes) };
 }
 
 function accept(session: Session, id: number): void {
   session.accepted++;
-  session.broken ||= session.matcher.isTerminated() || !session.matcher.acceptToken(id);
+  session.broken ||= session.matcher.isTerminated() || !session.matcher.acceptToken(id) || !session.guard.accept(id);
 }
 
 async function fill(session: Session): Promise<void> {
   const begun = performance.now();
-  const { matcher, state, accepted } = session;
+  const { matcher, guard, state, accepted } = session;
   if (session.broken) return publish(state, accepted, MASK.broken);
   if (matcher.isTerminated()) return publish(state, accepted, MASK.none);
   const mask = await matcher.getNextTokenBitmask();
+  guard.restrict(mask);
   state.set(mask, STATE.words);
   state[STATE.microseconds] = Math.round((performance.now() - begun) * 1000);
   publish(state, accepted, mask.some((word) => word !== 0) ? MASK.some : MASK.none);

@@ -157,6 +157,14 @@ describe('weft service uninstall', () => {
     expect(said.at(-1)).toContain(service.home);
   });
 
+  it('removes the file also where the system knows nothing of the service', async () => {
+    const { components, said, path, service } = bench({}, () => 1);
+    await install(components, service, once);
+    await uninstall(components, service, { force: false });
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(said.at(-1)).toContain(service.home);
+  });
+
   it('says that there is nothing to remove', async () => {
     const { components, said, executed, path, service } = bench();
     await uninstall(components, service, { force: false });

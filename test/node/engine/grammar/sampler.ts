@@ -22,6 +22,8 @@ const tokenizer = new TextTokenizer(
 const CLOSING = Array.from({ length: VOCABULARY }, (_, id) => id).filter((id) =>
   /^["}\]]+$/.test(tokenizer.detokenizer().push([id])),
 );
+/** Tokens without which some patterns never end. */
+const COMMON = ['0', '1', '7', ' ', 'a', 'b', 'c', '.', '-'].flatMap((text) => idsOf(text));
 /** Random logits, drawn once: each step takes them from another place. */
 const NOISE = ((): Float32Array => {
   const random = new SeededRandom(20_261_121);
@@ -32,9 +34,9 @@ export const textOf = (ids: readonly number[]): string => {
   const detokenizer = tokenizer.detokenizer();
   return detokenizer.push(ids) + detokenizer.flush();
 };
-export const idsOf = (text: string): number[] => [
-  ...tokenizer.encode(text, { tokensMax: Number.POSITIVE_INFINITY, specialTokens: false }).ids,
-];
+export function idsOf(text: string): number[] {
+  return [...tokenizer.encode(text, { tokensMax: Number.POSITIVE_INFINITY, specialTokens: false }).ids];
+}
 
 export interface SampleInit {
   readonly seed: number;
@@ -78,6 +80,7 @@ async function draw(
   if (over > 0) {
     logits[STOP_ID] = 4;
     for (const id of CLOSING) logits[id] = (logits[id] as number) + 2;
+    for (const id of COMMON) logits[id] = (logits[id] as number) + 1.2;
   }
   await session.mask(logits);
   let best = -1;

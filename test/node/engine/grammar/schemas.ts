@@ -6,16 +6,16 @@ export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 const PATTERNS = [
   '^[a-z]{2,5}$',
   '^(foo|bar)-\\d+$',
-  'id:[0-9A-F]{4}',
-  '^\\w+@\\w+\\.(com|org)$',
+  '[0-9]{2}',
+  '^\\w{1,8}@\\w{1,8}\\.(com|org)$',
   '^[^"\\\\]*$',
   '^"quoted\\\\"$',
-  '[\\u00e9é😀]',
+  '^[\\u00e9é😀]{1,3}$',
   '^(?:a|b(?<name>c))*?$',
   '^.{3}$',
-  '\\S+\\s\\S+',
+  '^\\S{1,4}\\s\\S',
   '^(\\+\\d{1,3} )?\\d{3}-\\d{4}$',
-  'a|^b|c$',
+  'a|^b.*|c$',
 ];
 const FORMATS = ['date', 'time', 'date-time', 'duration', 'email', 'hostname', 'ipv4', 'ipv6', 'uuid', 'uri'];
 

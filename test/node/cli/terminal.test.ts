@@ -1,0 +1,122 @@
+// The commands that take the keyboard over, as programs at a real terminal.
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { GONE, MEMBERS, PEER, STATUS } from './command-support.ts';
+import { fakeDaemon, homeOf, openEvents, sendChat } from './fake-daemon.ts';
+import { hasPseudoTerminal, type Terminal, weftAtTerminal } from './pseudo-terminal.ts';
+
+interface Asked {
+  readonly messages: readonly { readonly content: string }[];
+}
+
+/** Chats, never finishing an answer to "forever"; and all that `weft top` reads. */
+async function daemonAtTerminal() {
+  const cancelled = Promise.withResolvers<void>();
+  const daemon = await fakeDaemon({
+    'GET /api/v1/status': STATUS,
+    'GET /api/v1/members': MEMBERS,
+    'GET /api/v1/peers': { peers: [PEER, GONE] },
+    'GET /api/v1/ps': { models: [] },
+    'GET /api/v1/requests': { requests: [] },
+    'GET /api/v1/events': (_body: unknown, response: ServerResponse) => void openEvents(response),
+    'GET /api/v1/models/m': { id: 'org/m', sizeBytes: 5 },
+    'POST /api/v1/models/remove': { id: 'org/m', freedBytes: 5 },
+    'POST /v1/chat/completions': (body: unknown, response: ServerResponse) => {
+      const question = (body as Asked).messages.at(-1)?.content ?? '';
+      if (question !== 'forever') return sendChat(response, ['You said ', question, '.'], ['n2']);
+      response.on('close', cancelled.resolve);
+      response.write('data: {"choices":[{"delta":{"content":"Once upon"}}]}\n\n');
+    },
+  });
+  const home = await homeOf(daemon.url);
+  const terminals: Terminal[] = [];
+  return {
+    cancelled: cancelled.promise,
+    requests: daemon.requests,
+    weft: (...args: string[]) => {
+      const terminal = weftAtTerminal([...args, '--home', home.folder]);
+      terminals.push(terminal);
+      return terminal;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const terminal of terminals) terminal.terminate();
+      await Promise.all(terminals.map(({ ended }) => ended));
+      await daemon[Symbol.asyncDispose]();
+      await home[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe.skipIf(!hasPseudoTerminal)('at a terminal', () => {
+  it('weft run chats, says who answered, and gives the terminal back', async () => {
+    await using daemon = await daemonAtTerminal();
+    const chat = daemon.weft('run', 'm');
+    await chat.shows('>>> ');
+    chat.type('hello\r');
+    await chat.shows('You said hello.');
+    await chat.shows('server · first token');
+    chat.type('/bye\r');
+    expect(await chat.ended).toEqual({ code: 0, restored: true });
+  });
+
+  it('weft run stops the answer at Ctrl-C, and leaves at two of them at the prompt', async () => {
+    await using daemon = await daemonAtTerminal();
+    const chat = daemon.weft('run', 'm');
+    await chat.shows('>>> ');
+    chat.type('forever\r');
+    await chat.shows('Once upon');
+    chat.type('\u{3}');
+    await daemon.cancelled;
+    chat.type('again\r');
+    await chat.shows('server · first token');
+    await chat.shows('[0J>>> ', 3);
+    chat.type('\u{3}');
+    await chat.shows('Ctrl-C once more leaves');
+    chat.type('\u{3}');
+    expect(await chat.ended).toEqual({ code: 0, restored: true });
+  });
+
+  it('weft run recalls the lines of the last chat', async () => {
+    await using daemon = await daemonAtTerminal();
+    const first = daemon.weft('run', 'm');
+    await first.shows('>>> ');
+    first.type('from before\r');
+    await first.shows('You said from before.');
+    first.type('\u{4}');
+    await first.ended;
+    const second = daemon.weft('run', 'm');
+    await second.shows('>>> ');
+    second.type('\u{1b}[A\r');
+    await second.shows('You said from before.');
+    second.type('/bye\r');
+    await second.ended;
+  });
+
+  it('weft top draws on a screen of its own, and gives the old one back at q', async () => {
+    await using daemon = await daemonAtTerminal();
+    const top = daemon.weft('top');
+    await top.shows('laptop');
+    expect(top.screen()).toContain('\u{1b}[?1049h');
+    top.type('q');
+    expect(await top.ended).toEqual({ code: 0, restored: true });
+    expect(top.screen()).toMatch(/\[\?25h.{0,3}\[\?1049l$/s);
+  });
+
+  it('weft top gives it back when it is killed as well', async () => {
+    await using daemon = await daemonAtTerminal();
+    const top = daemon.weft('top');
+    await top.shows('laptop');
+    top.terminate();
+    expect(await top.ended).toMatchObject({ restored: true });
+    expect(top.screen()).toMatch(/\[\?25h.{0,3}\[\?1049l$/s);
+  });
+
+  it('weft rm asks, and takes Ctrl-C for a no', async () => {
+    await using daemon = await daemonAtTerminal();
+    const rm = daemon.weft('rm', 'm');
+    await rm.shows('Delete org/m (5 B)? [y/N]');
+    rm.type('\u{3}');
+    expect(await rm.ended).toEqual({ code: 0, restored: true });
+    expect(daemon.requests).not.toContain('POST /api/v1/models/remove');
+  });
+});
