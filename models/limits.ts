@@ -74,3 +74,6 @@ export const PATTERN_DEPTH_MAX = 32;
 
 /** Places in the values of one schema, told apart by what may stand there. Real schemas have hundreds. */
 export const JSON_SCHEMA_PLACES_MAX = 10_000;
+
+/** States of one pattern's automaton, and of what it is made from: 4,096 repetitions of one class fit. */
+export const AUTOMATON_STATES_MAX = 10_000;

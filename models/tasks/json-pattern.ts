@@ -1,14 +1,9 @@
 // ECMAScript regular expressions → patterns: the regular part of them, with the meaning of the `u` flag. Used for the
 // `pattern` and `format` of JSON schemas.
 import { PATTERN_DEPTH_MAX } from '../limits.ts';
+import { outsidePoints, PatternRefusal, unitePoints, writtenPoints } from './json-points.ts';
 import type { CodePoints, Pattern } from './json-shape.ts';
 
-/** Why a regular expression can't be used: in words for the one who wrote it. */
-export class PatternRefusal extends Error {
-  override readonly name = 'PatternRefusal';
-}
-
-const LAST = 0x10ffff;
 const DIGITS: CodePoints = [[0x30, 0x39]];
 const WORD: CodePoints = [
   [0x30, 0x39],
@@ -33,37 +28,19 @@ const LINE_ENDS: CodePoints = [
   [0x0d, 0x0d],
   [0x2028, 0x2029],
 ];
-/** Characters of a set beyond ASCII that can be written one by one. */
-const NAMED_POINTS_MAX = 512;
-const WRITTEN_ASCII: CodePoints = [
-  [0x08, 0x0a],
-  [0x0c, 0x0d],
-  [0x20, 0x7f],
-];
-/** Half a surrogate pair is no character. */
-const BEYOND_ASCII: CodePoints = [
-  [0x80, 0xd7ff],
-  [0xe000, LAST],
-];
-/** Line and paragraph separators are never written: with them, `.` could not be. */
-export const ALL_BEYOND_ASCII: CodePoints = [
-  [0x80, 0x2027],
-  [0x202a, 0xd7ff],
-  [0xe000, LAST],
-];
 const CONTROLS: Readonly<Record<string, number>> = { t: 0x09, n: 0x0a, v: 0x0b, f: 0x0c, r: 0x0d, 0: 0 };
 const CLASSES: Readonly<Record<string, CodePoints>> = {
   d: DIGITS,
-  D: complement(DIGITS),
+  D: outsidePoints(DIGITS),
   w: WORD,
-  W: complement(WORD),
+  W: outsidePoints(WORD),
   s: SPACE,
-  S: complement(SPACE),
+  S: outsidePoints(SPACE),
 };
 /** Around a pattern without anchors: any characters. */
 const ANY_TEXT: Pattern = {
   kind: 'repeat',
-  part: { kind: 'set', points: writable([[0, LAST]]) },
+  part: { kind: 'set', points: writtenPoints([[0, 0x10ffff]]) },
   min: 0,
   max: undefined,
 };
@@ -82,57 +59,6 @@ export function readPattern(source: string, repeatMax: number): Pattern {
     throw new PatternRefusal('is no regular expression');
   }
   return new PatternReader(source, repeatMax).read();
-}
-
-/**
- * What of a set is written in answers: no control characters but those with an escape of one letter; beyond ASCII either
- * everything but line separators, or so few characters that each can be named.
- */
-function writable(points: CodePoints): CodePoints {
-  const beyond = intersectPoints(points, BEYOND_ASCII);
-  const whole = same(intersectPoints(points, ALL_BEYOND_ASCII), ALL_BEYOND_ASCII);
-  const few = beyond.reduce((sum, [from, to]) => sum + to - from + 1, 0) <= NAMED_POINTS_MAX;
-  const kept = [...intersectPoints(points, WRITTEN_ASCII), ...(whole ? ALL_BEYOND_ASCII : few ? beyond : [])];
-  if (kept.length === 0) throw new PatternRefusal('has a class of characters that answers are not held to');
-  return kept;
-}
-
-function same(a: CodePoints, b: CodePoints): boolean {
-  return JSON.stringify(union(a)) === JSON.stringify(union(b));
-}
-
-/** Everything that is not in the set. */
-function complement(points: CodePoints): CodePoints {
-  const result: [number, number][] = [];
-  let next = 0;
-  for (const [from, to] of union(points)) {
-    if (from > next) result.push([next, from - 1]);
-    next = to + 1;
-  }
-  if (next <= LAST) result.push([next, LAST]);
-  return result;
-}
-
-/** What is in both, in order. */
-export function intersectPoints(a: CodePoints, b: CodePoints): CodePoints {
-  const result: [number, number][] = [];
-  for (const [from, to] of union(a)) {
-    for (const [low, high] of union(b)) {
-      if (Math.max(from, low) <= Math.min(to, high)) result.push([Math.max(from, low), Math.min(to, high)]);
-    }
-  }
-  return result;
-}
-
-/** Ranges in order, without overlap. */
-function union(points: CodePoints): CodePoints {
-  const result: [number, number][] = [];
-  for (const [from, to] of [...points].sort((a, b) => a[0] - b[0])) {
-    const last = result.at(-1);
-    if (last !== undefined && from <= last[1] + 1) last[1] = Math.max(last[1], to);
-    else result.push([from, to]);
-  }
-  return result;
 }
 
 /** Reads what `new RegExp(…, 'u')` has taken: syntax errors need no attention here. */
@@ -189,10 +115,10 @@ class PatternReader {
       this.#next();
       return inside;
     }
-    if (character === '[') return { kind: 'set', points: writable(this.#class()) };
-    if (character === '.') return { kind: 'set', points: writable(complement(LINE_ENDS)) };
-    if (character === '\\') return { kind: 'set', points: writable(this.#escape(false)) };
-    return { kind: 'set', points: writable(pointsOf(character)) };
+    if (character === '[') return { kind: 'set', points: writtenPoints(this.#class()) };
+    if (character === '.') return { kind: 'set', points: writtenPoints(outsidePoints(LINE_ENDS)) };
+    if (character === '\\') return { kind: 'set', points: writtenPoints(this.#escape(false)) };
+    return { kind: 'set', points: writtenPoints(pointsOf(character)) };
   }
 
   /** Behind `(?`. */
@@ -217,7 +143,7 @@ class PatternReader {
         points.push([first[0], (high[0] as readonly [number, number])[1]]);
       } else points.push(...low);
     }
-    return negated ? complement(points) : union(points);
+    return negated ? outsidePoints(points) : unitePoints(points);
   }
 
   #member(): CodePoints {

@@ -9,12 +9,15 @@ import {
   JSON_SCHEMA_OPTIONS_MAX,
   JSON_SCHEMA_REPEAT_MAX,
 } from '../limits.ts';
+import { automatonOf } from './json-automaton.ts';
 import { JSON_FORMATS } from './json-format.ts';
 import { lengthsConflict } from './json-lengths.ts';
 import { canonical, excludes, isSchema, MergeRefusal, mergeSchemas, type Schema, typeOf } from './json-merge.ts';
 import { integerPattern, type NumberBounds, numberPattern } from './json-number.ts';
-import { PatternRefusal, patternLengths, readPattern } from './json-pattern.ts';
+import { patternLengths, readPattern } from './json-pattern.ts';
+import { PatternRefusal } from './json-points.ts';
 import {
+  type Automaton,
   finiteShapes,
   type JsonShape,
   type JsonShapes,
@@ -293,7 +296,7 @@ class SchemaReader {
     }
     const pattern = type === 'integer' ? integerPattern(bounds) : numberPattern(bounds as NumberBounds);
     if (pattern === 'digits') throw this.#bad('has bounds of a number with too many digits');
-    return pattern === undefined ? NEVER : { kind: 'number', pattern };
+    return pattern === undefined ? NEVER : { kind: 'number', automaton: automatonOf(pattern) };
   }
 
   #string(schema: Schema): JsonShape {
@@ -310,7 +313,7 @@ class SchemaReader {
     if (max !== undefined && (lengths.max === undefined || lengths.max > max)) {
       throw this.#unsupported('maxLength', `beside a "${keyword}" that allows longer texts`);
     }
-    return { kind: 'text', pattern: read };
+    return { kind: 'text', automaton: this.#automaton(read) };
   }
 
   #pattern(keyword: 'pattern' | 'format', value: unknown): Pattern {
@@ -321,6 +324,15 @@ class SchemaReader {
     try {
       const source = keyword === 'format' ? (JSON_FORMATS[value] as string) : value;
       return readPattern(source, JSON_SCHEMA_REPEAT_MAX);
+    } catch (error) {
+      if (error instanceof PatternRefusal) throw this.#unsupported('pattern', `that ${error.message}`);
+      throw error;
+    }
+  }
+
+  #automaton(pattern: Pattern): Automaton {
+    try {
+      return automatonOf(pattern);
     } catch (error) {
       if (error instanceof PatternRefusal) throw this.#unsupported('pattern', `that ${error.message}`);
       throw error;

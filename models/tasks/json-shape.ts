@@ -12,6 +12,20 @@ export type Pattern =
   /** `max` undefined = any number of times. */
   | { readonly kind: 'repeat'; readonly part: Pattern; readonly min: number; readonly max: number | undefined };
 
+/** Where the code points of a set lead. */
+export interface AutomatonEdge {
+  readonly points: CodePoints;
+  readonly to: number;
+}
+export interface AutomatonState {
+  /** The text may end here. */
+  readonly accepts: boolean;
+  /** Their sets do not overlap, and none is empty. */
+  readonly edges: readonly AutomatonEdge[];
+}
+/** A regular language, deterministic: begins at the first state, and from every state there is a way to an end. */
+export type Automaton = readonly AutomatonState[];
+
 export interface ObjectProperty {
   readonly name: string;
   readonly shape: JsonShape;
@@ -23,12 +37,12 @@ export type JsonShape =
   | { readonly kind: 'any' }
   | { readonly kind: 'boolean' }
   | { readonly kind: 'null' }
-  /** Numbers without bounds have a pattern too: as many digits as a double keeps. */
-  | { readonly kind: 'number'; readonly pattern: Pattern }
+  /** Numbers without bounds have one too: as many digits as a double keeps. */
+  | { readonly kind: 'number'; readonly automaton: Automaton }
   /** A string of so many code points. */
   | { readonly kind: 'string'; readonly min: number; readonly max: number | undefined }
-  /** A string that the pattern describes, before it is escaped. */
-  | { readonly kind: 'text'; readonly pattern: Pattern }
+  /** A string of a pattern or format: what it describes is not escaped yet. */
+  | { readonly kind: 'text'; readonly automaton: Automaton }
   /** These JSON texts. None: no value at all. */
   | { readonly kind: 'literals'; readonly texts: readonly string[] }
   | {

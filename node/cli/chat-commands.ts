@@ -27,15 +27,15 @@ export const HELP = `  """           begin several lines; """ ends them
 `;
 
 /** Names on lines that fit beside the left column of {@link HELP_SET}. */
-const PARAMETER_NAMES = [PARAMETERS.slice(0, 5), PARAMETERS.slice(5)].map((row) =>
+const PARAMETER_NAMES = [PARAMETERS.slice(0, 4), PARAMETERS.slice(4, 6), PARAMETERS.slice(6)].map((row) =>
   row.map(({ name }) => name).join(', '),
 );
 
 export const HELP_SET = `  /set parameter NAME VALUE      ${PARAMETER_NAMES.join(`,\n${' '.repeat(33)}`)}
   /set parameter NAME default    take it back
   /set parameter stop "A" "B"    texts that end an answer
-  /set system "TEXT"             instructions before the chat; """ for several lines
-  /set format json|@FILE|text    answer in JSON, by a JSON schema, or as it comes
+  /set system "TEXT"             instructions first; """ for several lines
+  /set format json|@FILE|text    in JSON, by a JSON schema, or as it comes
   /set history on|off            keep the lines that are typed for the next chat
   /set verbose | /set quiet      say who answered, and how fast, or not
 `;

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { streamChat } from '../../../node/cli/chat-stream.ts';
 import { Client } from '../../../node/cli/client.ts';
-import { fakeDaemon, KEY, refuse, sendChat } from './fake-daemon.ts';
+import { fakeDaemon, KEY, openEvents, refuse, sendChat } from './fake-daemon.ts';
 
 const signal = new AbortController().signal;
 
@@ -62,6 +62,52 @@ describe('Client', () => {
     await using daemon = await fakeDaemon({ 'GET /slow': () => controller.abort() });
     const failed = new Client({ url: daemon.url, key: KEY }).get('/slow', { signal: controller.signal });
     await expect(failed).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('Client.watch', () => {
+  it('gives events as they come, and says where to go on', async () => {
+    let lastEventId: unknown;
+    await using daemon = await fakeDaemon({
+      'GET /events': (_body, response, request) => {
+        lastEventId = request.headers['last-event-id'];
+        const events = openEvents(response);
+        events.send('log', 'one', 41);
+        events.end();
+      },
+    });
+    const { events } = await new Client({ url: daemon.url, key: KEY }).watch('/events', { signal, lastEventId: '40' });
+    const seen = [];
+    for await (const event of events) seen.push(event);
+    expect(lastEventId).toBe('40');
+    expect(seen).toMatchObject([{ event: 'log', id: '41' }]);
+  });
+
+  it('names no event of its own accord, and passes on what is refused', async () => {
+    let headers: object = {};
+    await using daemon = await fakeDaemon({
+      'GET /events': (_body, response, request) => {
+        headers = request.headers;
+        refuse(response, 429, 'overloaded', 'Too many watch.');
+      },
+    });
+    const failed = new Client({ url: daemon.url, key: KEY }).watch('/events', { signal });
+    await expect(failed).rejects.toMatchObject({ code: 'overloaded' });
+    expect(headers).not.toHaveProperty('last-event-id');
+  });
+
+  it('says that the connection broke when the daemon is gone', async () => {
+    await using daemon = await fakeDaemon({
+      'GET /events': (_body, response) => {
+        openEvents(response).send('log', 'one');
+        setImmediate(() => response.destroy());
+      },
+    });
+    const { events } = await new Client({ url: daemon.url, key: KEY }).watch('/events', { signal });
+    const read = async () => {
+      for await (const _ of events);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'daemon_not_running' });
   });
 });
 

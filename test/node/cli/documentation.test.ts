@@ -9,7 +9,7 @@ import { recordedContext } from './fake-daemon.ts';
 
 const text = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
 
-/** What help and completion call them differently from the commands' own JSON sections. */
+/** Their JSON stands in the page that is about them. */
 const ELSEWHERE = ['doctor', 'config', 'key', 'service', 'demo'];
 
 describe('docs/cli.md', () => {

@@ -19,7 +19,12 @@ describe('readSse', () => {
 
   it('joins data lines, takes event names, drops comments and unknown fields', async () => {
     const text = ': alive\nevent: error\nid: 7\nretry: 10\ndata: one\ndata:two\ndata\n\n';
-    expect(await parse([text])).toEqual([{ event: 'error', data: 'one\ntwo\n' }]);
+    expect(await parse([text])).toEqual([{ event: 'error', id: '7', data: 'one\ntwo\n' }]);
+  });
+
+  it('keeps the id of the last event that had one', async () => {
+    const text = 'data: none\n\nid: 7\ndata: first\n\ndata: same\n\nid: 8\ndata: next\n\n';
+    expect((await parse([text])).map(({ id }) => id)).toEqual([undefined, '7', '7', '8']);
   });
 
   it('removes one space behind the colon, and no more', async () => {

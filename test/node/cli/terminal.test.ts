@@ -38,6 +38,7 @@ async function daemonAtTerminal() {
       terminals.push(terminal);
       return terminal;
     },
+    home: home.folder,
     async [Symbol.asyncDispose]() {
       for (const terminal of terminals) terminal.terminate();
       await Promise.all(terminals.map(({ ended }) => ended));
@@ -118,5 +119,16 @@ describe.skipIf(!hasPseudoTerminal)('at a terminal', () => {
     rm.type('\u{3}');
     expect(await rm.ended).toEqual({ code: 0, restored: true });
     expect(daemon.requests).not.toContain('POST /api/v1/models/remove');
+  });
+
+  it.each([
+    [{}, true],
+    [{ NO_COLOR: '1' }, false],
+  ])('colour is left out with NO_COLOR (%j)', async (env, coloured) => {
+    await using daemon = await daemonAtTerminal();
+    const answer = weftAtTerminal(['run', 'm', 'hello', '--home', daemon.home], env);
+    expect(await answer.ended).toEqual({ code: 0, restored: true });
+    expect(answer.screen()).toContain('server · first token');
+    expect(answer.screen().includes('\u{1b}[2m')).toBe(coloured);
   });
 });

@@ -1,12 +1,16 @@
 // What an answer must look like → a grammar in XGrammar's EBNF. JSON comes in one form, `{"a": 1, "b": [2, 3]}`: white
 // space that may be left out is where small models get lost, and a form of its own needs fewer tokens.
-import { ALL_BEYOND_ASCII, intersectPoints } from '../../../../models/tasks/json-pattern.ts';
+import { automatonOf } from '../../../../models/tasks/json-automaton.ts';
+import { ALL_BEYOND_ASCII, intersectPoints, outsidePoints, unitePoints } from '../../../../models/tasks/json-points.ts';
 import {
+  type Automaton,
+  type AutomatonEdge,
+  type AutomatonState,
   type CodePoints,
   finiteShapes,
   type JsonShape,
   type JsonShapes,
-  type Pattern,
+  textPattern,
 } from '../../../../models/tasks/json-shape.ts';
 
 /** How JSON is written in the tokens of a vocabulary. */
@@ -104,52 +108,99 @@ export class EbnfWriter {
     return this.rule(`"{" (${member} (", " ${member})*)? "}"`);
   }
 
-  /** Name of the rule for a pattern. @param json its text stands within a JSON string */
-  pattern(pattern: Pattern, json: boolean): string {
-    return this.rule(this.#pattern(pattern, json));
-  }
-
-  #pattern(pattern: Pattern, json: boolean): string {
-    switch (pattern.kind) {
-      case 'set':
-        return json ? this.#jsonClass(pattern.points) : charClass(pattern.points);
-      case 'choice':
-        return `(${pattern.options.map((option) => this.#pattern(option, json)).join(' | ')})`;
-      case 'sequence':
-        return this.#sequence(pattern.parts, json);
-      case 'repeat':
-        return repeated(this.rule(this.#pattern(pattern.part, json)), pattern.min, pattern.max);
-    }
-  }
-
-  /** Neighbours that are one character each become one literal. */
-  #sequence(parts: readonly Pattern[], json: boolean): string {
-    const written: string[] = [];
-    let run = '';
-    const flush = (): void => {
-      if (run !== '') written.push(json ? this.json(JSON.stringify(run).slice(1, -1)) : literal(run));
-      run = '';
+  /**
+   * Name of the rule for an automaton: a rule for each state, but for those that only lead on from one other.
+   * @param json its text stands within a JSON string
+   */
+  automaton(automaton: Automaton, json: boolean): string {
+    const entries = new Array<number>(automaton.length).fill(0);
+    for (const { edges } of automaton) for (const { to } of edges) entries[to] = (entries[to] as number) + 1;
+    const inline = (state: number): boolean => {
+      const { accepts, edges } = automaton[state] as AutomatonState;
+      return state !== 0 && entries[state] === 1 && edges.length < 2 && !(accepts && edges.length > 0);
     };
-    for (const part of parts) {
-      const [range, further] = part.kind === 'set' ? part.points : [];
-      if (range !== undefined && further === undefined && range[0] === range[1]) run += String.fromCodePoint(range[0]);
-      else {
-        flush();
-        written.push(this.#pattern(part, json));
+    const names = automaton.map((_, state) => (inline(state) ? '' : this.reserve()));
+    const behind = (from: number): string => {
+      const parts: string[] = [];
+      let text = '';
+      let state: number | undefined = from;
+      while (state !== undefined && inline(state)) {
+        const [edge]: readonly AutomatonEdge[] = (automaton[state] as AutomatonState).edges;
+        const only = edge === undefined ? undefined : singlePoint(edge.points);
+        if (edge !== undefined && only === undefined) {
+          if (text !== '') parts.push(this.#text(text, json));
+          text = '';
+          parts.push(this.#either(edge.points, json));
+        } else if (only !== undefined) text += String.fromCodePoint(only);
+        state = edge?.to;
       }
-    }
-    flush();
-    return written.length === 0 ? '""' : `(${written.join(' ')})`;
+      if (text !== '') parts.push(this.#text(text, json));
+      if (state !== undefined) parts.push(names[state] as string);
+      return parts.length === 0 ? '""' : parts.join(' ');
+    };
+    const body = (state: number): string => {
+      const { accepts, edges } = automaton[state] as AutomatonState;
+      // A loop within the rule: a rule that refers to itself at its end takes longer with every character.
+      const loop = edges.find(({ to, points }) => to === state && this.#written(points, json).escaped.length === 0);
+      const options = this.#edges(
+        edges.filter((edge) => edge !== loop),
+        json,
+        behind,
+      );
+      if (accepts) options.push('""');
+      const written = options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
+      return loop === undefined ? written : `${this.#class(loop.points, json)}* ${written}`;
+    };
+    for (const [state, name] of names.entries()) if (name !== '') this.define(name, body(state));
+    return names[0] as string;
   }
 
-  /** Characters of a set as they stand within a JSON string. */
-  #jsonClass(points: CodePoints): string {
-    const plain = intersectPoints(points, PLAIN);
-    const escapes = ESCAPED.filter((point) => within(points, point)).map((point) =>
-      literal(JSON.stringify(String.fromCodePoint(point)).slice(1, -1)),
-    );
-    const options = plain.length === 0 ? escapes : [charClass(plain, this.#spelling), ...escapes];
+  /** Neighbouring characters as one literal. */
+  #text(text: string, json: boolean): string {
+    return json ? this.json(JSON.stringify(text).slice(1, -1)) : literal(text);
+  }
+
+  /** One character of a set. */
+  #either(points: CodePoints, json: boolean): string {
+    const { plain, escaped } = this.#written(points, json);
+    const options = plain.length === 0 ? [] : [this.#class(plain, json)];
+    if (escaped.length > 0) options.push(`"\\" ${charClass(escaped)}`);
     return options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
+  }
+
+  /** Each edge with what is behind it. Escapes share their backslash, so that the next character decides. */
+  #edges(edges: readonly AutomatonEdge[], json: boolean, behind: (state: number) => string): string[] {
+    const options: string[] = [];
+    const escapes: string[] = [];
+    for (const { points, to } of edges) {
+      const { plain, escaped } = this.#written(points, json);
+      const next = behind(to);
+      if (plain.length > 0) options.push(`${this.#class(plain, json)} ${next}`);
+      if (escaped.length > 0) escapes.push(`${charClass(escaped)} ${next}`);
+    }
+    if (escapes.length > 0) options.push(`"\\" (${escapes.join(' | ')})`);
+    return options;
+  }
+
+  /** What of a set stands for itself, and the letters of the escapes of the rest. */
+  #written(points: CodePoints, json: boolean): { readonly plain: CodePoints; readonly escaped: CodePoints } {
+    if (!json) return { plain: points, escaped: [] };
+    const letters = Object.entries(ESCAPES).filter(([letter]) => within(points, ESCAPES[letter] as number));
+    return {
+      plain: intersectPoints(points, PLAIN),
+      escaped: unitePoints(letters.map(([letter]) => [letter.charCodeAt(0), letter.charCodeAt(0)])),
+    };
+  }
+
+  #class(points: CodePoints, json: boolean): string {
+    return charClass(points, json ? this.#spelling : PLAINLY);
+  }
+
+  /** Texts of JSON, one of them. */
+  literals(texts: readonly string[]): string {
+    const options = texts.map((text) => textPattern(this.#spelling.spell(text)));
+    const automaton = automatonOf({ kind: 'choice', options }, Number.POSITIVE_INFINITY);
+    return this.automaton(automaton, false);
   }
 }
 
@@ -185,14 +236,14 @@ class ShapeWriter {
       case 'boolean':
         return writer.rule('"true" | "false"');
       case 'number':
-        return writer.pattern(shape.pattern, false);
+        return writer.automaton(shape.automaton, false);
       case 'string':
         // How long it is, the guard sees to.
         return writer.string();
       case 'text':
-        return writer.rule(`"\\"" ${writer.pattern(shape.pattern, true)} "\\""`);
+        return writer.rule(`"\\"" ${writer.automaton(shape.automaton, true)} "\\""`);
       case 'literals':
-        return writer.rule(shape.texts.map((text) => writer.json(text)).join(' | '));
+        return writer.literals(shape.texts);
       case 'union':
         return writer.rule(
           shape.options
@@ -275,7 +326,7 @@ class ShapeWriter {
     const taken = [...followers.keys()].sort((a, b) => a - b).map((point) => [point, point] as const);
     // A letter beyond ASCII that begins a stated name keeps the others out here: they can't be written without it.
     const ascii = taken.every(([point]) => point < 0x80);
-    const others = intersectPoints(outside(taken), ascii ? PLAIN : intersectPoints(PLAIN, ASCII));
+    const others = intersectPoints(outsidePoints(taken), ascii ? PLAIN : intersectPoints(PLAIN, ASCII));
     const options = [`${charClass(others)} ${this.#writer.rule(`${charClass(PLAIN)}*`)}`];
     for (const [point, same] of followers) {
       if (within(PLAIN, point)) options.push(`${literal(String.fromCodePoint(point))} ${this.#other(same, at + 1)}`);
@@ -289,8 +340,22 @@ class ShapeWriter {
 const PLAIN: CodePoints = [[0x20, 0x21], [0x23, 0x5b], [0x5d, 0x7f], ...ALL_BEYOND_ASCII];
 const ASCII: CodePoints = [[0, 0x7f]];
 const BEYOND_ASCII: CodePoints = [[0x80, 0x10ffff]];
-/** Those of the others that have an escape of one letter. */
-const ESCAPED = [0x22, 0x5c, 0x08, 0x0c, 0x0a, 0x0d, 0x09];
+/** The only member of a set; undefined where there are more. */
+function singlePoint(points: CodePoints): number | undefined {
+  const [range, further] = points;
+  return range !== undefined && further === undefined && range[0] === range[1] ? range[0] : undefined;
+}
+
+/** Letter of an escape → what it stands for. */
+const ESCAPES: Readonly<Record<string, number>> = {
+  '"': 0x22,
+  '\\': 0x5c,
+  b: 0x08,
+  f: 0x0c,
+  n: 0x0a,
+  r: 0x0d,
+  t: 0x09,
+};
 
 /** A part so many times. */
 function repeated(part: string, min: number, max: number | undefined): string {
@@ -319,7 +384,7 @@ function charClass(points: CodePoints, spelling: Spelling = PLAINLY): string {
   const beyond = intersectPoints(points, BEYOND_ASCII);
   if (beyond.length === 0) return `[${inside}]`;
   if (JSON.stringify(beyond) === JSON.stringify(ALL_BEYOND_ASCII)) {
-    return `[^${ranges(intersectPoints(outside(points), ASCII))}]`;
+    return `[^${ranges(intersectPoints(outsidePoints(points), ASCII))}]`;
   }
   const named = beyond.flatMap(([from, to]) =>
     Array.from({ length: to - from + 1 }, (_, index) => literal(spelling.spell(String.fromCodePoint(from + index)))),
@@ -335,15 +400,3 @@ const numbered = (point: number): string =>
 
 const within = (points: CodePoints, point: number): boolean =>
   points.some(([from, to]) => from <= point && point <= to);
-
-/** Everything else. */
-function outside(points: CodePoints): CodePoints {
-  const result: [number, number][] = [];
-  let next = 0;
-  for (const [from, to] of points) {
-    if (from > next) result.push([next, from - 1]);
-    next = to + 1;
-  }
-  if (next <= 0x10ffff) result.push([next, 0x10ffff]);
-  return result;
-}
