@@ -157,6 +157,7 @@ function zshArguments(command: CompletedCommand): string[] {
     }),
   );
   if (command.choices.length > 0) return [...options, quoted(`1:choice:(${command.choices.join(' ')})`)];
+  // The space keeps zsh from putting arguments of its own before these.
   const action = { model: ' _weft_names list', member: ' _weft_names members', other: '_default' }[command.argument];
   return [...options, quoted(`1:${command.argument}:${action}`), quoted('*:more:_default')];
 }
