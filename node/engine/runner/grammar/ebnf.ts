@@ -164,7 +164,7 @@ export class EbnfWriter {
   #either(points: CodePoints, json: boolean): string {
     const { plain, escaped } = this.#written(points, json);
     const options = plain.length === 0 ? [] : [this.#class(plain, json)];
-    if (escaped.length > 0) options.push(`"\\" ${charClass(escaped)}`);
+    if (escaped.length > 0) options.push(`"\\\\" ${charClass(escaped)}`);
     return options.length === 1 ? (options[0] as string) : `(${options.join(' | ')})`;
   }
 
@@ -178,7 +178,7 @@ export class EbnfWriter {
       if (plain.length > 0) options.push(`${this.#class(plain, json)} ${next}`);
       if (escaped.length > 0) escapes.push(`${charClass(escaped)} ${next}`);
     }
-    if (escapes.length > 0) options.push(`"\\" (${escapes.join(' | ')})`);
+    if (escapes.length > 0) options.push(`"\\\\" (${escapes.join(' | ')})`);
     return options;
   }
 
