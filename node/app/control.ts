@@ -74,7 +74,7 @@ export class AssembledControl implements NodeControl {
   }
 
   status(): NodeStatus {
-    const { clock, membership, mesh, dispatcher } = this.#components;
+    const { clock, membership, mesh, engine, dispatcher } = this.#components;
     const { version, home, offer, hardware, api } = this.#init;
     return {
       node: membership.self.node,
@@ -91,6 +91,7 @@ export class AssembledControl implements NodeControl {
       requestsInFlight: dispatcher.inFlight(),
       uptimeSeconds: Math.round((clock.now() - this.#startedMs) / 1000),
       hardware,
+      load: engine.load(),
     };
   }
 

@@ -22,6 +22,8 @@ export interface NodeStatus {
   readonly requestsInFlight: number;
   readonly uptimeSeconds: number;
   readonly hardware: Hardware;
+  /** As peers hear of it. */
+  readonly load: Load;
 }
 
 export interface PeerStatus {

@@ -1,6 +1,6 @@
 // Who may ask at all: checks on the headers alone, made before a byte of the body is read. Each guard stands for itself,
 // so that a test can leave one out and show the attack that it stops.
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { WeftError } from '../../protocol/errors.ts';
@@ -159,7 +159,7 @@ function isAddress(hostname: string): boolean {
 }
 
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 function forbidden(message: string, remedy: string): WeftError {

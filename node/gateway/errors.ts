@@ -21,13 +21,21 @@ const OPENAI_CODES: Partial<Record<ErrorCode, string>> = {
 /** Seconds that a client waits after an answer which names no time of its own. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** A failure whose HTTP status says more than its code's usual one does (405, 408, 415, 431). */
+/** What OpenAI's API says of a failure where that is more than its code does. */
+export interface HttpErrorInit extends WeftErrorInit {
+  /** OpenAI's name for just this failure. */
+  readonly openaiCode?: string;
+}
+
+/** A failure whose HTTP status says more than its code's usual one does (400 of not_found, 405, 408, 415, 431). */
 export class HttpError extends WeftError {
+  readonly openaiCode: string | undefined;
   readonly #status: number;
 
-  constructor(status: number, init: WeftErrorInit, options?: ErrorOptions) {
+  constructor(status: number, init: HttpErrorInit, options?: ErrorOptions) {
     super(init, options);
     this.#status = status;
+    this.openaiCode = init.openaiCode;
   }
 
   override get status(): number {
@@ -55,12 +63,13 @@ function isFastifyError(error: unknown): error is Error & { statusCode?: number 
 /** OpenAI's error body, and Weft's own fields in it. What is `internal` says no more than that. */
 export function errorBody(error: WeftError, requestId: string): ErrorBody {
   const { code, status } = error;
+  const openaiCode = error instanceof HttpError ? error.openaiCode : undefined;
   return {
     error: {
       message: code === 'internal' ? 'Something failed inside the node.' : clip(error.message, TEXT_LENGTH_MAX),
       type: typeOf(status),
       param: error.facts.param === undefined ? null : clip(error.facts.param, PARAM_LENGTH_MAX),
-      code: OPENAI_CODES[code] ?? code,
+      code: openaiCode ?? OPENAI_CODES[code] ?? code,
       weft_code: code,
       remedy: clip(error.remedy, TEXT_LENGTH_MAX),
       request_id: requestId,

@@ -29,6 +29,7 @@ import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
 import { openApi } from './openapi.ts';
+import { ResponseStore } from './response-store.ts';
 import { responses } from './responses.ts';
 import { createServer, listen, malformedAnswer } from './server.ts';
 
@@ -77,6 +78,9 @@ const CORS_EXPOSED = [
 /** Statuses that say no to whoever asks, or to everybody for now. */
 const REJECTIONS: ReadonlySet<number> = new Set([401, 403, 429, 503]);
 
+/** How long a refusal for want of room is given again: Retry-After counts whole seconds. */
+const REFUSAL_MS = 500;
+
 /** What a client may try at an address; others get no further than the router. */
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
@@ -89,6 +93,7 @@ export class Gateway {
   readonly #server: FastifyInstance;
   readonly #exchanges = new Set<Exchange>();
   readonly #drain: DrainRate;
+  #refusal: { readonly error: WeftError; readonly atMs: number } | undefined;
   #endpoints: readonly Endpoint[] = [];
   /** Answers under way by connection: several where a client sends requests ahead. */
   readonly #answering = new WeakMap<Duplex, Set<ServerResponse>>();
@@ -179,7 +184,7 @@ export class Gateway {
     this.#endpoints = [
       chatCompletions(answers),
       completions(answers),
-      responses(answers),
+      ...responses({ ...answers, store: new ResponseStore({ clock }, this.#limits) }),
       embeddings({ coordinator, nameOf }),
       ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
       metrics({ telemetry }),
@@ -221,10 +226,7 @@ export class Gateway {
   async #handle(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const limits = this.#limits;
     const underWay = this.#exchanges.size;
-    if (underWay >= limits.requestsInFlightMax) {
-      const retryAfterMs = String(this.#drain.retryAfterMs(underWay));
-      throw new WeftError({ code: 'overloaded', message: 'Too many requests are under way.', facts: { retryAfterMs } });
-    }
+    if (underWay >= limits.requestsInFlightMax) throw this.#overloaded(underWay);
     const { clock } = this.#components;
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
@@ -245,6 +247,18 @@ export class Gateway {
       endTrace(exchange, reason);
       throw reason;
     }
+  }
+
+  /** Made anew now and then: with a stack in each, refusing would cost what serving should have. */
+  #overloaded(underWay: number): WeftError {
+    const { clock } = this.#components;
+    const made = this.#refusal;
+    if (made !== undefined && clock.now() - made.atMs < REFUSAL_MS) return made.error;
+    const retryAfterMs = String(this.#drain.retryAfterMs(underWay));
+    const message = 'Too many requests are under way.';
+    const error = new WeftError({ code: 'overloaded', message, facts: { retryAfterMs } });
+    this.#refusal = { error, atMs: clock.now() };
+    return error;
   }
 
   #beginTrace({ traced, method, url }: Endpoint, request: FastifyRequest, reply: FastifyReply) {

@@ -28,6 +28,10 @@ export interface GatewayLimits {
   readonly lingerMs: number;
   readonly lingerBytesMax: number;
   readonly stopMs: number;
+  readonly storedResponsesMax: number;
+  readonly storedBytesMax: number;
+  readonly storedResponseBytesMax: number;
+  readonly storedMsMax: number;
 }
 
 export const GATEWAY_LIMITS: GatewayLimits = {
@@ -82,4 +86,12 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   lingerBytesMax: 64 * MIB,
   /** At a stop, until requests under way have ended; then their connections are cut. */
   stopMs: 500,
+  /** Answers that requests can go on from. A loop of tools keeps one at each of its steps. */
+  storedResponsesMax: 512,
+  /** All of them, each with the conversation before it: 500 of 8,192 tokens, at four bytes each. */
+  storedBytesMax: 16 * MIB,
+  /** One of them: half a million tokens. Without this bound one answer to the largest body pushed out all others. */
+  storedResponseBytesMax: 2 * MIB,
+  /** Since an answer was last referred to: a chat that was left in the evening goes on in the morning. */
+  storedMsMax: 24 * 3_600_000,
 };

@@ -11,6 +11,8 @@ export interface ResponseWriterComponents {
   readonly random: Random;
   /** Gets every event in order. */
   readonly emit: (event: ResponseEvent) => void;
+  /** Keeps the whole answer for later requests; false where it can't. Called unless the request says not to. */
+  readonly keep: (response: Response) => boolean;
 }
 
 type WithoutNumber<Event> = Event extends unknown ? Omit<Event, 'sequence_number'> : never;
@@ -75,15 +77,21 @@ export class ResponseWriter implements AnswerWriter {
       },
       weft: extension(result),
     };
-    this.#emit({ type: cut ? 'response.incomplete' : 'response.completed', response });
-    return response;
+    // Kept before its client hears of it, who may go on from it at once.
+    const store = response.store && this.#components.keep(response);
+    const answer = { ...response, store };
+    this.#emit({ type: cut ? 'response.incomplete' : 'response.completed', response: answer });
+    return answer;
   }
 
   fail({ error }: ErrorBody): void {
     // OpenAI has few codes here; Weft's own stands beside them.
     const code = error.type === 'rate_limit_error' ? 'rate_limit_exceeded' : 'server_error';
     this.#closeMessage('incomplete');
-    this.#emit({ type: 'response.failed', response: { ...this.#response('failed'), error: { ...error, code } } });
+    this.#emit({
+      type: 'response.failed',
+      response: { ...this.#response('failed'), store: false, error: { ...error, code } },
+    });
   }
 
   #write(text: string): void {
@@ -168,9 +176,9 @@ export class ResponseWriter implements AnswerWriter {
       parallel_tool_calls: request.parallel_tool_calls ?? true,
       metadata: request.metadata ?? {},
       background: false,
-      store: false,
+      store: request.store ?? true,
       truncation: 'disabled',
-      previous_response_id: null,
+      previous_response_id: request.previous_response_id ?? null,
       reasoning: { effort: null, summary: null },
     };
   }

@@ -11,7 +11,15 @@ export { CHOICES_MAX, Completion, CompletionRequest, LOGPROBS_MAX, PROMPTS_MAX }
 export { EMBEDDING_INPUTS_MAX, EmbeddingList, EmbeddingRequest } from './openai/embeddings.ts';
 export { ANSWERS_MAX, STOP_LENGTH_MAX, STOP_STRINGS_MAX, UNSUPPORTED } from './openai/fields.ts';
 export { ErrorBody, Model, ModelList } from './openai/models.ts';
-export { OutputItem, Response, ResponseEvent, ResponseRequest } from './openai/responses.ts';
+export { type InputItem, mergeItems } from './openai/response-items.ts';
+export {
+  OutputItem,
+  Response,
+  ResponseDeleted,
+  ResponseEvent,
+  ResponseQuery,
+  ResponseRequest,
+} from './openai/responses.ts';
 export {
   type Format,
   type InputMessage,

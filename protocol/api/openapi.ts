@@ -48,6 +48,7 @@ const ANSWERS = {
   Model: openai.Model,
   ModelList: openai.ModelList,
   Response: openai.Response,
+  ResponseDeleted: openai.ResponseDeleted,
   ResponseEvent: openai.ResponseEvent,
   ConfigAnswer: control.ConfigAnswer,
   ControlEvent: control.ControlEvent,
@@ -98,6 +99,19 @@ const OPERATIONS: readonly Operation[] = [
     request: 'ResponseRequest',
     answer: 'Response',
     events: 'ResponseEvent',
+  },
+  {
+    method: 'get',
+    path: '/v1/responses/{id}',
+    summary: 'An answer that is still kept',
+    query: openai.ResponseQuery,
+    answer: 'Response',
+  },
+  {
+    method: 'delete',
+    path: '/v1/responses/{id}',
+    summary: 'Forgets an answer',
+    answer: 'ResponseDeleted',
   },
   {
     method: 'post',

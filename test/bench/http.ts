@@ -15,7 +15,7 @@ const CHATS = [1, 4] as const;
 /** Offered load over capacity, and for how long. */
 const OVERLOAD = 10;
 const OVERLOAD_MS = 20_000;
-const OVERLOAD_WARM_MS = 5_000;
+const OVERLOAD_WARM_MS = 15_000;
 /** Fewer than the node takes connections. */
 const OVERLOAD_IN_FLIGHT = 400;
 
@@ -135,7 +135,7 @@ async function overloaded(target: Target, pid: number) {
     else others++;
     if (retryAfter === undefined) withoutRetryAfter++;
   };
-  // Connections and heap grow to what this load needs; from then on memory should stay.
+  // Connections, and the heap's young generation, grow to what this load needs; from then on memory should stay.
   await openLoop(offered, OVERLOAD_WARM_MS, OVERLOAD_IN_FLIGHT, one);
   residentMb.push(await residentMegabytes(pid));
   answered = 0;

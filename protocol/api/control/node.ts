@@ -52,6 +52,7 @@ export const StatusAnswer = z.object({
   requestsInFlight: z.number(),
   uptimeSeconds: z.number(),
   hardware: Hardware,
+  load: Load,
 });
 export type StatusAnswer = z.infer<typeof StatusAnswer>;
 

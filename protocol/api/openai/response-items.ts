@@ -4,6 +4,23 @@ import { MESSAGES_MAX, textOfParts, textOrParts } from './chat.ts';
 import { chosen, counted, custom, field, ignored, type Shape, shapeOf, UNSUPPORTED, unsupported } from './fields.ts';
 import { CALL_ID_LENGTH_MAX, type InputMessage } from './tools.ts';
 
+/** An item of an earlier answer, by its id. Whoever keeps answers puts its message in this place. */
+export interface ItemReference {
+  readonly reference: string;
+}
+
+/** One item of a conversation. */
+export type InputItem = InputMessage | ItemReference;
+
+/** Longest id of an answer or an item that is looked for. Ours have 29 characters at most; it comes back in errors. */
+const ID_LENGTH_MAX = 128;
+
+/** The id of an answer or of one of its items. */
+export const storedId = z
+  .string('must be a string')
+  .min(1, 'must not be empty')
+  .max(ID_LENGTH_MAX, `must have at most ${ID_LENGTH_MAX} characters`);
+
 const TEXT_PARTS = ['input_text', 'output_text', 'text'];
 
 const ROLES: Readonly<Record<string, InputMessage['role']>> = {
@@ -65,21 +82,27 @@ const OutputItem = z
   })
   .transform(({ call_id: toolCallId, output }): InputMessage => ({ role: 'tool', content: output, toolCallId }));
 
-const ITEMS: Readonly<Record<string, z.ZodType<InputMessage>>> = {
+const ReferenceItem = z
+  .strictObject({ type: z.literal('item_reference').nullish(), id: storedId })
+  .transform(({ id: reference }): ItemReference => ({ reference }));
+
+const ITEMS: Readonly<Record<string, z.ZodType<InputItem>>> = {
   message: MessageItem,
   function_call: CallItem,
   function_call_output: OutputItem,
+  item_reference: ReferenceItem,
 };
 
+/** Of an item that doesn't say: a reference may leave its type out too, and has nothing but an id. */
+const usualType = (value: unknown): string =>
+  field(value, 'id') !== undefined && field(value, 'role') === undefined ? 'item_reference' : 'message';
+
 const Item = chosen(
-  (value, fail): z.ZodType<InputMessage> => {
-    const type = field(value, 'type') ?? 'message';
+  (value, fail): z.ZodType<InputItem> => {
+    const type = field(value, 'type') ?? usualType(value);
     if (typeof type === 'string' && Object.hasOwn(ITEMS, type)) return ITEMS[type] ?? MessageItem;
-    if (type === 'item_reference') {
-      const remedy = 'Send the item itself; the AI SDK does so with "store: false".';
-      return fail('is not supported: answers are not stored', ['type'], { ...UNSUPPORTED, remedy });
-    }
-    const text = 'must be "message", "function_call" or "function_call_output": other items are not supported';
+    const names = Object.keys(ITEMS).map((name) => `"${name}"`);
+    const text = `must be ${names.slice(0, -1).join(', ')} or ${names.at(-1)}: other items are not supported`;
     return fail(text, ['type'], UNSUPPORTED);
   },
   {
@@ -89,8 +112,12 @@ const Item = chosen(
   },
 );
 
-/** Calls that follow each other, or the text before them, are one message of the assistant: templates want it so. */
-function merged(items: readonly InputMessage[]): readonly InputMessage[] {
+/**
+ * The messages of a whole conversation, from its items. Calls that follow each other, or the text before them, are one
+ * message of the assistant: templates want it so.
+ * @param items one by one, as they came: what is merged already is not to be merged again
+ */
+export function mergeItems(items: readonly InputMessage[]): readonly InputMessage[] {
   const messages: InputMessage[] = [];
   for (const item of items) {
     const last = messages.at(-1);
@@ -101,17 +128,17 @@ function merged(items: readonly InputMessage[]): readonly InputMessage[] {
   return messages;
 }
 
-const Text = z.string().transform((content): readonly InputMessage[] => [{ role: 'user', content }]);
+const Text = z.string().transform((content): readonly InputItem[] => [{ role: 'user', content }]);
 
 const Items = counted(Item, {
   what: 'items',
   text: 'must be a string or an array of items',
   min: 1,
   max: MESSAGES_MAX,
-}).transform(merged);
+});
 
 /** A string, or items. */
-export const input = chosen((value): z.ZodType<readonly InputMessage[]> => (typeof value === 'string' ? Text : Items), {
+export const input = chosen((value): z.ZodType<readonly InputItem[]> => (typeof value === 'string' ? Text : Items), {
   get anyOf(): readonly Shape[] {
     return [Text, Items].map(shapeOf);
   },

@@ -1,4 +1,4 @@
-// POST /v1/responses, in the part that apps use: requests, answers and events. Answers are not stored.
+// /v1/responses, in the part that apps use: requests, answers and events.
 import { z } from 'zod';
 import { WeftChat } from './chat.ts';
 import {
@@ -17,7 +17,7 @@ import {
   topP,
   unsupported,
 } from './fields.ts';
-import { input } from './response-items.ts';
+import { input, storedId } from './response-items.ts';
 import {
   checkTools,
   FORMAT_TEXT,
@@ -74,8 +74,7 @@ const format = optional(
 
 const Tool = z.strictObject({ type: functionType, ...FUNCTION }, 'must be an object').transform(toTool);
 
-const NOT_STORED = 'is not supported: answers are not stored';
-const SEND_ALL = 'Send the whole conversation as "input".';
+const GO_ON = 'Go on with "previous_response_id", or send the whole conversation as "input".';
 
 /** `POST /v1/responses`. */
 export const ResponseRequest = z
@@ -97,16 +96,17 @@ export const ResponseRequest = z
       z.strictObject({ include_obfuscation: unsupported('is not supported', oneOf(false)) }, 'must be an object'),
     ),
     metadata,
+    previous_response_id: optional(storedId),
+    store: flag(),
 
     access_programs: unsupported(),
     background: unsupported('is not supported', oneOf(false)),
     context_management: unsupported('is not supported', emptyArray),
-    conversation: unsupported(NOT_STORED, undefined, SEND_ALL),
+    conversation: unsupported('is not supported', undefined, GO_ON),
     image: unsupported(),
     include: unsupported('is not supported', emptyArray),
     max_tool_calls: unsupported(),
     moderation: unsupported(),
-    previous_response_id: unsupported(NOT_STORED, undefined, SEND_ALL),
     prompt: unsupported(),
     reasoning: unsupported('is not supported', (value) => isObject(value) && Object.values(value).every(oneOf(null))),
     top_logprobs: unsupported('is not supported', oneOf(0)),
@@ -117,7 +117,6 @@ export const ResponseRequest = z
     prompt_cache_retention: ignored(),
     safety_identifier: ignored(),
     service_tier: ignored(),
-    store: ignored(),
     user: ignored(),
   })
   .superRefine(together(checkTools));
@@ -155,7 +154,7 @@ export type OutputItem = z.infer<typeof OutputItem>;
 
 const json = z.record(z.string(), z.unknown());
 
-/** The answer of `POST /v1/responses`: what was asked for, filled up with what it means here, and what came of it. */
+/** The answer of `POST /v1/responses`, which `GET` gives again while it is kept: what was asked for, filled up with what it means here, and what came of it. */
 export const Response = z.object({
   id: z.string(),
   object: z.literal('response'),
@@ -185,13 +184,25 @@ export const Response = z.object({
   parallel_tool_calls: z.boolean(),
   metadata: z.record(z.string(), z.string()),
   background: z.literal(false),
-  store: z.literal(false),
+  store: z.boolean(),
   truncation: z.literal('disabled'),
-  previous_response_id: z.null(),
+  previous_response_id: z.string().nullable(),
   reasoning: z.object({ effort: z.null(), summary: z.null() }),
   weft: WeftChat.optional(),
 });
 export type Response = z.infer<typeof Response>;
+
+/** The query of `GET /v1/responses/{id}`. */
+export const ResponseQuery = z.strictObject({
+  include: unsupported(),
+  include_obfuscation: unsupported('is not supported', oneOf('false')),
+  starting_after: unsupported(),
+  stream: unsupported('is not supported', oneOf('false')),
+});
+
+/** The answer of `DELETE /v1/responses/{id}`. */
+export const ResponseDeleted = z.object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) });
+export type ResponseDeleted = z.infer<typeof ResponseDeleted>;
 
 const at = { sequence_number: z.int(), output_index: z.int() };
 const inItem = { ...at, item_id: z.string() };

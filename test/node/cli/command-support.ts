@@ -26,6 +26,7 @@ export const STATUS = {
   requestsInFlight: 0,
   uptimeSeconds: 75,
   hardware: HARDWARE,
+  load: { requestsInFlight: 0, queuedMs: 20, latencyMs: 12, memoryFreeBytes: 2_500_000_000 },
 };
 
 export const MEMBERS = {

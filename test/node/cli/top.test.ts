@@ -47,7 +47,7 @@ describe('topLines', () => {
       '09:15:02 · weft 0.1.0 · laptop · 2 of 3 nodes · 1 running · up 1 m 15 s',
       '',
       'NODE    STATE      RUNNING   QUEUE    FREE      RTT    GOODPUT  LOADED',
-      'laptop  here             0       -       -        -          -  org/a',
+      'laptop  here             0   20 ms  2.5 GB        -          -  org/a',
       'server  connected        2  340 ms  4.0 GB  0.42 ms  93.0 MB/s  chat',
       'old     gone             -       -       -        -          -  chat',
       '',

@@ -140,6 +140,7 @@ export const STATUS: NodeStatus = {
   requestsInFlight: 0,
   uptimeSeconds: 1,
   hardware: HARDWARE,
+  load: { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 4_000_000_000 },
 };
 
 export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {

@@ -185,29 +185,24 @@ export class TextState {
       this.#literals = this.#literals.filter((text) => text.charCodeAt(at) === byte && at < text.length - 1);
     }
     if (this.#escape !== '') this.#escaped(byte);
-    else if (byte === BACKSLASH) this.#escape = '\\';
+    else if (byte === BACKSLASH) {
+      this.#escape = '\\';
+      // The second half of a pair belongs to the first, which nothing else follows.
+      if (!this.#highSurrogate) this.#count++;
+    }
     // Bytes that go on with a character are not counted.
-    else if ((byte & 0xc0) !== 0x80) this.#character();
+    else if ((byte & 0xc0) !== 0x80) this.#count++;
     return this.#count <= this.#max || this.#literals.length > 0;
   }
 
   #escaped(byte: number): void {
     this.#escape += String.fromCharCode(byte);
-    if (this.#escape.length === 2 && byte !== LETTER_U) {
-      this.#escape = '';
-      this.#character();
-    } else if (this.#escape.length === 6) {
+    if (this.#escape.length === 2 && byte !== LETTER_U) this.#escape = '';
+    else if (this.#escape.length === 6) {
       const unit = Number.parseInt(this.#escape.slice(2), 16);
       this.#escape = '';
-      // The second half of a pair belongs to the first.
-      if (!this.#highSurrogate) this.#character();
       this.#highSurrogate = unit >= 0xd800 && unit <= 0xdbff;
     }
-  }
-
-  #character(): void {
-    this.#count++;
-    this.#highSurrogate = false;
   }
 
   #endString(): boolean {

@@ -80,7 +80,7 @@ async function draw(
   if (over > 0) {
     logits[STOP_ID] = 4;
     for (const id of CLOSING) logits[id] = (logits[id] as number) + 2;
-    for (const id of COMMON) logits[id] = (logits[id] as number) + 1.2;
+    for (const id of COMMON) logits[id] = (logits[id] as number) + 2;
   }
   await session.mask(logits);
   let best = -1;

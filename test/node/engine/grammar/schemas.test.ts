@@ -13,7 +13,7 @@ import { anySchema } from './schemas.ts';
 
 const SCHEMAS = Number(process.env.WEFT_TEST_SCHEMAS ?? 1_000);
 
-const ajv = new Ajv2020({ strict: false, validateFormats: true, logger: false });
+const ajv = new Ajv2020({ strict: false, validateFormats: true, ownProperties: true, logger: false });
 (addFormats as unknown as (to: Ajv2020) => void)(ajv);
 
 describe('answers under a random schema', () => {
