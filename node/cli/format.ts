@@ -57,16 +57,20 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Milliseconds in the unit that reads best: `0.42 ms`, `17 ms`, `2.1 s`, `4 m 10 s`, `3 h 5 m`. */
+/** Milliseconds in the unit that reads best: `0.42 ms`, `17 ms`, `2.1 s`, `4 m 10 s`, `24 h`. */
 export function formatMs(ms: number): string {
+  if (ms === 0) return '0 ms';
   if (ms < 9.995) return `${ms.toFixed(2)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
+  if (seconds < 3_600) return both(Math.floor(seconds / 60), 'm', seconds % 60, 's');
   const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} m`;
+  return both(Math.floor(minutes / 60), 'h', minutes % 60, 'm');
 }
+
+const both = (large: number, largeUnit: string, small: number, smallUnit: string): string =>
+  small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 
 /** The first digits of a node's id, enough to tell the nodes of one mesh apart. Ids end in what differs. */
 export function shortNode(node: string): string {

@@ -128,7 +128,7 @@ const NODES: readonly Column<NodeRow>[] = [
 
 const requestColumns = (nameOf: NameOf): readonly Column<Request>[] => [
   { title: 'REQUEST', value: ({ requestId }) => requestId.slice(-8) },
-  { title: 'WHAT', value: ({ name }) => name.replace(/^POST \/v1\//, '') },
+  { title: 'WHAT', value: ({ name }) => name.replace(/^POST (\/api)?\/v1\//, '') },
   { title: 'MODEL', value: ({ model }) => orDash(model, String) },
   { title: 'FROM', value: ({ caller }) => orDash(caller, nameOf) },
   { title: 'NODE', value: ({ nodes }) => (nodes.length === 0 ? '-' : nodes.map(nameOf).join(', ')) },

@@ -90,8 +90,11 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   storedResponsesMax: 512,
   /** All of them, each with the conversation before it: 500 of 8,192 tokens, at four bytes each. */
   storedBytesMax: 16 * MIB,
-  /** One of them: half a million tokens. Without this bound one answer to the largest body pushed out all others. */
-  storedResponseBytesMax: 2 * MIB,
+  /**
+   * One of them: 128 Ki tokens. A short request that goes on from it takes this much memory, 256 of them 128 MiB; and one
+   * answer to a large body must not push out all others.
+   */
+  storedResponseBytesMax: 512 * KIB,
   /** Since an answer was last referred to: a chat that was left in the evening goes on in the morning. */
   storedMsMax: 24 * 3_600_000,
 };

@@ -1,16 +1,25 @@
 // One daemon, real models, the AI SDK's OpenAI provider by both of its ways.
 import { createOpenAI, type OpenAIProvider } from '@ai-sdk/openai';
-import { embedMany, generateObject, generateText, isStepCount, streamText, tool } from 'ai';
+import { embedMany, generateObject, generateText, isStepCount, type ModelMessage, streamText, tool } from 'ai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 
 let daemon: Daemon;
 let provider: OpenAIProvider;
+/** What the SDK sent. */
+const bodies: string[] = [];
 
 beforeAll(async () => {
   daemon = await startDaemon();
-  provider = createOpenAI({ baseURL: `${daemon.url}/v1`, apiKey: daemon.key });
+  provider = createOpenAI({
+    baseURL: `${daemon.url}/v1`,
+    apiKey: daemon.key,
+    fetch: (url, init) => {
+      bodies.push(String(init?.body));
+      return fetch(url, init);
+    },
+  });
 });
 afterAll(() => daemon.stop());
 
@@ -60,10 +69,22 @@ describe.each(['chat', 'responses'] as const)('by %s', (way) => {
       tools: { weather },
       stopWhen: isStepCount(2),
       prepareStep: ({ stepNumber }) => ({ toolChoice: stepNumber === 0 ? 'required' : 'none' }),
-      providerOptions: { openai: { store: false, parallelToolCalls: false } },
+      providerOptions: { openai: { parallelToolCalls: false } },
     });
     expect(cities).toEqual([expect.stringMatching(/^(Oslo|Rome)$/)]);
     expect(steps.map(({ finishReason }) => finishReason)).toEqual(['tool-calls', expect.stringMatching(/stop|length/)]);
+  });
+
+  it('goes on with a chat', async () => {
+    const messages: ModelMessage[] = [{ role: 'user', content: FRANCE.prompt }];
+    const { prompt: _prompt, ...settings } = FRANCE;
+    const first = await generateText({ ...settings, model: model(), messages });
+    messages.push(...first.responseMessages, { role: 'user', content: 'Thank you.' });
+    const { usage } = await generateText({ ...settings, model: model(), messages });
+    // As many as the first prompt and its answer have, and more.
+    expect(usage.inputTokens).toBeGreaterThan(44);
+    // By this way the SDK only refers to what was said, unless it is told not to.
+    expect(bodies.at(-1)?.includes('item_reference')).toBe(way === 'responses');
   });
 });
 

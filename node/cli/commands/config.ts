@@ -6,6 +6,7 @@ import { homeFolder } from '../../config/home.ts';
 import { changeSettings, loadSettings } from '../../config/settings.ts';
 import { settingNamed, settingsPath } from '../../config/settings-file.ts';
 import { reportSettings } from '../../config/settings-report.ts';
+import { SETTINGS, type SettingName } from '../../config/settings-table.ts';
 import type { ConfigReport, SettingReport } from '../../core/control.ts';
 import { type Connection, connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
@@ -42,7 +43,10 @@ export function define(command: Command, context: CommandContext): void {
     .description(
       'Write a setting into settings.json. A running node takes it over at once, or says that it will later.',
     )
-    .action((name: string, value: string) => change({ [settingNamed(name)]: value }, options(), context));
+    .action((name: string, value: string) => {
+      const setting = settingNamed(name);
+      return change({ [setting]: asInFile(setting, value) }, options(), context);
+    });
   command
     .command('unset <name>')
     .description('Take a setting out of settings.json.')
@@ -86,6 +90,15 @@ async function change(
     const setting = answer.report.settings.find((candidate) => candidate.name === name);
     if (setting !== undefined) context.stdout.write(`${outcome(setting, value, answer)}\n`);
   }
+}
+
+/** What a person would write into the file: true, 4 and ["a", "b"] rather than texts of them. */
+function asInFile(name: SettingName, text: string): unknown {
+  const { schema, show } = SETTINGS[name];
+  const checked = schema.safeParse(text);
+  if (!checked.success) return text; // refused where it is written, with what it should look like
+  const value = (show as (value: unknown) => unknown)(checked.data);
+  return typeof value === 'boolean' || typeof value === 'number' || Array.isArray(value) ? value : text;
 }
 
 async function ask(

@@ -32,14 +32,14 @@ interface Row {
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command).action(async (options: ReadingOptions) => {
     const { client } = await connect(context, options);
-    const [{ models }, { peers }, { name }] = await Promise.all([
+    const [{ models }, { peers }, status] = await Promise.all([
       client.get<PsAnswer>('/api/v1/ps', context),
       client.get<PeersAnswer>('/api/v1/peers', context),
       client.get<StatusAnswer>('/api/v1/status', context),
     ]);
     const elsewhere = loadedElsewhere(peers);
     if (options.json) return printJson(context, { models, elsewhere });
-    const rows = [...models.map((model) => rowHere(model, name)), ...elsewhere.map(rowElsewhere)];
+    const rows = [...models.map((model) => rowHere(model, status)), ...elsewhere.map(rowElsewhere)];
     if (rows.length > 0) context.stdout.write(table(COLUMNS, rows));
     else context.stderr.write('No model is loaded. A request loads one: try `weft run smollm2`.\n');
     for (const { id, reason } of models) {
@@ -66,13 +66,13 @@ function loadedElsewhere(peers: PeersAnswer['peers']): LoadedElsewhere[] {
     );
 }
 
-const rowHere = (here: Loaded, name: string): Row => ({
+const rowHere = (here: Loaded, { name, load }: StatusAnswer): Row => ({
   id: here.id,
   node: `${name} (here)`,
   state: here.state,
   bytes: here.residentBytes,
   here,
-  queuedMs: undefined,
+  queuedMs: load.queuedMs,
 });
 
 const rowElsewhere = ({ id, name, state, sizeBytes, queuedMs }: LoadedElsewhere): Row => ({

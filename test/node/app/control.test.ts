@@ -15,7 +15,7 @@ import type { Member } from '../../../node/core/trust.ts';
 import { EventLog } from '../../../node/telemetry/event-log.ts';
 import { LogRing } from '../../../node/telemetry/log-ring.ts';
 import { TraceRing } from '../../../node/telemetry/traces.ts';
-import { ModelAnswer } from '../../../protocol/api/control.ts';
+import { ModelAnswer, StatusAnswer } from '../../../protocol/api/control.ts';
 import { BUNDLED } from '../../models/paths.ts';
 import { temporaryFolder, tinyModel } from '../../models/temporary.ts';
 import { ManualClock } from '../core/manual-clock.ts';
@@ -129,6 +129,25 @@ describe('models', () => {
     const { control, done } = await make();
     await expect(control.remove('minilm')).rejects.toMatchObject({ code: 'forbidden' });
     expect(done).toEqual([]);
+  });
+});
+
+describe('status', () => {
+  it("has this node's load as its peers hear of it", async () => {
+    const load = { requestsInFlight: 2, queuedMs: 40, latencyMs: 12, memoryFreeBytes: 1_000_000 };
+    const { control } = await make({
+      engine: { load: () => load } as LocalEngine,
+      mesh: { self: SELF, addresses: () => [], peers: () => [] } as unknown as Mesh,
+      membership: {
+        self: MEMBERS[0],
+        meshId: 'ab',
+        members: () => MEMBERS,
+      } as unknown as ControlComponents['membership'],
+      dispatcher: { inFlight: () => 3 } as unknown as ControlComponents['dispatcher'],
+    });
+    const status = control.status();
+    expect(status).toMatchObject({ node: SELF, members: 4, requestsInFlight: 3, load });
+    expect(StatusAnswer.parse(status)).toEqual(status);
   });
 });
 

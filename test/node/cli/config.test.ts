@@ -88,6 +88,26 @@ describe('weft config without a daemon', () => {
     expect(said).toBe('threads is in settings.json, but WEFT_THREADS hides it: it stays 2.\n');
   });
 
+  it('writes what a person would write into the file', async () => {
+    const home = folder();
+    for (const [name, value] of [
+      ['threads', '1'],
+      ['lenient', 'on'],
+      ['offer', 'smollm2,minilm'],
+      ['keepAlive', '60s'],
+      ['name', '123'],
+    ]) {
+      await weft(home, ['config', 'set', String(name), String(value)]);
+    }
+    expect(JSON.parse(readFileSync(join(home, 'settings.json'), 'utf8'))).toEqual({
+      threads: 1,
+      lenient: true,
+      offer: ['smollm2', 'minilm'],
+      keepAlive: '60s',
+      name: '123',
+    });
+  });
+
   it('refuses names and values that are none', async () => {
     const home = folder();
     await expect(weft(home, ['config', 'set', 'thread', '1'])).rejects.toMatchObject({

@@ -129,8 +129,8 @@ describe('weft ps', () => {
     });
     expect(context.out()).toBe(
       'NAME      NODE           STATE          SIZE  PROCESSOR  RUNNING   QUEUE  PID  UNTIL\n' +
-        'org/a     laptop (here)  loaded       380 MB  cpu              1       -   77  in 4 m 10 s\n' +
-        'org/b     laptop (here)  quarantined     0 B  cpu              0       -    -  -\n' +
+        'org/a     laptop (here)  loaded       380 MB  cpu              1   20 ms   77  in 4 m 10 s\n' +
+        'org/b     laptop (here)  quarantined     0 B  cpu              0   20 ms    -  -\n' +
         'org/chat  server         loaded       109 MB  -                -  340 ms    -  -\n' +
         '\norg/b is quarantined: its runner died at two loads\n',
     );

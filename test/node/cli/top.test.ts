@@ -32,6 +32,7 @@ const snapshot = {
   requests: [
     request({ status: 'error', code: 'peer_lost', requestId: 'req_bbbbbbbbbbbb', caller: 'n2' }),
     request({ status: 'running', requestId: 'req_aaaaaaaaaaaa', nodes: ['n2', 'n1'], failures: 1 }),
+    request({ requestId: 'req_cccccccccccc', name: 'POST /api/v1/infer' }),
   ],
 } as unknown as TopSnapshot;
 
@@ -54,6 +55,7 @@ describe('topLines', () => {
       'REQUEST   WHAT              MODEL     FROM    NODE                   STATUS              TIME  PREDICTED  TOKENS',
       'aaaaaaaa  chat/completions  org/chat  -       server, laptop (here)  running (lost 1×)  1.2 s      1.1 s      24',
       'bbbbbbbb  chat/completions  org/chat  server  server                 peer_lost          1.2 s      1.1 s      24',
+      'cccccccc  infer             org/chat  -       server                 ok                 1.2 s      1.1 s      24',
     ]);
   });
 });

@@ -1,6 +1,6 @@
 // The AI SDK's OpenAI provider against the gateway, by both of its ways: /v1/chat/completions and /v1/responses.
 import { createOpenAI } from '@ai-sdk/openai';
-import { embedMany, generateObject, generateText, isStepCount, Output, streamText, tool } from 'ai';
+import { embedMany, generateObject, generateText, isStepCount, type ModelMessage, Output, streamText, tool } from 'ai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ChatRequest } from '../../../node/core/coordinator.ts';
@@ -9,11 +9,12 @@ import { type Chat, chatResult, KEY, OTHER, startGateway } from './support.ts';
 
 const CALL = { id: 'call_1', name: 'weather', arguments: '{"city":"Oslo"}' };
 
-/** Calls the tool, and then says what it said. */
+/** Says that it will, calls the tool, and then says what it said. */
 const calling: Chat = async ({ messages }, _options, { onPlaced, onDelta }) => {
   onPlaced?.(OTHER, 'owner/chat-model');
   const last = messages.at(-1);
   if (last?.role !== 'tool') {
+    onDelta({ choice: 0, text: 'Let me see.' });
     onDelta({ choice: 0, text: '', toolCall: CALL });
     return chatResult({ choices: [{ finish: 'tool_calls' }] });
   }
@@ -109,15 +110,18 @@ describe.each(['chat', 'responses'] as const)('by %s', (way) => {
       expect(format).toMatchObject({ kind: 'json_schema', schema: { type: 'object', required: ['answer'] } });
   });
 
-  it.each(['whole', 'streamed'])('calls tools and goes on with what they say: %s', async (how) => {
+  it.each([
+    ['whole', {}],
+    ['streamed', {}],
+    ['streamed, not stored', { providerOptions: { openai: { store: false } } }],
+  ])('calls tools and goes on with what they say: %s', async (how, more) => {
     const { provider, seen } = await start(calling);
     const options = {
       model: provider[way]('chat'),
       prompt: 'Weather in Oslo?',
       tools: WEATHER,
       stopWhen: isStepCount(3),
-      // Answers are not stored: what was said comes with every request.
-      providerOptions: { openai: { store: false } },
+      ...more,
     };
     const text = how === 'whole' ? (await generateText(options)).text : await streamText(options).text;
     expect(text).toBe('It is rain in Oslo.');
@@ -125,8 +129,33 @@ describe.each(['chat', 'responses'] as const)('by %s', (way) => {
     const { id, name } = CALL;
     expect(seen[1]?.messages).toEqual([
       { role: 'user', content: 'Weather in Oslo?' },
-      { role: 'assistant', content: '', toolCalls: [{ id, name, arguments: expect.stringContaining('Oslo') }] },
+      {
+        role: 'assistant',
+        content: 'Let me see.',
+        toolCalls: [{ id, name, arguments: expect.stringContaining('Oslo') }],
+      },
       { role: 'tool', content: 'rain in Oslo', toolCallId: id },
+    ]);
+  });
+
+  it('goes on with a conversation of many turns', async () => {
+    const { provider, seen } = await start(calling);
+    const messages: ModelMessage[] = [];
+    const ask = async (content: string) => {
+      messages.push({ role: 'user', content });
+      const options = { model: provider[way]('chat'), messages, tools: WEATHER, stopWhen: isStepCount(2) };
+      messages.push(...(await generateText(options)).responseMessages);
+    };
+    await ask('Weather in Oslo?');
+    await ask('And now?');
+    expect(seen.at(-1)?.messages.map(({ role, content }) => `${role}: ${content}`)).toEqual([
+      'user: Weather in Oslo?',
+      'assistant: Let me see.',
+      'tool: rain in Oslo',
+      'assistant: It is rain in Oslo.',
+      'user: And now?',
+      'assistant: Let me see.',
+      'tool: rain in Oslo',
     ]);
   });
 

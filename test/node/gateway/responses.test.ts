@@ -53,7 +53,7 @@ describe('an answer', () => {
   it('has text, usage, and what was asked for', async () => {
     const { openai, seen } = await start(saying('stop', 'Hello', ' wörld'));
     const { data, response } = await openai.responses
-      .create({ ...BASE, instructions: 'Be brief.', metadata: { a: 'b' }, temperature: 0.5, store: true, user: 'me' })
+      .create({ ...BASE, instructions: 'Be brief.', metadata: { a: 'b' }, temperature: 0.5, user: 'me' })
       .withResponse();
     expect(data.output_text).toBe('Hello wörld');
     const parsed = Response.parse(data);
@@ -67,7 +67,8 @@ describe('an answer', () => {
       metadata: { a: 'b' },
       temperature: 0.5,
       top_p: 1,
-      store: false,
+      store: true,
+      previous_response_id: null,
       tool_choice: 'auto',
       tools: [],
       text: { format: { type: 'text' } },
@@ -268,9 +269,9 @@ describe('a stream', () => {
 
 describe('refusals', () => {
   it.each<[string, object, string]>([
-    ['previous_response_id', { previous_response_id: 'resp_1' }, 'conversation'],
+    ['conversation', { conversation: 'conv_1' }, 'previous_response_id'],
     ['background', { background: true }, ''],
-    ['input[0].type', { input: [{ type: 'item_reference', id: 'msg_1' }] }, 'store: false'],
+    ['input[0].type', { input: [{ type: 'reasoning', id: 'rs_1' }] }, ''],
   ])('name %s and a way out', async (param, more, remedy) => {
     const { call } = await start(saying('stop'));
     const response = await call('/v1/responses', { ...BASE, ...more });
@@ -296,10 +297,5 @@ describe('refusals', () => {
     });
     const response = await call('/v1/responses', BASE);
     expect(await response.json()).toMatchObject({ error: { param, message: `"${param}" is wrong.` } });
-  });
-
-  it('know no stored answers', async () => {
-    const { openai } = await start(saying('stop'));
-    await expect(openai.responses.retrieve('resp_1')).rejects.toMatchObject({ status: 404 });
   });
 });

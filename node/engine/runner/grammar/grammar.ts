@@ -63,13 +63,13 @@ function toolsForm(
   }
   const shapes: JsonShapes = { root: { kind: 'union', options }, definitions };
   const form = hasLengths(shapes) ? { ...shapes, opens: CALL_OPENS, spelling } : undefined;
-  const inside = writer.rule(`"\n"? (${calls.join(' | ')}) "\n"? ${literal(CALL_ENDS)}`);
+  const inside = writer.rule(`"\\n"? (${calls.join(' | ')}) "\\n"? ${literal(CALL_ENDS)}`);
   if (choice === 'auto') {
     const root = `TagDispatch(("${CALL_OPENS}", ${inside}), stop_eos=true, loop_after_dispatch=${String(parallel)})`;
     return { text: writer.text(root), form };
   }
   const call = writer.rule(`${literal(CALL_OPENS)} ${inside}`);
-  return { text: writer.text(parallel ? `${call} ("\n"? ${call})*` : call), form };
+  return { text: writer.text(parallel ? `${call} ("\\n"? ${call})*` : call), form };
 }
 
 function readSchema(text: string, param: string, scope: string): JsonShapes {

@@ -1,10 +1,11 @@
 // What of OpenAI's responses is taken, what is refused, and how items become a conversation.
 import { describe, expect, it } from 'vitest';
-import { ResponseRequest } from '../../../../protocol/api/openai.ts';
+import { type InputMessage, mergeItems, ResponseRequest } from '../../../../protocol/api/openai.ts';
 import { issueOf } from './issues.ts';
 
 const BASE = { model: 'm', input: 'Hi' };
 const inputOf = (input: unknown) => ResponseRequest.parse({ ...BASE, input }).input;
+const messagesOf = (input: unknown) => mergeItems(inputOf(input) as readonly InputMessage[]);
 const call = (id: string) => ({ type: 'function_call', id: `fc_${id}`, call_id: id, name: 'f', arguments: '{}' });
 
 describe('input', () => {
@@ -14,7 +15,7 @@ describe('input', () => {
 
   it('may be messages, short or with parts, and items as an answer gave them', () => {
     expect(
-      inputOf([
+      messagesOf([
         { role: 'developer', content: 'Be brief.' },
         {
           role: 'user',
@@ -53,6 +54,24 @@ describe('input', () => {
     ]);
   });
 
+  it('may refer to items of earlier answers, whose type may be left out', () => {
+    const references = [{ type: 'item_reference', id: 'msg_1' }, { type: null, id: 'fc_1' }, { id: 'fc_2' }];
+    expect(inputOf([...references, { id: 'msg_2', role: 'user', content: 'x' }])).toEqual([
+      { reference: 'msg_1' },
+      { reference: 'fc_1' },
+      { reference: 'fc_2' },
+      { role: 'user', content: 'x' },
+    ]);
+  });
+
+  it('keeps the text of a message that has calls behind it, and that of the message before', () => {
+    const said = (content: string) => ({ role: 'assistant', content });
+    expect(messagesOf([said('a'), said('b'), call('1')])).toEqual([
+      { role: 'assistant', content: 'a' },
+      { role: 'assistant', content: 'b', toolCalls: [{ id: '1', name: 'f', arguments: '{}' }] },
+    ]);
+  });
+
   it.each<[string, unknown]>([
     ['input', undefined],
     ['input', []],
@@ -67,7 +86,10 @@ describe('input', () => {
     ],
     ['input.0.colour', [{ role: 'user', content: 'x', colour: 'red' }]],
     ['input.0.type unsupported', [{ type: 'reasoning', id: 'rs_1', summary: [] }]],
-    ['input.0.type unsupported', [{ type: 'item_reference', id: 'msg_1' }]],
+    ['input.0.id', [{ type: 'item_reference' }]],
+    ['input.0.id', [{ type: 'item_reference', id: '' }]],
+    ['input.0.id', [{ id: 'x'.repeat(129) }]],
+    ['input.0.colour', [{ id: 'msg_1', colour: 'red' }]],
     ['input.0.type unsupported', [{ type: 'constructor' }]],
     ['input.0.call_id', [{ type: 'function_call', name: 'f', arguments: '{}' }]],
     ['input.0.output', [{ type: 'function_call_output', call_id: '1' }]],
@@ -84,7 +106,7 @@ describe('a request', () => {
     ],
     [
       'null where OpenAI takes null',
-      { instructions: null, temperature: null, metadata: null, tools: null, previous_response_id: null },
+      { instructions: null, temperature: null, metadata: null, tools: null, previous_response_id: null, store: null },
     ],
     [
       'parameters that ask for nothing',
@@ -97,7 +119,8 @@ describe('a request', () => {
         conversation: null,
       },
     ],
-    ['parameters that change no answer', { store: true, user: 'u', service_tier: 'auto', prompt_cache_key: 'k' }],
+    ['a response that it goes on from', { previous_response_id: 'resp_1', store: false }],
+    ['parameters that change no answer', { user: 'u', service_tier: 'auto', prompt_cache_key: 'k' }],
     [
       'a format',
       { text: { format: { type: 'json_schema', name: 'a', schema: {}, strict: true }, verbosity: 'medium' } },
@@ -121,7 +144,10 @@ describe('a request', () => {
   });
 
   it.each<[string, object]>([
-    ['previous_response_id unsupported', { previous_response_id: 'resp_1' }],
+    ['previous_response_id', { previous_response_id: '' }],
+    ['previous_response_id', { previous_response_id: 'x'.repeat(129) }],
+    ['previous_response_id', { previous_response_id: 7 }],
+    ['store', { store: 'yes' }],
     ['conversation unsupported', { conversation: 'conv_1' }],
     ['background unsupported', { background: true }],
     ['include unsupported', { include: ['message.output_text.logprobs'] }],
