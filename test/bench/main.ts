@@ -2,13 +2,14 @@
 // With --json the last line of the output is one JSON object; everything else goes to stderr.
 import { parseArgs } from 'node:util';
 import { decode } from './decode.ts';
+import { grammar } from './grammar.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
 import { http } from './http.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover, http];
+const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover, http, grammar];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

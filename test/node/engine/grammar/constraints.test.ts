@@ -1,0 +1,174 @@
+// The constraints of a runner: tools, objects, resumption, several at a time, and grammars that are too much.
+import { afterAll, describe, expect, it } from 'vitest';
+import { Grammars } from '../../../../node/engine/runner/grammar/grammars.ts';
+import type { Constraint } from '../../../../protocol/infer.ts';
+import { failure } from '../../../compliance/engine.ts';
+import { idsOf, MODEL, STOP_ID, sampleIds, sampleText, schemaConstraint, VOCABULARY } from './sampler.ts';
+
+const WEATHER = {
+  name: 'weather',
+  schema: JSON.stringify({
+    type: 'object',
+    properties: { city: { enum: ['Paris', 'Rome'] } },
+    required: ['city'],
+    additionalProperties: false,
+  }),
+};
+const CLOCK = {
+  name: 'clock',
+  schema: JSON.stringify({ type: 'object', properties: {}, additionalProperties: false }),
+};
+const tools = (choice: 'auto' | 'required', parallel: boolean): Constraint => ({
+  kind: 'tools',
+  tools: [WEATHER, CLOCK],
+  choice,
+  parallel,
+});
+const POINT = schemaConstraint({
+  type: 'object',
+  properties: { x: { type: 'integer' }, y: { type: 'number' }, label: { type: 'string', maxLength: 8 } },
+  required: ['x', 'y', 'label'],
+  additionalProperties: false,
+});
+
+/** Seconds of work for the library, though the schema is short. */
+const SLOW = schemaConstraint({ type: 'string', pattern: '^[a-z]{1,1000}$' });
+
+/** The JSON of each call in a text. */
+function callsOf(text: string): { readonly name: string; readonly arguments: Record<string, unknown> }[] {
+  return [...text.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>/g)].map(([, json]) => JSON.parse(json as string));
+}
+
+describe('constraints', () => {
+  const grammars = new Grammars();
+  afterAll(() => grammars.stop());
+  const open = (constraint: Constraint) =>
+    grammars.open(MODEL, { constraint, stopIds: [STOP_ID] }, new AbortController().signal);
+
+  it('make calls of tools, and nothing else, where one is required', async () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const text = await sampleText(grammars, tools('required', false), { seed });
+      const calls = callsOf(text);
+      expect(text.replaceAll(/<tool_call>[\s\S]*?<\/tool_call>/g, '').trim()).toBe('');
+      expect(calls).toHaveLength(1);
+      const [call] = calls;
+      expect(call?.name === 'weather' ? ['Paris', 'Rome'] : [undefined]).toContain(call?.arguments.city);
+    }
+  });
+
+  it('allow several calls where they may be parallel', async () => {
+    const session = await open(tools('required', true));
+    const call = '<tool_call>{"name": "clock", "arguments": {}}</tool_call>';
+    const logits = new Float32Array(VOCABULARY);
+    for (const id of idsOf(call + call)) {
+      await session.ready();
+      session.accept(id);
+    }
+    await session.mask(logits);
+    expect(logits[STOP_ID]).toBe(0);
+    session.close();
+  });
+
+  it('leave text free, and hold what begins as a call to its form, where a call is up to the model', async () => {
+    const session = await open(tools('auto', true));
+    const logits = new Float32Array(VOCABULARY);
+    for (const id of idsOf('It may rain. Let me see: ')) {
+      await session.mask(logits.fill(0));
+      expect(logits[id]).toBe(0);
+      expect(logits[STOP_ID]).toBe(0);
+      session.accept(id);
+    }
+    for (const id of idsOf('<tool_call>{"name": "weather", "arguments": {"city": "')) {
+      await session.ready();
+      session.accept(id);
+    }
+    await session.mask(logits.fill(0));
+    const [berlin, rome] = [idsOf('Berlin')[0] as number, idsOf('Rome')[0] as number];
+    expect([logits[berlin], logits[rome], logits[STOP_ID]]).toEqual([
+      Number.NEGATIVE_INFINITY,
+      0,
+      Number.NEGATIVE_INFINITY,
+    ]);
+    session.close();
+  });
+
+  it('make an object of an answer that only has to be one', async () => {
+    for (let seed = 0; seed < 4; seed++) {
+      const value: unknown = JSON.parse(await sampleText(grammars, { kind: 'json_object' }, { seed }));
+      expect(Object.prototype.toString.call(value)).toBe('[object Object]');
+    }
+  });
+
+  it('go on where an answer was cut as if it had not been', async () => {
+    const whole = await sampleIds(grammars, POINT, { seed: 5 });
+    for (const cut of [1, whole.length >> 1, whole.length - 1]) {
+      expect(await sampleIds(grammars, POINT, { seed: 5, resume: whole.slice(0, cut) })).toEqual(whole);
+    }
+  });
+
+  it('do not mix what several answers at a time are held to', async () => {
+    const constraints = [POINT, tools('required', false), { kind: 'json_object' } as const];
+    const alone: number[][] = [];
+    for (const [seed, constraint] of constraints.entries()) alone.push(await sampleIds(grammars, constraint, { seed }));
+    const together = await Promise.all(
+      constraints.map((constraint, seed) => sampleIds(grammars, constraint, { seed })),
+    );
+    expect(together).toEqual(alone);
+  });
+
+  it('refuse a token that does not fit, such as one that another node says it drew', async () => {
+    const session = await open(POINT);
+    session.accept(idsOf('{"')[0] as number);
+    await session.ready();
+    expect(() => session.accept(idsOf('Hello')[0] as number)).toThrow(expect.objectContaining({ code: 'bad_request' }));
+    session.close();
+    // Unseen by the worker yet: found out at the next mask.
+    const late = await open(POINT);
+    const wrong = async (): Promise<void> => {
+      late.accept(idsOf('{"')[0] as number);
+      late.accept(idsOf('Hello')[0] as number);
+      await late.mask(new Float32Array(VOCABULARY));
+    };
+    expect((await failure(wrong())).code).toBe('bad_request');
+    late.close();
+  });
+});
+
+describe('a grammar that is too much', () => {
+  it('costs its own answer, and the others go on in a new worker', async () => {
+    const grammars = new Grammars({ compileMsMax: 500 });
+    try {
+      const going = await grammars.open(MODEL, { constraint: POINT, stopIds: [STOP_ID] }, new AbortController().signal);
+      const [first, ...rest] = idsOf('{"x": 1, "y": 2.5, "label": "a"}');
+      going.accept(first as number);
+      const error = await failure(sampleText(grammars, SLOW, { seed: 1 }));
+      expect(error).toMatchObject({ code: 'bad_request', facts: { param: 'response_format' } });
+      for (const id of rest) {
+        await going.ready();
+        going.accept(id);
+      }
+      const logits = new Float32Array(VOCABULARY);
+      await going.mask(logits);
+      expect(logits[STOP_ID]).toBe(0);
+      going.close();
+      // And the next answer is served as ever.
+      expect(JSON.parse(await sampleText(grammars, POINT, { seed: 2 }))).toMatchObject({ x: expect.any(Number) });
+    } finally {
+      await grammars.stop();
+    }
+  });
+
+  it('is only given up because it takes too long: with more time it would hold the worker up for everybody', async () => {
+    const grammars = new Grammars({ compileMsMax: 600_000 });
+    try {
+      const abort = new AbortController();
+      const slow = grammars.open(MODEL, { constraint: SLOW, stopIds: [STOP_ID] }, abort.signal);
+      const behind = grammars.open(MODEL, { constraint: POINT, stopIds: [STOP_ID] }, new AbortController().signal);
+      const first = await Promise.race([slow.then(() => 'slow'), behind.then(() => 'behind')]);
+      expect(first).toBe('slow');
+      for (const session of await Promise.all([slow, behind])) session.close();
+    } finally {
+      await grammars.stop();
+    }
+  });
+});
