@@ -110,9 +110,12 @@ function timingFromMessage(timing: Plain<pb.Timing> | undefined): Timing {
 }
 
 /** The vocabulary's size is the model's to know; a negative id is wrong for every model. */
-function checkIds(ids: Int32Array): void {
-  for (const id of ids) if (id < 0) throw bad(`${id} is not a token id.`);
+function checkIds(ids: Int32Array | readonly number[]): void {
+  // Drawn tokens come as unsigned numbers, and go back to an executor as signed ones of 32 bits.
+  for (const id of ids) if (id !== (id & INT32_MAX)) throw bad(`${id} is not a token id.`);
 }
+
+const INT32_MAX = 0x7fff_ffff;
 
 export const runRequestCodec: Codec<RunRequest> = {
   encode: ({ model, inputs, outputs }) => ({
@@ -261,7 +264,9 @@ export const generateItemCodec: Codec<TokenRun> = {
   encode: (run) => ({ payload: writeGenerateItem(fieldsOf(run)), tensors: NO_TENSORS }),
   decode: ({ payload }) => {
     const fields = readGenerateItem(payload);
-    const { firstIndex, ids } = fields;
+    const { firstIndex, ids, topIds = [] } = fields;
+    checkIds(ids);
+    checkIds(topIds);
     return fields.logprobs === undefined ? { firstIndex, ids } : { firstIndex, ids, logprobs: logprobsOf(fields) };
   },
 };

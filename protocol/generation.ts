@@ -12,6 +12,7 @@ import {
   SCHEMA_BYTES_MAX,
   TOOL_NAME_LENGTH_MAX,
   TOOLS_MAX,
+  TOP_K_MAX,
   TOP_LOGPROBS_MAX,
 } from './limits.ts';
 
@@ -41,7 +42,8 @@ function checkSampling(sampling: Sampling): void {
   const { temperature, topP, topK, seed, logitBias = [] } = sampling;
   within('temperature', temperature, 0, TEMPERATURE_MAX);
   if (!(topP > 0 && topP <= 1)) throw refuse('Out of range: above 0, up to 1.', 'topP');
-  if (!Number.isInteger(topK) || topK < 0) throw refuse('Not a whole number of 0 or more.', 'topK');
+  if (!Number.isInteger(topK)) throw refuse('Not a whole number.', 'topK');
+  within('topK', topK, 0, TOP_K_MAX);
   if (seed < 0n || seed > SEED_MAX) throw refuse('Not a number of 64 bits.', 'seed');
   within('minP', sampling.minP ?? 0, 0, 1);
   within('repetitionPenalty', sampling.repetitionPenalty ?? 1, REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX);

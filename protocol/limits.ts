@@ -43,6 +43,9 @@ export const SMALL_FILE_BYTES_MAX = 64 << 20;
 /** Length of a W3C traceparent: version 00 takes 55. A longer one counts as none: it must never fail a request. */
 export const TRACE_PARENT_LENGTH_MAX = 64;
 
+/** Largest top-k that can be sent; larger than any vocabulary. */
+export const TOP_K_MAX = 2 ** 32 - 1;
+
 /** Tokens with a logit bias in one request; OpenAI takes 300. */
 export const LOGIT_BIAS_MAX = 1024;
 

@@ -6,9 +6,11 @@ const DATE = '\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9
 const TIME = '([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+\\-]([01]\\d|2[0-3]):[0-5]\\d)';
 const CLOCK = `(${DIGITS}H(${DIGITS}M(${DIGITS}S)?)?|${DIGITS}M(${DIGITS}S)?|${DIGITS}S)`;
 const DAYS = `(${DIGITS}Y(${DIGITS}M(${DIGITS}D)?)?|${DIGITS}M(${DIGITS}D)?|${DIGITS}D)`;
-const LABEL = '[A-Za-z0-9]([A-Za-z0-9\\-]{0,30}[A-Za-z0-9])?';
-const HOST = `${LABEL}(\\.${LABEL}){0,5}`;
-const MAILBOX = '[A-Za-z0-9_+\\-]{1,30}(\\.[A-Za-z0-9_+\\-]{1,30})?';
+// Where lengths are bounded, so is what a grammar takes to make: a state for each character.
+const LABEL = '[A-Za-z0-9]([A-Za-z0-9\\-]{0,14}[A-Za-z0-9])?';
+const WORDS = '[A-Za-z0-9]+(-[A-Za-z0-9]+)*';
+const DOMAIN = `${WORDS}(\\.${WORDS})+`;
+const MAILBOX = '[A-Za-z0-9_+\\-]+(\\.[A-Za-z0-9_+\\-]+)*';
 const BYTE = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 const GROUP = '[0-9a-f]{1,4}';
 const HEX = (digits: number): string => `[0-9a-f]{${digits}}`;
@@ -19,10 +21,10 @@ export const JSON_FORMATS: Readonly<Record<string, string>> = {
   time: `^${TIME}$`,
   'date-time': `^${DATE}T${TIME}$`,
   duration: `^P(${DAYS}(T${CLOCK})?|T${CLOCK}|${DIGITS}W)$`,
-  email: `^${MAILBOX}@${LABEL}(\\.${LABEL}){1,3}$`,
-  hostname: `^${HOST}$`,
+  email: `^${MAILBOX}@${DOMAIN}$`,
+  hostname: `^${LABEL}(\\.${LABEL}){0,2}$`,
   ipv4: `^(${BYTE}\\.){3}${BYTE}$`,
   ipv6: `^((${GROUP}:){7}${GROUP}|${GROUP}(:${GROUP}){0,2}::${GROUP}(:${GROUP}){0,2}|::(${GROUP})?)$`,
   uuid: `^${HEX(8)}-${HEX(4)}-${HEX(4)}-${HEX(4)}-${HEX(12)}$`,
-  uri: `^[a-z][a-z0-9+.\\-]{0,15}://${HOST}(:\\d{1,4})?(/[A-Za-z0-9._~\\-]*)*(\\?[A-Za-z0-9._~=&\\-]*)?(#[A-Za-z0-9._~\\-]*)?$`,
+  uri: `^[a-z][a-z0-9+.\\-]*://${WORDS}(\\.${WORDS})*(:\\d{1,4})?(/[A-Za-z0-9._~\\-]*)*(\\?[A-Za-z0-9._~=&\\-]*)?(#[A-Za-z0-9._~\\-]*)?$`,
 };

@@ -93,12 +93,25 @@ export function canonical(value: unknown): string {
 /** Schemas that are looked at for one question: a few dozen in real ones; references may go round for ever. */
 const LOOKS_MAX = 2_000;
 
+/** Values that are compared in the time of one look. */
+const VALUES_PER_LOOK = 4;
+
 /**
  * Whether no value that is made for one schema validates against the other. It may say no where the answer is yes.
  * @param resolve finds what a `$ref` refers to
+ * @param all looks that are left for all questions of a schema; fewer of them afterwards
  */
-export function excludes(made: unknown, other: unknown, resolve: (pointer: string) => unknown): boolean {
-  return rejects(made, other, resolve, { left: LOOKS_MAX });
+export function excludes(
+  made: unknown,
+  other: unknown,
+  resolve: (pointer: string) => unknown,
+  all: { left: number },
+): boolean {
+  const most = Math.min(LOOKS_MAX, all.left);
+  const looks = { left: most };
+  const result = rejects(made, other, resolve, looks);
+  all.left -= most - Math.max(0, looks.left);
+  return result;
 }
 
 function rejects(
@@ -113,6 +126,8 @@ function rejects(
   if (typeof other.$ref === 'string') return rejects(made, resolve(other.$ref), resolve, looks);
   const [values, others] = [literalsOf(made), literalsOf(other)];
   if (values !== undefined && others !== undefined) {
+    looks.left -= (values.length + others.length) / VALUES_PER_LOOK;
+    if (looks.left < 0) return false;
     const refused = new Set(others.map(canonical));
     if (!values.some((value) => refused.has(canonical(value)))) return true;
   }

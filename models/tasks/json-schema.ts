@@ -3,8 +3,10 @@
 // placed, and by the runner to make the grammar.
 import { WeftError } from '../../protocol/errors.ts';
 import {
+  AUTOMATON_STEPS_MAX,
   JSON_SCHEMA_BYTES_MAX,
   JSON_SCHEMA_DEPTH_MAX,
+  JSON_SCHEMA_LOOKS_MAX,
   JSON_SCHEMA_NODES_MAX,
   JSON_SCHEMA_OPTIONS_MAX,
   JSON_SCHEMA_REPEAT_MAX,
@@ -108,6 +110,8 @@ class SchemaReader {
   readonly #scope: string;
   readonly #definitions = new Map<string, JsonShape>();
   readonly #pending: string[] = [];
+  readonly #budget = { steps: AUTOMATON_STEPS_MAX };
+  readonly #looks = { left: JSON_SCHEMA_LOOKS_MAX };
   #nodes = 0;
 
   constructor(root: unknown, param: string, scope: string) {
@@ -205,8 +209,9 @@ class SchemaReader {
   }
 
   #merged(a: Schema, b: Schema): Schema {
-    // What is put together is read again each time, with all its properties.
-    this.#nodes += Object.keys(a.properties ?? {}).length + Object.keys(b.properties ?? {}).length;
+    // What is put together is read again each time, with all its properties; values that both list are compared.
+    this.#nodes += partsOf(a) + partsOf(b);
+    if (this.#nodes > JSON_SCHEMA_NODES_MAX) throw this.#bad(`has more than ${JSON_SCHEMA_NODES_MAX} parts`);
     try {
       return mergeSchemas(a, b);
     } catch (error) {
@@ -240,7 +245,7 @@ class SchemaReader {
     if (keyword === 'oneOf') {
       const resolve = (pointer: string): unknown => this.#resolve(pointer);
       for (const [index, option] of options.entries()) {
-        if (options.some((other, at) => at !== index && !excludes(option, other, resolve))) {
+        if (options.some((other, at) => at !== index && !excludes(option, other, resolve, this.#looks))) {
           throw this.#unsupported('oneOf', 'whose options may hold at once; use "anyOf"');
         }
       }
@@ -296,7 +301,7 @@ class SchemaReader {
     }
     const pattern = type === 'integer' ? integerPattern(bounds) : numberPattern(bounds as NumberBounds);
     if (pattern === 'digits') throw this.#bad('has bounds of a number with too many digits');
-    return pattern === undefined ? NEVER : { kind: 'number', automaton: automatonOf(pattern) };
+    return pattern === undefined ? NEVER : { kind: 'number', automaton: this.#automaton(pattern) };
   }
 
   #string(schema: Schema): JsonShape {
@@ -332,7 +337,7 @@ class SchemaReader {
 
   #automaton(pattern: Pattern): Automaton {
     try {
-      return automatonOf(pattern);
+      return automatonOf(pattern, this.#budget);
     } catch (error) {
       if (error instanceof PatternRefusal) throw this.#unsupported('pattern', `that ${error.message}`);
       throw error;
@@ -447,6 +452,12 @@ class SchemaReader {
     });
   }
 }
+
+/** Values in a list that take as long to compare as a part to read. */
+const VALUES_PER_PART = 16;
+
+const partsOf = ({ properties = {}, enum: list }: Schema): number =>
+  Object.keys(properties as object).length + (Array.isArray(list) ? Math.ceil(list.length / VALUES_PER_PART) : 0);
 
 /** A schema that no value fits. */
 const NOTHING: Schema = { enum: [] };

@@ -4,7 +4,7 @@ import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
 import type { WeftError } from '../../protocol/errors.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
-import { loadApiKey, replaceApiKey } from '../config/api-key.ts';
+import { CurrentApiKey, loadApiKey } from '../config/api-key.ts';
 import { writeDaemonRecord } from '../config/daemon-record.ts';
 import type { Home } from '../config/home.ts';
 import type { Settings, SettingsInit } from '../config/settings.ts';
@@ -100,7 +100,9 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const listening = await planListening(settings);
 
   // Who this is, whom it trusts, and what it sees of itself.
-  let apiKey = await loadApiKey({ folder, asked: settings.apiKey });
+  const apiKeyInit = { folder, asked: settings.apiKey };
+  const apiKey = await loadApiKey(apiKeyInit);
+  const keys = new CurrentApiKey(apiKeyInit, apiKey);
   const key = await loadDeviceKey(store, random);
   const { telemetry, events, logs, traces } = await observing(
     { clock, random, printed: init.log, teardown },
@@ -220,12 +222,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       logs,
       settings: live,
       doctor,
-      keys: {
-        replace: async () => {
-          apiKey = await replaceApiKey({ folder, asked: settings.apiKey });
-          return apiKey.key;
-        },
-      },
+      keys,
       requestStop: init.requestStop,
       join: async (ticket) => {
         await joinByTicket({ log, members, addresses }, { key, ticket });
@@ -241,7 +238,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     {
       host: listening.apiHost,
       port: listening.apiPort,
-      apiKey: () => apiKey.key,
+      apiKey: () => keys.key,
       origins: () => live.settings.origins,
       lenient: () => live.settings.lenient,
       nodeId: key.node,

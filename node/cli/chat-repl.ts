@@ -13,7 +13,8 @@ import type { LineHistory } from './line-history.ts';
 import { dimLine } from './style.ts';
 
 export interface ChatLoopInit {
-  readonly client: Client;
+  /** Finds the daemon, anew for each answer: a later run may have another port. */
+  readonly connect: () => Promise<Client>;
   readonly model: string;
   readonly settings: ChatSettings;
   /** Stands before every request; `/clear` keeps it. */
@@ -233,7 +234,7 @@ class Chat {
 
   async #answer(content: string, signal: AbortSignal): Promise<void> {
     if (content === '') return;
-    const { client, model, context, summary } = this.#init;
+    const { connect, model, context, summary } = this.#init;
     const { stdout, stderr } = context;
     let text = '';
     const onText = (piece: string) => {
@@ -249,7 +250,7 @@ class Chat {
     const now = () => performance.now();
     let reading: ChatReading | undefined;
     await this.#guarded(signal, async () => {
-      reading = await streamChat(client, { model, messages, settings: this.#settings, signal, onText, now });
+      reading = await streamChat(await connect(), { model, messages, settings: this.#settings, signal, onText, now });
     });
     stdout.write('\n');
     // What was said stays said, a stopped answer too; a question without any answer is forgotten.

@@ -1,6 +1,6 @@
 // How answers of `weft run` are drawn: one table for its options, for `/set` in a chat, and for the request's body.
-import { readFile, stat } from 'node:fs/promises';
 import { WeftError } from '../../protocol/errors.ts';
+import { readInputFile } from './input-file.ts';
 import { SCHEMA_FILE_BYTES_MAX } from './limits.ts';
 
 /** What was set; absent = the API's default. */
@@ -156,9 +156,9 @@ export async function readFormat(text: string): Promise<ResponseFormat> {
   const path = text.slice(1);
   let schema: unknown;
   try {
-    const { size } = await stat(path);
-    if (size > SCHEMA_FILE_BYTES_MAX) throw notAFormat(`The file ${path} is too large for a JSON schema.`);
-    schema = JSON.parse(await readFile(path, 'utf8'));
+    const bytes = await readInputFile(path, SCHEMA_FILE_BYTES_MAX);
+    if (bytes === undefined) throw notAFormat(`The file ${path} is too large for a JSON schema.`);
+    schema = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     if (error instanceof WeftError) throw error;
     throw notAFormat(`The file ${path} can't be read as JSON.`, error);

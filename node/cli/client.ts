@@ -8,6 +8,8 @@ export interface DaemonAddress {
   /** Such as `http://127.0.0.1:9338`. */
   readonly url: string;
   readonly key: string;
+  /** What to do when the key is refused. @default what the daemon says */
+  readonly keyRemedy?: string;
 }
 
 export interface CallOptions {
@@ -77,7 +79,7 @@ export class Client {
     silence.begin(answerMs);
     try {
       const response = await this.#fetch(path, body, both, headers);
-      if (!response.ok || response.body === null) throw await readError(response);
+      if (!response.ok || response.body === null) throw await this.#refusal(response);
       return { events: watched(readSse(response.body), { silence, silenceMs, translate }), headers: response.headers };
     } catch (error) {
       silence.end();
@@ -89,11 +91,19 @@ export class Client {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? CONTROL_MS_MAX);
     try {
       const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]), {}, method);
-      if (!response.ok) throw await readError(response);
+      if (!response.ok) throw await this.#refusal(response);
       return { body: JSON.parse(await readText(response)) as Body, headers: response.headers };
     } catch (error) {
       throw fromFetch(error, options.signal, timeout, this.#daemon.url);
     }
+  }
+
+  async #refusal(response: Response): Promise<WeftError> {
+    const error = await readError(response);
+    const { keyRemedy } = this.#daemon;
+    if (error.code !== 'unauthorized' || keyRemedy === undefined) return error;
+    const { code, message, facts } = error;
+    return new WeftError({ code, message, remedy: keyRemedy, facts });
   }
 
   #fetch(

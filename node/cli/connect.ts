@@ -27,5 +27,9 @@ export async function connect(context: CommandContext, options: ClientOptions): 
       remedy: 'Set WEFT_API_KEY to the same key.',
     });
   }
-  return { client: new Client({ url: api, key: key.key }), keyFile: key.file };
+  const keyRemedy =
+    key.file === undefined
+      ? 'WEFT_API_KEY holds another key than the daemon has: correct it, or unset it where the data folder has the key.'
+      : `${key.file} holds another key than the daemon has: set WEFT_API_KEY to the one that it was started with.`;
+  return { client: new Client({ url: api, key: key.key, keyRemedy }), keyFile: key.file };
 }

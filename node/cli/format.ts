@@ -45,6 +45,11 @@ export function isPlainWord(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9_.,:/@+-]*$/.test(text);
 }
 
+/** A path or a name as one would type it: in quotation marks where a shell would take it for more than one word. */
+export function asArgument(text: string): string {
+  return isPlainWord(text.replace(/^[/~]/, '')) ? text : `"${printable(text)}"`;
+}
+
 /** Bytes with a decimal unit: `23.4 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -9,6 +9,9 @@ export const JOIN_MS_MAX = 60_000;
 /** A cold model may have to be loaded, or moved to another node, before the answer begins. */
 export const ANSWER_MS_MAX = 300_000;
 
+/** The longest life of a ticket: what the API takes. Here as well, so that a person reads it in their own units. */
+export const TICKET_SECONDS_MAX = 604_800;
+
 /** Silence within a stream: longer than any recovery takes, shorter than a person's patience. */
 export const STREAM_SILENCE_MS_MAX = 120_000;
 

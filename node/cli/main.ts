@@ -8,18 +8,22 @@ import { VERSION } from './version.ts';
 
 /** What a shell reports for a program that wrote into a pipe which nobody reads. */
 const EXIT_BROKEN_PIPE = 141;
+/** A full disk behind `weft list > file`, or a terminal that is gone. */
+const EXIT_NOT_WRITTEN = 1;
 /** A command line that can't be understood; config/exit-codes.ts has the codes of all other failures. */
 const EXIT_USAGE = 2;
 
 /** Runs the process's command line to its end, and sets its exit code. Ends nothing by force but at a second Ctrl-C. */
 export async function main(host: NodeJS.Process): Promise<void> {
-  const brokenPipe = new AbortController();
+  const unheard = new AbortController();
   for (const stream of [host.stdout, host.stderr]) {
     // `weft list | head -1`: the reader has what it wanted. Without a listener this would be a stack trace.
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      host.exitCode = EXIT_BROKEN_PIPE;
-      brokenPipe.abort(EXIT_BROKEN_PIPE);
+    stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (unheard.signal.aborted) return;
+      const exitCode = code === 'EPIPE' ? EXIT_BROKEN_PIPE : EXIT_NOT_WRITTEN;
+      host.exitCode = exitCode;
+      unheard.abort(exitCode);
+      if (code !== 'EPIPE' && stream === host.stdout) host.stderr.write(notWritten(code));
     });
   }
   using watch = watchSignals({
@@ -33,7 +37,7 @@ export async function main(host: NodeJS.Process): Promise<void> {
     stderr: host.stderr,
     env: host.env,
     exit: (exitCode) => host.exit(exitCode),
-    signal: AbortSignal.any([watch.signal, brokenPipe.signal]),
+    signal: AbortSignal.any([watch.signal, unheard.signal]),
   };
   try {
     await runProgram(host.argv.slice(2), context, VERSION);
@@ -41,6 +45,9 @@ export async function main(host: NodeJS.Process): Promise<void> {
     host.exitCode = await report(error, context);
   }
 }
+
+const notWritten = (code: string | undefined): string =>
+  `weft: The answer can't be written (${code ?? 'unknown error'}).\n  do:  Make room, or send it somewhere else.\n`;
 
 /** Tells the person what failed, unless it has been said; returns the exit code. */
 async function report(error: unknown, { signal, stderr }: CommandContext): Promise<number> {

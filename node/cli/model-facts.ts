@@ -28,6 +28,14 @@ export function listed(models: readonly ModelListing[], name: string): ModelList
   return models.find(({ id, aliases }) => [id, ...aliases].some((known) => known.toLowerCase() === wanted));
 }
 
+/** All that a request by this name could mean: an id, a short name, or the last part of an id. */
+export function allListed(models: readonly ModelListing[], name: string): readonly ModelListing[] {
+  const wanted = name.toLowerCase();
+  return models.filter(({ id, aliases }) =>
+    [id, id.slice(id.lastIndexOf('/') + 1), ...aliases].some((known) => known.toLowerCase() === wanted),
+  );
+}
+
 const TASKS: Readonly<Record<string, string>> = {
   'text-generation': 'chat',
   'feature-extraction': 'embeddings',

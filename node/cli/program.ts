@@ -22,7 +22,10 @@ export async function runProgram(args: readonly string[], context: CommandContex
   program.configureHelp({ formatHelp: helpScreen });
   if (args.length === 0) return program.outputHelp();
   try {
-    await program.parseAsync(args, { from: 'user' });
+    // Help for a command that there isn't: said as for that command itself, with the nearest one.
+    const isHelpForNone =
+      args[0] === 'help' && wanted !== undefined && wanted !== 'help' && !Object.hasOwn(COMMANDS, wanted);
+    await program.parseAsync(isHelpForNone ? [wanted] : args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return; // help or version, printed
     throw error;

@@ -6,7 +6,7 @@ import { type Home, homeFolder } from '../config/home.ts';
 import { delay, systemClock } from '../core/clock.ts';
 import { newId } from '../gateway/ids.ts';
 import type { CommandContext } from './context.ts';
-import { printable, shortNode } from './format.ts';
+import { asArgument, printable, shortNode } from './format.ts';
 import { PEERS_POLL_MS, PEERS_WAIT_MS } from './limits.ts';
 import { selfCheck } from './self-check.ts';
 import { VERSION } from './version.ts';
@@ -37,7 +37,7 @@ export async function welcome(components: WelcomeComponents, init: { readonly se
   print(`  Peers    ${describePeers(node)}\n\n`);
   const weft = env.npm_execpath === undefined ? 'weft' : 'npx weft';
   const elsewhere =
-    home.folder === homeFolder({ env: { ...env, WEFT_HOME: undefined } }) ? '' : ` --home ${home.folder}`;
+    home.folder === homeFolder({ env: { ...env, WEFT_HOME: undefined } }) ? '' : ` --home ${asArgument(home.folder)}`;
   print('Next, in another terminal:\n');
   print(`  ${weft} run smollm2 "Hello!"${elsewhere}\n`);
   print(`  ${weft} invite${elsewhere}\n\n`);

@@ -68,6 +68,34 @@ export async function replaceApiKey(init: ApiKeyInit): Promise<ApiKey> {
   });
 }
 
+/** The key that a running node answers to. */
+export class CurrentApiKey {
+  readonly #init: ApiKeyInit;
+  #current: ApiKey;
+  /** Replacements are made one after the other: or the file could end up with another key than the node has. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  /** @param current what {@link loadApiKey} gave */
+  constructor(init: ApiKeyInit, current: ApiKey) {
+    this.#init = init;
+    this.#current = current;
+  }
+
+  get key(): string {
+    return this.#current.key;
+  }
+
+  /** @throws WeftError as {@link replaceApiKey} does */
+  replace(): Promise<string> {
+    const done = this.#lastChange.then(async () => {
+      this.#current = await replaceApiKey(this.#init);
+      return this.#current.key;
+    });
+    this.#lastChange = done.catch(() => undefined); // Its caller hears of it; the next one is made all the same.
+    return done;
+  }
+}
+
 async function makeApiKey(folder: string): Promise<ApiKey> {
   const key = `weft_${randomBytes(32).toString('base64url')}`;
   const file = apiKeyPath(folder);

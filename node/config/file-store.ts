@@ -1,9 +1,9 @@
 // The Store in the data folder: one file per document, private to its owner, whole after any crash.
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../core/assert.ts';
 import type { Store } from '../core/store.ts';
-import { PRIVATE_FOLDER_MODE, readBounded, UNFINISHED, unwritable, writeWhole } from './files.ts';
+import { makeFolder, readBounded, UNFINISHED, unwritable, writeWhole } from './files.ts';
 import { DOCUMENT_BYTES_MAX } from './limits.ts';
 
 /** Names are chosen in the code: lower-case words, so that they are files on every system and never leave the folder. */
@@ -25,7 +25,7 @@ export class FileStore implements Store {
   static async open(init: { readonly folder: string }): Promise<FileStore> {
     const { folder } = init;
     try {
-      await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+      await makeFolder(folder);
       for (const name of await readdir(folder)) {
         if (UNFINISHED.test(name)) await rm(join(folder, name), { force: true });
       }

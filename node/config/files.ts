@@ -1,6 +1,6 @@
 // Small files that are either the old or the new one after a crash, and readable by their owner only.
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
 
@@ -25,6 +25,31 @@ export function unwritable(error: unknown): WeftError {
       : `The data folder can't be written${code === undefined ? '' : ` (${code})`}.`;
   const remedy = code === 'ENOSPC' || code === 'EDQUOT' ? { remedy: 'Free some space on that disk.' } : {};
   return new WeftError({ code: 'home_unwritable', message, ...remedy }, { cause: error });
+}
+
+/**
+ * Makes a folder for its owner only, and those above it, where they aren't there. Node's own `recursive` never ends where a
+ * file system says of every folder that the one above it is missing, as /proc does.
+ * @throws the system's error
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: PRIVATE_FOLDER_MODE });
+  } catch (error) {
+    const code = systemCode(error);
+    const above = dirname(folder);
+    if (code === 'ENOENT' && above !== folder && !(await isFolder(above))) {
+      await makeFolder(above);
+      await mkdir(folder, { mode: PRIVATE_FOLDER_MODE });
+    } else if (!(await isFolder(folder))) {
+      throw error;
+    }
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
 }
 
 /**

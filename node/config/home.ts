@@ -1,13 +1,13 @@
 // The data folder of a node: where it is, that it can be written, and that no other daemon uses it. The daemon opens it
 // first of all, and closes it last; commands only look where it is.
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Store } from '../core/store.ts';
 import { readDaemonRecord, removeDaemonRecord } from './daemon-record.ts';
 import { FileStore } from './file-store.ts';
-import { PRIVATE_FOLDER_MODE, readBounded, systemCode, UNFINISHED, writeWhole } from './files.ts';
+import { makeFolder, readBounded, systemCode, UNFINISHED, writeWhole } from './files.ts';
 import { acquireLock } from './home-lock.ts';
 import { SMALL_FILE_BYTES_MAX, UNFINISHED_MS_MAX } from './limits.ts';
 
@@ -55,7 +55,7 @@ const HOLDER_FILE = 'lock.pid';
 export async function openHome(init: { readonly folder: string; readonly lockWaitMs?: number }): Promise<Home> {
   const folder = resolve(init.folder);
   try {
-    await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    await makeFolder(folder);
     const lock = await acquireLock({ folder, waitMs: init.lockWaitMs });
     if (lock === undefined) throw await lockedBy(folder);
     try {

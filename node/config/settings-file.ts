@@ -1,10 +1,10 @@
 // settings.json: read with the line of whatever is wrong in it, and replaced whole. settings.ts takes its values from
 // here; `weft config` and the running daemon change it.
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
-import { PRIVATE_FOLDER_MODE, systemCode, unwritable, writeWhole } from './files.ts';
+import { makeFolder, systemCode, unwritable, writeWhole } from './files.ts';
 import { scanJson, type TextPosition } from './json-text.ts';
 import { SMALL_FILE_BYTES_MAX } from './limits.ts';
 import { nearest } from './nearest.ts';
@@ -71,7 +71,7 @@ export async function writeSettingsFile(home: string, values: SettingsFile['valu
   const path = settingsPath(home);
   let target = path;
   try {
-    await mkdir(home, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    await makeFolder(home);
     target = await realpath(path);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw unwritable(error);

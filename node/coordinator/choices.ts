@@ -167,6 +167,8 @@ async function generate(
       meter.drawn(answer.tokens - before);
       if (answer.stopped) controller.abort(STOP_FOUND);
     });
+    // Another choice may have failed, or the caller left, since the answer was whole: nothing goes out behind that.
+    if (options.signal.aborted) throw toAbortError(options.signal);
     answer.end();
     return answer.stopped ? 'stop' : result.finish;
   } catch (error) {

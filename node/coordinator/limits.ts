@@ -18,15 +18,6 @@ export const CHOICES_IN_FLIGHT_MAX = 4;
 /** Strings that end an answer: each is looked for at every character. OpenAI takes 4. */
 export const STOPS_MAX = 16;
 
-/** Alternatives of each token that are reported: as many as OpenAI does. */
-export const LOGPROBS_TOP_MAX = 20;
-
-/** Tokens whose likelihood a request changes: each is touched before every token is drawn. */
-export const LOGIT_BIAS_MAX = 1024;
-
-/** Tools of one chat: as many as OpenAI takes. */
-export const TOOLS_MAX = 128;
-
 /** Schemas of all tools of one chat, as JSON text: read in 40 ms, before anything else is done for the request. */
 export const TOOLS_CHARS_MAX = 256 << 10;
 

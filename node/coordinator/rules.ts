@@ -3,8 +3,9 @@
 import { checkJsonSchema } from '../../models/tasks/json-schema.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Constraint } from '../../protocol/infer.ts';
+import { TOOLS_MAX } from '../../protocol/limits.ts';
 import type { ChatRequest, ToolSpec } from '../core/coordinator.ts';
-import { TOOLS_CHARS_MAX, TOOLS_MAX } from './limits.ts';
+import { TOOLS_CHARS_MAX } from './limits.ts';
 import { refusal } from './refusal.ts';
 
 export interface AnswerRules {

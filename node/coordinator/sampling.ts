@@ -1,36 +1,44 @@
 // How answers are drawn: what a request asks for, checked, and as the executor takes it. Called by text generation.
 import type { Sampling } from '../../protocol/infer.ts';
+import {
+  LOGIT_BIAS_ABS_MAX,
+  LOGIT_BIAS_MAX,
+  PENALTY_ABS_MAX,
+  REPETITION_PENALTY_MAX,
+  REPETITION_PENALTY_MIN,
+  TOP_K_MAX,
+  TOP_LOGPROBS_MAX,
+} from '../../protocol/limits.ts';
 import type { Random } from '../core/clock.ts';
 import type { AnswerSettings } from '../core/coordinator.ts';
-import { LOGIT_BIAS_MAX, LOGPROBS_TOP_MAX, STOPS_MAX } from './limits.ts';
+import { STOPS_MAX } from './limits.ts';
 import { refusal } from './refusal.ts';
 
 /** @throws WeftError `bad_request` for the first setting that is out of its range */
 export function checkSettings(settings: AnswerSettings): void {
   whole(settings.maxTokens, 'max_tokens', 1, Number.MAX_SAFE_INTEGER);
   whole(settings.n, 'n', 1, Number.MAX_SAFE_INTEGER);
-  whole(settings.topK, 'top_k', 0, Number.MAX_SAFE_INTEGER);
-  whole(settings.logprobs, 'top_logprobs', 0, LOGPROBS_TOP_MAX);
+  whole(settings.topK, 'top_k', 0, TOP_K_MAX);
+  whole(settings.logprobs, 'top_logprobs', 0, TOP_LOGPROBS_MAX);
   within(settings.temperature, 'temperature', 0, 100);
   within(settings.topP, 'top_p', 0, 1);
   within(settings.minP, 'min_p', 0, 1);
-  within(settings.repetitionPenalty, 'repetition_penalty', 0, 100);
-  within(settings.presencePenalty, 'presence_penalty', -100, 100);
-  within(settings.frequencyPenalty, 'frequency_penalty', -100, 100);
+  within(settings.repetitionPenalty, 'repetition_penalty', REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX);
+  within(settings.presencePenalty, 'presence_penalty', -PENALTY_ABS_MAX, PENALTY_ABS_MAX);
+  within(settings.frequencyPenalty, 'frequency_penalty', -PENALTY_ABS_MAX, PENALTY_ABS_MAX);
   if (settings.topP === 0) throw refusal('top_p must be above 0.', 'top_p');
-  if (settings.repetitionPenalty === 0) throw refusal('repetition_penalty must be above 0.', 'repetition_penalty');
   if (settings.stop.length > STOPS_MAX) {
     throw refusal(`"stop" has ${settings.stop.length} strings; ${STOPS_MAX} are taken.`, 'stop');
   }
 }
 
-/** @throws WeftError `bad_request` for too many entries, a bias that is no number, or a token that the model lacks */
+/** @throws WeftError `bad_request` for too many entries, a bias out of range, or a token that the model lacks */
 export function checkLogitBias({ logitBias = [] }: AnswerSettings, vocabularySize: number): void {
   if (logitBias.length > LOGIT_BIAS_MAX) {
     throw refusal(`"logit_bias" has ${logitBias.length} tokens; ${LOGIT_BIAS_MAX} are taken.`, 'logit_bias');
   }
   for (const { id, bias } of logitBias) {
-    if (!Number.isFinite(bias)) throw refusal(`The bias of token ${id} is not a number.`, 'logit_bias');
+    within(bias, 'logit_bias', -LOGIT_BIAS_ABS_MAX, LOGIT_BIAS_ABS_MAX);
     if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) {
       throw refusal(`${id} is no token: the model's ids are 0 to ${vocabularySize - 1}.`, 'logit_bias');
     }

@@ -1,7 +1,7 @@
 // The caller's side of a link: opens calls, hands out their answers in order, gives them up in time. Used by node/mesh
 // for peers and by node/engine for runners. Whoever owns the link pushes what comes in and writes what goes out.
 import type { Load } from '../../protocol/capability.ts';
-import { errorFromMessage, loadFromMessage } from '../../protocol/codec.ts';
+import { type Codec, errorFromMessage, loadFromMessage, type Parts } from '../../protocol/codec.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import { encodeFrames, FrameReader, TensorAssembler } from '../../protocol/frame.ts';
 import type { FrameHeader, HeaderKind } from '../../protocol/header.ts';
@@ -261,7 +261,7 @@ export class CallClient {
       this.#guard(call, () => {
         if (sequence !== call.nextItem) throw invalid(`Item ${call.nextItem} is missing.`);
         call.nextItem++;
-        const item = call.method.item.decode({ payload, tensors: tensors.finish() });
+        const item = decoded(call.method.item, { payload, tensors: tensors.finish() });
         call.options.onItem?.(item as never);
       });
       return;
@@ -270,7 +270,7 @@ export class CallClient {
     const { payload, load } = kind.value;
     this.#conclude(call, loadFromMessage(load), () => {
       if (call.abandoned) return;
-      call.resolve(call.method.response.decode({ payload, tensors: tensors.finish() }) as never);
+      call.resolve(decoded(call.method.response, { payload, tensors: tensors.finish() }) as never);
     });
   }
 
@@ -301,6 +301,15 @@ export class CallClient {
     call.budgetTimer?.cancel();
     call.ackTimer?.cancel();
     call.options.signal.removeEventListener('abort', call.onAbort);
+  }
+}
+
+/** Whatever is wrong with an answer is the fault of whoever gave it, never of the request: another one may do better. */
+function decoded<T>(codec: Codec<T>, parts: Parts): T {
+  try {
+    return codec.decode(parts);
+  } catch (cause) {
+    throw new WeftError({ code: 'frame_invalid', message: toWeftError(cause).message }, { cause });
   }
 }
 

@@ -133,6 +133,11 @@ export class CallServer {
     }
   }
 
+  /** Ends every call with this error, of which its caller is told: the link goes on. */
+  cancel(error: WeftError): void {
+    for (const call of [...this.#calls.values()]) this.#end(call, error);
+  }
+
   #onHeader(header: FrameHeader, bodyBytes: number): void {
     this.#receiving = undefined;
     if (this.#closed) return;

@@ -26,7 +26,8 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
   const spans: Span[] = [];
   let at = startMs;
   const add = (name: Span['name'], durationMs: number, predictedMs?: number): void => {
-    const lasted = Math.max(0, durationMs);
+    // The executor's times are its own: whatever it says, they were within the attempt.
+    const lasted = Math.max(0, Math.min(durationMs, endMs - at));
     if (lasted > 0 || (predictedMs ?? 0) > 0) {
       spans.push({
         name,
@@ -39,9 +40,10 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
     at += lasted;
   };
   if (acknowledgedMs !== undefined) {
-    const arrivedMs = Math.max(startMs, acknowledgedMs - rttMs / 2);
+    const seenMs = Math.min(acknowledgedMs, endMs);
+    const arrivedMs = Math.max(startMs, seenMs - rttMs / 2);
     add('up', arrivedMs - startMs, price.upMs);
-    spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, acknowledgedMs - arrivedMs) });
+    spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, seenMs - arrivedMs) });
   }
   // What an executor calls its queue holds the wait for a load.
   add('queue', timing.queueMs - timing.loadMs, price.queueMs);

@@ -37,8 +37,10 @@ export class ModelState {
   /** Unloads it after the keep-alive. */
   idleTimer: Timer | undefined;
   idleAtMs: number | undefined;
-  /** Those who wait for it to be out of memory: it leaves as soon as nobody uses it. */
+  /** Those who wait for it to be out of memory. */
   readonly leaving: (() => void)[] = [];
+  /** Arrival of the last request that it answers before it leaves; later ones wait until it is loaded again. */
+  lastServed = Number.POSITIVE_INFINITY;
   /** Answers since it was loaded: the first one is not warm. */
   answers = 0;
 
@@ -66,6 +68,20 @@ export class ModelState {
 
   get idle(): boolean {
     return this.pending.size === 0 && this.calls === 0;
+  }
+
+  /** It has been asked to leave, and nobody uses it whom it has to answer first. */
+  get mayLeave(): boolean {
+    const [oldest] = this.pending;
+    return (
+      this.leaving.length > 0 && this.calls === 0 && (oldest?.arrival ?? Number.POSITIVE_INFINITY) > this.lastServed
+    );
+  }
+
+  /** Who waits for it to be out of memory is told: it is, or the node ends. */
+  left(): void {
+    this.lastServed = Number.POSITIVE_INFINITY;
+    for (const gone of this.leaving.splice(0)) gone();
   }
 
   /** Ends every request of the model. */

@@ -92,12 +92,13 @@ export class RunnerSlot {
   /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
   released(model: ModelState): void {
     this.#tell(model);
-    if (!model.idle || model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
-    this.used(model);
-    if (model.leaving.length > 0) {
+    if (model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
+    if (model.mayLeave) {
       void this.unload(model);
       return;
     }
+    if (!model.idle) return;
+    this.used(model);
     const keepAliveMs = this.#init.keepAliveMs();
     if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
     model.idleAtMs = model.lastUsedMs + keepAliveMs;
@@ -116,17 +117,23 @@ export class RunnerSlot {
     });
   }
 
-  /** Resolves once the model is out of memory, for which its requests are waited for. @returns false when it wasn't there */
+  /**
+   * Resolves once the model is out of memory, for which the requests that it has are waited for, and no others: a model
+   * that is always asked for would never leave. @returns false when it wasn't there
+   */
   leave(model: ModelState): Promise<boolean> {
-    if (model.phase === 'disk' || model.phase === 'quarantined') return Promise.resolve(false);
+    const stopped = this.#stopped.signal.aborted;
+    if (stopped || model.phase === 'disk' || model.phase === 'quarantined') return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<void>();
+    if (model.leaving.length === 0) model.lastServed = [...model.pending].at(-1)?.arrival ?? -1;
     model.leaving.push(resolve);
     this.released(model);
     return promise.then(() => true);
   }
 
-  /** Takes an idle model out of memory: with its process when it is the last one there. Never rejects. */
+  /** Takes a loaded model out of memory: with its process when it is the last one there. Never rejects. */
   async unload(model: ModelState): Promise<void> {
+    if (model.phase !== 'loaded') return;
     this.used(model);
     this.#enter(model, 'unloading');
     const process = this.#process;
@@ -141,7 +148,7 @@ export class RunnerSlot {
       if (this.#process === process) process?.kill(cause);
     }
     model.residentBytes = 0;
-    if (model.phase === 'unloading') this.#enter(model, 'disk');
+    this.#enter(model, 'disk');
     this.pump();
   }
 
@@ -150,7 +157,7 @@ export class RunnerSlot {
     this.#stopped.abort(new WeftError({ code: 'stopping', message: 'The node is stopping.' }));
     for (const model of this.models) {
       model.idleTimer?.cancel();
-      for (const gone of model.leaving.splice(0)) gone();
+      model.left();
     }
     this.#flights.stop();
     await Promise.all([this.#end(), this.#lost?.stop()]);
@@ -173,11 +180,13 @@ export class RunnerSlot {
         if (model.phase === 'disk') void this.#load(model);
         continue;
       }
-      const run = shortFree ? firstWanted(model.runs)?.pending.arrival : undefined;
+      const due = (arrival: number | undefined): number | undefined =>
+        arrival !== undefined && arrival <= model.lastServed ? arrival : undefined;
+      const run = shortFree ? due(firstWanted(model.runs)?.pending.arrival) : undefined;
       if (run !== undefined && run < oldest) [oldest, found, kind] = [run, model, 'run'];
-      const batch = shortFree ? model.rows.oldest(isWanted) : undefined;
+      const batch = shortFree ? due(model.rows.oldest(isWanted)) : undefined;
       if (batch !== undefined && batch < oldest) [oldest, found, kind] = [batch, model, 'batch'];
-      const generation = generationFree ? firstWanted(model.generations)?.pending.arrival : undefined;
+      const generation = generationFree ? due(firstWanted(model.generations)?.pending.arrival) : undefined;
       if (generation !== undefined && generation < oldest) [oldest, found, kind] = [generation, model, 'generation'];
     }
     if (found === undefined) return false;
@@ -308,7 +317,7 @@ export class RunnerSlot {
 
   #enter(model: ModelState, phase: ModelState['phase']): void {
     model.phase = phase;
-    if (phase === 'disk' || phase === 'quarantined') for (const gone of model.leaving.splice(0)) gone();
+    if (phase === 'disk' || phase === 'quarantined') model.left();
     this.#components.onChange();
   }
 

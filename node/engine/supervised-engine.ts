@@ -255,8 +255,10 @@ export class SupervisedEngine implements LocalEngine {
 
   // ── Memory ────────────────────────────────────────────────────────────────────────────────────
 
+  /** Those that are withdrawn included, until they are gone. */
   #residents(): Resident[] {
-    return [...this.#models.values()]
+    return [...this.#slots.values()]
+      .flatMap(({ models }) => models)
       .filter(({ phase }) => phase === 'loading' || phase === 'loaded')
       .map((model) => ({
         digest: model.digest,

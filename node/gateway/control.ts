@@ -21,6 +21,7 @@ import { planNodes } from '../../protocol/plan.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import type { TraceRecord } from '../core/trace.ts';
+import { HttpError } from './errors.ts';
 import type { Endpoint } from './exchange.ts';
 import { rounded } from './placement.ts';
 
@@ -132,7 +133,7 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
       method: 'PATCH',
       url: '/api/v1/config',
       async handle(exchange) {
-        return control.configure(await exchange.readJson(ConfigRequest));
+        return control.configure(await exchange.readJson(ConfigRequest)).catch(refused);
       },
     },
     { method: 'GET', url: '/api/v1/doctor', handle: ({ signal }) => control.doctor(signal) },
@@ -141,7 +142,7 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
       url: '/api/v1/key',
       async handle(exchange) {
         await exchange.readJson(EmptyRequest);
-        return control.newKey();
+        return control.newKey().catch(refused);
       },
     },
     {
@@ -155,6 +156,14 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
       },
     },
   ];
+}
+
+/** A setting that the caller got wrong is no failure of the node, as it is at a start. */
+function refused(error: unknown): never {
+  if (!(error instanceof WeftError) || error.code !== 'config_invalid') throw error;
+  const { code, message, remedy, facts } = error;
+  const named = facts.setting === undefined ? facts : { ...facts, param: facts.setting };
+  throw new HttpError(400, { code, message, remedy, facts: named }, { cause: error });
 }
 
 /** A request in a list: its spans and plans are shown by its id. */

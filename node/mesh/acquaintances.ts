@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Membership } from '../core/trust.ts';
 import { acquaintance, checkAcquaintance, checkAdvert, decodeAdvert } from './adverts.ts';
+import type { PeerLink } from './client.ts';
 import type { Connections, Linked } from './connections.ts';
 import type { Directory } from './directory.ts';
 import type { Liveness, MeshLimits } from './limits.ts';
@@ -131,6 +132,22 @@ export class Acquaintances {
     const said = await linked.link.call(PEER_METHODS.sync, this.#everything(), options);
     this.#components.connections.answered(linked);
     return this.learn(linked.node, said);
+  }
+
+  /**
+   * Tells a member that was revoked so, by the signed word itself. What it says to that doesn't count any more.
+   * @param link of this one call
+   */
+  async farewell(link: PeerLink): Promise<void> {
+    const { membership } = this.#components;
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(this.#limits.sync.farewellMs)]);
+    try {
+      const said = acquaintance(this.#own(), membership.statements(), [], this.#limits);
+      await link.call(PEER_METHODS.sync, said, { signal, requestId: '' });
+    } catch (error) {
+      // It hangs up as soon as it has understood; or it doesn't listen.
+      this.#components.log.debug({ peer: link.node, error: String(error) }, 'a revoked member did not answer');
+    }
   }
 
   /** Answers a sync: with everything, or, when the peer only passed on who has come, with this node's own advert. */

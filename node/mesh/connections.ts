@@ -168,6 +168,24 @@ export class Connections {
     for (const { link } of this.of(node)) this.#abort(link, error);
   }
 
+  /**
+   * Fails every call on a connection now, and ends it once the peer has been told why.
+   * @param tell gets a link of its own; resolves soon, whatever the peer does
+   * @returns false for a connection that nobody calls on
+   */
+  dismiss(connection: Connection, error: WeftError, tell: (link: PeerLink) => Promise<void>): boolean {
+    const { clock, estimatorOf } = this.#components;
+    const node = connection.remotePeer.toString();
+    const linked = this.of(node).find(({ link }) => link.connection === connection);
+    if (linked === undefined) return false;
+    linked.heartbeat.stop();
+    linked.link.close(error);
+    const components = { clock, connection, estimator: estimatorOf(node), onLoad: () => undefined };
+    const last = new PeerLink(components, { limits: this.#limits });
+    void tell(last).finally(() => this.#abort(last, error));
+    return true;
+  }
+
   /** Fails every call and stops every heartbeat; the host closes the connections themselves. */
   stop(error: WeftError): void {
     for (const { heartbeat, link } of [...this.#byNode.values()].flat()) {

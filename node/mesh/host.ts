@@ -127,6 +127,8 @@ export async function startHost(
   const { identify: identifier } = libp2p.services;
   const events = (libp2p as Libp2p).addEventListener.bind(libp2p);
   events('connection:open', ({ detail: connection }) => {
+    // One that closed while it was made ready is announced all the same, and its end never is: it would be dialled no more.
+    if (connection.status !== 'open') return;
     gate.opened(connection);
     if (!gate.isMember(connection.remotePeer.toString())) return;
     // Gossip learns from it that the peer speaks its protocol. A peer that fails here is seen by its heartbeat.

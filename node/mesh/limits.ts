@@ -129,6 +129,8 @@ export const MESH_LIMITS = {
     bytesMax: HEADER_BYTES_MAX - 16 * KIB,
     /** Between two syncs of one link when the last changed nothing. */
     idleMs: 5_000,
+    /** A member that was revoked has so long to hear it; then its connection is cut. Two round trips of any link. */
+    farewellMs: 500,
   },
   dialer: {
     addressesPerPeerMax: 16,

@@ -243,7 +243,8 @@ export class Libp2pMesh implements Mesh {
         clock,
         log,
         libp2p: host.libp2p,
-        isMember: (node) => gate.isMember(node),
+        // A device that was revoked is refused everywhere.
+        isMember: (node) => gate.isMember(this.self) && gate.isMember(node),
         isConnected: (node) => connections.has(node),
       },
       { ...settings, self: this.self, bootstrap: this.#init.bootstrap },
@@ -340,17 +341,40 @@ export class Libp2pMesh implements Mesh {
     const running = this.#running;
     if (running === undefined) return;
     const { gate, host, dialer, connections, acquaintances } = running;
+    if (!gate.isMember(this.self)) {
+      this.#revoked(running);
+      return;
+    }
     const isMember = (node: NodeId): boolean => gate.isMember(node);
     const error = new WeftError({ code: 'not_a_member', message: 'The peer is no longer a member.' });
+    const toThem = new WeftError({ code: 'not_a_member', message: 'The caller is no longer a member of this mesh.' });
     for (const connection of host.libp2p.getConnections()) {
       if (!gate.isOutside(connection)) continue;
-      connections.drop(connection.remotePeer.toString(), error);
-      connection.abort(error);
+      this.#server.dismiss(connection.remotePeer.toString(), toThem);
+      const isDismissed = connections.dismiss(connection, error, (link) => acquaintances.farewell(link));
+      if (!isDismissed) connection.abort(error);
     }
     dialer.retain(isMember);
     this.#peers.retain(isMember);
     // Everybody connected hears of it now and passes it on.
-    for (const linked of connections.best()) if (linked.answered) acquaintances.syncSoon(linked);
+    for (const linked of connections.best()) {
+      if (linked.answered && isMember(linked.node)) acquaintances.syncSoon(linked);
+    }
+  }
+
+  /** The others end it as well, as they hear of it; here every call ends with the reason. */
+  #revoked({ host, dialer, connections }: Running): void {
+    const error = new WeftError({
+      code: 'not_a_member',
+      message: 'This device was revoked: it is no member of its mesh any more.',
+      remedy: 'Ask an admin for a ticket (`weft invite`), and join with it in a new data folder (WEFT_HOME).',
+    });
+    this.#server.close(error);
+    dialer.retain(() => false);
+    for (const connection of host.libp2p.getConnections()) {
+      connections.drop(connection.remotePeer.toString(), error);
+      connection.abort(error);
+    }
   }
 
   #ownAdvert(): Advert {

@@ -36,12 +36,19 @@ interface Share {
   streams: number;
 }
 
+interface OpenStream {
+  readonly caller: NodeId;
+  readonly server: CallServer;
+  /** Cancels its work, and resets it. */
+  readonly close: (error: WeftError) => void;
+}
+
 export class Server {
   readonly #components: ServerComponents;
   readonly #limits: MeshLimits;
   readonly #handled = new Map<number, Handled>();
   readonly #shares = new Map<NodeId, Share>();
-  readonly #open = new Set<(error: WeftError) => void>();
+  readonly #open = new Set<OpenStream>();
 
   constructor(components: ServerComponents, init: { readonly limits: MeshLimits }) {
     this.#components = components;
@@ -99,7 +106,8 @@ export class Server {
       server.close(error);
       stream.abort(error);
     };
-    this.#open.add(close);
+    const open: OpenStream = { caller, server, close };
+    this.#open.add(open);
     readFrames(stream, {
       bytes: (piece) => {
         bytes += piece.byteLength;
@@ -121,7 +129,7 @@ export class Server {
         stall?.cancel();
         answered();
         server.close(error);
-        this.#open.delete(close);
+        this.#open.delete(open);
         share.streams--;
         this.#tidy(caller, share);
       },
@@ -178,7 +186,12 @@ export class Server {
 
   /** Cancels all work for peers, with this as the reason, and resets their streams. */
   close(error: WeftError): void {
-    for (const close of [...this.#open]) close(error);
+    for (const { close } of [...this.#open]) close(error);
+  }
+
+  /** Cancels all work for one peer, and tells it this as the reason. */
+  dismiss(peer: NodeId, error: WeftError): void {
+    for (const { caller, server } of [...this.#open]) if (caller === peer) server.cancel(error);
   }
 }
 

@@ -26,6 +26,8 @@ import { type Claim, type Statement, signStatement } from './statements.ts';
 const ROOT_DOCUMENT = 'mesh-root';
 const LIST_DOCUMENT = 'members';
 
+const REVOKED = 'this device is not a member of its mesh any more';
+
 const listSchema = z.object({
   version: z.literal(1),
   meshName: z.string(),
@@ -118,7 +120,7 @@ export class MemberList implements Membership {
     if (rootSeed !== undefined && !set.evaluation.addedByRoot.has(node) && !set.evaluation.revoked.has(node)) {
       await list.#state(list.#sign({ kind: 'add', node, role: 'admin', name: init.name }, 'root'));
     }
-    if (!list.isMember(node)) log.warn({ mesh: list.meshId }, 'this device is not a member of its mesh any more');
+    if (!list.isMember(node)) log.warn({ mesh: list.meshId }, REVOKED);
     return list;
   }
 
@@ -171,10 +173,12 @@ export class MemberList implements Membership {
   merge(statements: readonly Uint8Array[]): Promise<boolean> {
     return this.#alone(async () => {
       const { log } = this.#components;
+      const wasMember = this.isMember(this.#key.node);
       const { taken, forged, refused } = this.#mesh.set.absorb(statements);
       if (forged > 0) log.warn({ forged }, 'ignored statements with a wrong signature');
       if (refused > 0) log.warn({ refused }, 'the member list is full; some statements were left out');
       if (taken === 0) return false;
+      if (wasMember && !this.isMember(this.#key.node)) log.warn({ mesh: this.meshId }, REVOKED);
       // A revocation takes effect at once, and even when the disk is full: what isn't kept now comes again by the peers.
       this.#changed();
       await this.#save(this.#mesh).catch((error: unknown) => log.error({ error }, 'could not keep the member list'));

@@ -179,11 +179,11 @@ describe('round trips', () => {
   it('give back all tokens with what was reported of them, as 32-bit numbers', () => {
     const logprob = fc.float({ max: 0, noNaN: true, noDefaultInfinity: true });
     const runsOf = fc.tuple(fc.nat(5), fc.nat(20)).chain(([count, tops]) => {
-      const top = fc.array(fc.record({ id: fc.nat(0xffff_ffff), logprob }), { minLength: tops, maxLength: tops });
+      const top = fc.array(fc.record({ id: fc.nat(0x7fff_ffff), logprob }), { minLength: tops, maxLength: tops });
       const list = { minLength: count + 1, maxLength: count + 1 };
       return fc.record({
         firstIndex: fc.nat(0xffff_ffff),
-        ids: fc.array(fc.nat(0xffff_ffff), list),
+        ids: fc.array(fc.nat(0x7fff_ffff), list),
         logprobs: fc.array(fc.record({ logprob, top }), list),
       });
     });
@@ -272,6 +272,7 @@ describe('a request is refused, by the sender and by the receiver, for', () => {
     ['half an alternative', { logprobs: 0.5 }],
     ['a negative token', { sampling: { ...sampling, logitBias: [{ id: -1, bias: 1 }] } }],
     ['half a token', { sampling: { ...sampling, logitBias: [{ id: 1.5, bias: 1 }] } }],
+    ['a top-k of 33 bits', { sampling: { ...sampling, topK: 2 ** 32 } }],
     ['a seed of 65 bits', { sampling: { ...sampling, seed: 2n ** 64n } }],
   ])('%s, which no message can say', (_what, change) => {
     expect(() => generate.request.encode({ ...plain, ...change })).toThrow(bad);
@@ -322,6 +323,8 @@ describe('tokens are refused with', () => {
       '21 alternatives',
       { ids: [1], logprobs: [-1], topIds: Array(21).fill(1) as number[], topLogprobs: Array(21).fill(-1) as number[] },
     ],
+    ['an id that no vocabulary has', { ids: [0x8000_0000] }],
+    ['an alternative that no vocabulary has', { ids: [1], logprobs: [-1], topIds: [2 ** 32 - 1], topLogprobs: [-1] }],
     ['a probability above 1', { ids: [1], logprobs: [0.5] }],
     ['a log probability that is no number', { ids: [1], logprobs: [Number.NaN] }],
     ['a probability of none', { ids: [1], logprobs: [Number.NEGATIVE_INFINITY] }],

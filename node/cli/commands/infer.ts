@@ -1,5 +1,5 @@
 // `weft infer MODEL`: any graph, by tensors from files or the command line, to files or the terminal.
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InferAnswer, InferRequest } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -9,6 +9,7 @@ import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import type { CommandContext, ReadingOptions } from '../context.ts';
 import { formatMs, printable } from '../format.ts';
+import { readInputFile } from '../input-file.ts';
 import { ANSWER_MS_MAX, TENSOR_FILE_BYTES_MAX } from '../limits.ts';
 import { installedModel } from '../model-facts.ts';
 import { nameNodes } from '../node-names.ts';
@@ -45,8 +46,16 @@ export function define(command: Command, context: CommandContext): void {
       'after',
       '\nWithout --output, types and shapes of all outputs are printed; with --json their elements.',
     )
-    .action((model: string, options: Options) => infer(model, options, context));
+    .action((model: string, options: Options) => infer(model, options, context).catch(advise(model)));
 }
+
+/** What doesn't fit the graph is best seen beside it. */
+const advise = (model: string) => (error: unknown) => {
+  if (!(error instanceof WeftError) || error.code !== 'tensor_invalid') throw error;
+  const { code, message, facts } = error;
+  const remedy = `Compare with \`weft show ${model}\`: it lists inputs and outputs with their types and shapes.`;
+  throw new WeftError({ code, message, remedy, facts }, { cause: error.cause });
+};
 
 const gathered = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, text];
 
@@ -107,8 +116,9 @@ async function readInputs(
   const ports = (await installedModel(client, model, { signal }))?.inputs ?? [];
   const inputs: NamedTensor[] = [];
   for (const { name, value } of texts.map((text) => assignment(text, '--input'))) {
-    const type = ports.find((port) => port.name === name)?.type;
-    const tensor = await readTensor(name, value, type !== undefined && isType(type) ? type : undefined);
+    const asked = ports.find((port) => port.name === name)?.type;
+    const type = asked !== undefined && isType(asked) ? asked : undefined;
+    const tensor = await readTensor(name, value, { type, signal });
     inputs.push({ name, ...tensor });
   }
   return inputs;
@@ -116,10 +126,14 @@ async function readInputs(
 
 const isType = (type: string): type is DataTypeName => Object.hasOwn(DataType, type);
 
-async function readTensor(name: string, value: string, type: DataTypeName | undefined): Promise<Tensor> {
+async function readTensor(
+  name: string,
+  value: string,
+  { type, signal }: { readonly type: DataTypeName | undefined; readonly signal: AbortSignal },
+): Promise<Tensor> {
   try {
     if (!value.startsWith('@')) return parseTensor(value, type);
-    const bytes = await readBytes(value.slice(1));
+    const bytes = await readBytes(value.slice(1), signal);
     return isNpy(bytes) ? readNpy(bytes) : parseTensor(new TextDecoder().decode(bytes), type);
   } catch (error) {
     if (!(error instanceof WeftError)) throw error;
@@ -128,13 +142,15 @@ async function readTensor(name: string, value: string, type: DataTypeName | unde
   }
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+async function readBytes(path: string, signal: AbortSignal): Promise<Uint8Array> {
+  let bytes: Buffer | undefined;
   try {
-    const { size } = await stat(path);
-    if (size <= TENSOR_FILE_BYTES_MAX) return new Uint8Array(await readFile(path));
+    bytes = await readInputFile(path, TENSOR_FILE_BYTES_MAX, { signal });
   } catch (error) {
+    if (signal.aborted) throw new WeftError({ code: 'cancelled', message: 'Ended while reading a file.' });
     throw notRead(`The file ${path} can't be read (${systemCode(error) ?? 'unknown error'}).`, error);
   }
+  if (bytes !== undefined) return new Uint8Array(bytes);
   throw notRead(`The file ${path} is larger than a request may be.`);
 }
 

@@ -4,6 +4,7 @@ import type { InvitationAnswer } from '../../../protocol/api/control.ts';
 import { connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson } from '../context.ts';
 import { formatMs } from '../format.ts';
+import { TICKET_SECONDS_MAX } from '../limits.ts';
 
 interface Options extends ClientOptions {
   readonly json?: true;
@@ -41,5 +42,7 @@ function seconds(text: string): number {
   if (digits === undefined || factor === undefined || Number(digits) === 0) {
     throw new InvalidArgumentError('Write a number and a unit: 90s, 30m, 1h or 2d.');
   }
-  return Number(digits) * factor;
+  const asked = Number(digits) * factor;
+  if (asked <= TICKET_SECONDS_MAX) return asked;
+  throw new InvalidArgumentError(`A ticket lasts ${TICKET_SECONDS_MAX / 86_400}d at most.`);
 }

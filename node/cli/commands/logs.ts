@@ -41,34 +41,79 @@ async function lastLines(client: Client, options: Options, { signal }: CommandCo
 }
 
 async function follow(options: Options, context: CommandContext): Promise<void> {
-  // The stream is open before the last lines are read, so that nothing falls between; what stands in both is left out.
-  const printed = new Map<string, number>();
-  let isFirst = true;
-  const onOpen = async (client: Client): Promise<void> => {
-    if (!isFirst) return;
-    isFirst = false;
-    for (const line of await lastLines(client, options, context)) {
-      print(line, options, context);
-      const text = JSON.stringify(line);
-      if (printed.size < LOG_LINES_REMEMBERED_MAX) printed.set(text, (printed.get(text) ?? 0) + 1);
-    }
+  const shown = new ShownLines();
+  const show = (line: LogLine): void => {
+    print(line, options, context);
+    shown.add(line);
   };
-  const least = LEVELS.indexOf(options.level ?? 'debug');
+  let client: Client | undefined;
+  const catchUp = async (): Promise<void> => {
+    if (client === undefined) return;
+    const lines = shown.unseen(await lastLines(client, options, context));
+    lines.forEach(show);
+    shown.expect(lines);
+  };
+  let resumes = false; // an event has come: the stream goes on behind it, or says that it can't
   const events = followEvents({
     connect: () => connect(context, options),
     types: ['log'],
     signal: context.signal,
-    onOpen,
+    // The stream is open before the last lines are read, so that nothing falls between; what stands in both is left out.
+    onOpen: async (opened) => {
+      client = opened;
+      if (!resumes) await catchUp();
+    },
   });
+  const least = LEVELS.indexOf(options.level ?? 'debug');
   for await (const event of events) {
+    resumes = true;
     if (event.type === 'reset') {
       context.stderr.write(dimLine(context.stderr, 'Some lines were missed here.'));
-    } else if (event.type === 'log' && LEVELS.indexOf(event.data.level) >= least) {
-      const text = JSON.stringify(event.data);
-      const times = printed.get(text) ?? 0;
-      if (times === 0) print(event.data, options, context);
-      else printed.set(text, times - 1);
+      await catchUp();
+    } else if (event.type === 'log' && LEVELS.indexOf(event.data.level) >= least && !shown.wasExpected(event.data)) {
+      show(event.data);
     }
+  }
+}
+
+/** Which lines have been printed, so that none is twice. Two lines may be the same to the last letter. */
+class ShownLines {
+  /** Lines that were read and may come as events too, and how often. */
+  readonly #expected = new Map<string, number>();
+  #newestMs = Number.NEGATIVE_INFINITY;
+  /** Those of the newest millisecond. */
+  readonly #newest = new Set<string>();
+
+  add(line: LogLine): void {
+    if (line.atMs > this.#newestMs) this.#newest.clear();
+    this.#newestMs = Math.max(this.#newestMs, line.atMs);
+    if (line.atMs === this.#newestMs && this.#newest.size < LOG_LINES_REMEMBERED_MAX) {
+      this.#newest.add(JSON.stringify(line));
+    }
+  }
+
+  /** Those behind the last one that was printed. */
+  unseen(lines: readonly LogLine[]): readonly LogLine[] {
+    return lines.filter(
+      (line) => line.atMs > this.#newestMs || (line.atMs === this.#newestMs && !this.#newest.has(JSON.stringify(line))),
+    );
+  }
+
+  /** These were read, while the stream was open already. */
+  expect(lines: readonly LogLine[]): void {
+    this.#expected.clear();
+    for (const line of lines.slice(-LOG_LINES_REMEMBERED_MAX)) {
+      const text = JSON.stringify(line);
+      this.#expected.set(text, (this.#expected.get(text) ?? 0) + 1);
+    }
+  }
+
+  /** True for an event that was read before; once for each time. */
+  wasExpected(line: LogLine): boolean {
+    const text = JSON.stringify(line);
+    const times = this.#expected.get(text) ?? 0;
+    if (times > 0) this.#expected.set(text, times - 1);
+    return times > 0;
   }
 }
 

@@ -1,6 +1,7 @@
 // `weft run MODEL [PROMPT…]`: one answer for an argument or a pipe, else a chat at the terminal.
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { ModelsAnswer } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { homeFolder } from '../../config/home.ts';
 import { chatLoop } from '../chat-repl.ts';
@@ -11,9 +12,10 @@ import { connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson, readPipe } from '../context.ts';
 import { formatMs, printable, printableLines } from '../format.ts';
 import { HISTORY_FILE, LineHistory } from '../line-history.ts';
+import { allListed, taskName } from '../model-facts.ts';
 import { nameNodes } from '../node-names.ts';
 import { dimLine } from '../style.ts';
-import { describeModel, readModel } from './show.ts';
+import { describeFacts, readModel } from './show.ts';
 
 interface Options extends ClientOptions, Omit<ChatSettings, 'responseFormat'> {
   readonly json?: true;
@@ -39,16 +41,17 @@ export function define(command: Command, context: CommandContext): void {
 async function run(model: string, words: readonly string[], options: Options, context: CommandContext): Promise<void> {
   const settings = await settingsOf(options);
   if (words.length === 0 && context.stdin.isTTY && !options.json) {
-    const { client } = await connect(context, options);
+    const client = async () => (await connect(context, options)).client;
+    await checkChats(await client(), model, context);
     return chatLoop({
-      client,
+      connect: client,
       model,
       settings,
       system: options.system,
       context,
       history: await openHistory(options, context),
-      summary: summaryOf(client),
-      describe: async (signal) => describeModel(await readModel(client, model, { signal })),
+      summary: async (reading, signal) => summaryOf(await client())(reading, signal),
+      describe: async (signal) => describeFacts(await readModel(await client(), model, { signal })),
     });
   }
   const prompt = words.length > 0 ? words.join(' ') : context.stdin.isTTY ? '' : await readPipe(context);
@@ -61,6 +64,24 @@ async function run(model: string, words: readonly string[], options: Options, co
   }
   const { client } = await connect(context, options);
   await answerOnce({ client, model, prompt, settings, options, context });
+}
+
+/**
+ * Before anybody types a question: that there is such a model now, and that it chats.
+ * @throws WeftError `model_not_found`, `unsupported`
+ */
+async function checkChats(client: Client, name: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  const { models } = await client.get<ModelsAnswer>('/api/v1/models', { signal });
+  const named = allListed(models, name);
+  if (named.some(({ task }) => task === 'text-generation')) return;
+  const [other] = named;
+  throw other === undefined
+    ? new WeftError({ code: 'model_not_found', message: `No node that is reached now offers a model "${name}".` })
+    : new WeftError({
+        code: 'unsupported',
+        message: `${other.id} does not chat: it is for ${taskName(other.task)}.`,
+        remedy: `Run \`weft ${other.task === 'feature-extraction' ? 'embed' : 'infer'} --help\` to see how it is used.`,
+      });
 }
 
 async function settingsOf(options: Options): Promise<ChatSettings> {

@@ -57,8 +57,8 @@ function toJson({ known, details, nodes }: ShownModel): object {
   return { id, aliases, task, contextLength, dimensions, sizeBytes, installed, ...details, nodes };
 }
 
-/** For people; ends in a line feed. */
-export function describeModel({ known, details, nodes }: ShownModel): string {
+/** Its facts alone, for people; ends in a line feed. */
+export function describeFacts({ known, details, nodes }: ShownModel): string {
   const facts: [string, string][] = [
     ['Name', known.aliases.length === 0 ? '-' : known.aliases.join(', ')],
     ['Id', known.id],
@@ -69,16 +69,43 @@ export function describeModel({ known, details, nodes }: ShownModel): string {
     ['Installed', describeInstalled(details)],
     ['Runs on', nodes.length === 0 ? 'no node that is reached now' : nodes.map(describeNode).join(', ')],
   ];
-  if (details === undefined) return factSheet(facts);
-  facts.push(['Licence', orDash(details.licence, String)], ['Digest', details.digest]);
+  if (details !== undefined) facts.push(['Licence', orDash(details.licence, String)], ['Digest', details.digest]);
+  return factSheet(facts);
+}
+
+/** Facts, files, inputs and outputs, for people; ends in a line feed. */
+function describeModel(model: ShownModel): string {
+  const { details } = model;
+  if (details === undefined) return describeFacts(model);
+  const { files, inputs, outputs } = details;
   const parts = [
-    factSheet(facts),
-    table(FILES, details.files),
-    ...(details.inputs.length === 0 ? [] : [table(portColumns('INPUT'), details.inputs)]),
-    ...(details.outputs.length === 0 ? [] : [table(portColumns('OUTPUT'), details.outputs)]),
+    describeFacts(model),
+    table(FILES, files),
+    ...(inputs.length === 0 ? [] : [table(portColumns('INPUT'), foldSeries(inputs))]),
+    ...(outputs.length === 0 ? [] : [table(portColumns('OUTPUT'), foldSeries(outputs))]),
   ];
   return parts.join('\n');
 }
+
+type Port = ModelAnswer['inputs'][number];
+
+/**
+ * Ports that differ in one number of their names alone, in one line: each layer of a language model has its own, by the
+ * dozen. `past.0.key`, `past.1.key`, `past.2.key` → `past.{0…2}.key`.
+ */
+function foldSeries(ports: readonly Port[]): Port[] {
+  const series = Map.groupBy(ports, ({ name, type, dims }) => JSON.stringify([name.replace(/\d+/, '#'), type, dims]));
+  return [...series.values()].flatMap((members) => {
+    const numbers = members.map(({ name }) => Number(/\d+/.exec(name)?.[0]));
+    const [first] = members;
+    const isRow = numbers.every((number, at) => number === (numbers[0] ?? 0) + at);
+    if (first === undefined || members.length < FOLDED_MIN || !isRow) return members;
+    return [{ ...first, name: first.name.replace(/\d+/, `{${numbers[0]}…${numbers.at(-1)}}`) }];
+  });
+}
+
+/** Fewer of a series are all shown. */
+const FOLDED_MIN = 3;
 
 function describeInstalled(details: ModelAnswer | undefined): string {
   if (details === undefined) return 'not here';

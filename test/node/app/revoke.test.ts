@@ -1,6 +1,7 @@
 // A member that is signed out is out at once: real member lists over a real network.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../node/core/log.ts';
+import { overriding } from '../../../node/mesh/overriding.ts';
 import type { MemberList } from '../../../node/trust/member-list.ts';
 import { MemberPolicy } from '../../../node/trust/policy.ts';
 import { PEER_METHODS } from '../../../protocol/methods.ts';
@@ -67,14 +68,34 @@ async function meshOfTwo(wrap: (list: MemberList) => MemberList = (list) => list
 
 describe('a member that is revoked', () => {
   it('loses its connections and its streams, those to it and those from it', async () => {
-    const { ada, a, b, served, stream } = await meshOfTwo();
+    const { ada, ben, a, b, served, stream } = await meshOfTwo();
     const fromBen = await stream(b, a);
     const toBen = await stream(a, b);
     await ada.list.revoke(b.key.node, 'sold');
     expect(await toBen.ended).toBe('not_a_member');
-    expect(await fromBen.ended).toMatch(/^peer_/);
+    expect(await fromBen.ended).toBe('not_a_member');
+    // He gets the word itself before his connection is cut.
+    await vi.waitFor(() => expect(ben.list.isMember(b.key.node)).toBe(false), SOON);
     await vi.waitFor(() => expect(served.map(({ signal }) => signal.aborted)).toEqual([true, true]), SOON);
     expect(a.mesh.peer(b.key.node)).toBeUndefined();
+    await vi.waitFor(() => expect(stateOf(b, a)).not.toBe('connected'), SOON);
+  });
+
+  it('is cut off although it does not listen', async () => {
+    const { promise: never } = Promise.withResolvers<boolean>();
+    // Until the network is up, they have to hear of each other.
+    let listens = true;
+    const { ada, a, b, served, stream } = await meshOfTwo((list) =>
+      overriding(list, {
+        merge: (statements) => (listens || list.self.name !== 'ben' ? list.merge(statements) : never),
+      }),
+    );
+    listens = false;
+    const fromBen = await stream(b, a);
+    await ada.list.revoke(b.key.node, 'sold');
+    // His work ends at once, whatever he does.
+    expect(served.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(await fromBen.ended).toBe('not_a_member');
     await vi.waitFor(() => expect(stateOf(b, a)).not.toBe('connected'), SOON);
   });
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -46,6 +46,23 @@ describe('bin/weft.js', () => {
 
   it('gives a command line that can not be understood the exit code of usage errors', async () => {
     expect(await run(process.execPath, [BIN, 'nonsense'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  it('names the nearest command also where help was asked for one that there is not', async () => {
+    const asked = await run(process.execPath, [BIN, 'help', 'rn']);
+    expect(asked).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'rn'") });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says in two lines that the disk is full', async () => {
+    await using daemon = await fakeDaemon({ 'GET /api/v1/models': { models: [] } });
+    await using home = await homeOf(daemon.url);
+    await using full = await open('/dev/full', 'w');
+    const list = spawn(process.execPath, [BIN, 'list', '--json', '--home', home.folder], {
+      stdio: ['ignore', full.fd, 'pipe'],
+    });
+    const { code, stderr } = await result(list);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^weft: The answer can't be written \(ENOSPC\)\.\n {2}do: {2}.*\n$/);
   });
 
   it('ends without a trace when nobody reads what it prints', async () => {

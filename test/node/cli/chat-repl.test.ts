@@ -28,7 +28,7 @@ async function open(route: Route, system?: string) {
   const context = recordedContext({ tty: true });
   const client = new Client({ url: daemon.url, key: KEY });
   const done = chatLoop({
-    client,
+    connect: async () => client,
     model: 'smollm2',
     settings: {},
     system,

@@ -374,7 +374,10 @@ describe('with another key', () => {
     'weft %s says that it is refused',
     async (...args) => {
       const context = recordedContext({ env: { WEFT_API_KEY: 'another-key-0123456789' } });
-      await expect(run(args, {}, context)).rejects.toMatchObject({ code: 'unauthorized' });
+      await expect(run(args, {}, context)).rejects.toMatchObject({
+        code: 'unauthorized',
+        remedy: expect.stringContaining('WEFT_API_KEY holds another key'),
+      });
       expect(context.out()).toBe('');
     },
   );

@@ -61,13 +61,7 @@ export async function homeOf(
   const folder = await mkdtemp(join(tmpdir(), 'weft-cli-'));
   const home = await openHome({ folder });
   await writeFile(join(folder, 'api-key'), `${KEY}\n`);
-  await writeDaemonRecord(folder, {
-    pid: process.pid,
-    api: url,
-    node: 'n1',
-    version: '0.0.0',
-    startedAt: '2026-01-01T00:00:00.000Z',
-  });
+  await moveTo(folder, url);
   return {
     folder,
     release: () => home.close(),
@@ -76,6 +70,17 @@ export async function homeOf(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Lets the daemon of a data folder seem to run at this address. */
+export function moveTo(folder: string, url: string): Promise<void> {
+  return writeDaemonRecord(folder, {
+    pid: process.pid,
+    api: url,
+    node: 'n1',
+    version: '0.0.0',
+    startedAt: '2026-01-01T00:00:00.000Z',
+  });
 }
 
 /** An error as the gateway answers it. */

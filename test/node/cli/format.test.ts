@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  asArgument,
   formatBytes,
   formatMs,
   orDash,
@@ -65,6 +66,12 @@ describe('units', () => {
     [3_599_800, '1 h'],
     [11_100_000, '3 h 5 m'],
   ])('writes %d ms as %s', (ms, text) => expect(formatMs(ms)).toBe(text));
+
+  it.each([
+    ['/tmp/k/a', '/tmp/k/a'],
+    ['/tmp/my folder', '"/tmp/my folder"'],
+    ['C:\\Users\\ada', '"C:\\Users\\ada"'],
+  ])('writes the folder %s as %s behind an option', (path, text) => expect(asArgument(path)).toBe(text));
 
   it('shortens node ids to the digits that differ', () => {
     expect(shortNode('12D3KooWGRUzCgSbGdLeYxPm3cT8CMzFnUeRvbL7WJRXq9MNKRDh')).toBe('…q9MNKRDh');

@@ -1,4 +1,5 @@
 // `weft infer`, on the program's own command line, against a fake daemon that multiplies.
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -147,5 +148,24 @@ describe('weft infer', () => {
   it('refuses an answer whose bytes are not those of its shape', async () => {
     const answer = { ...ANSWER, outputs: [{ ...ANSWER.outputs[0], shape: [3] }] };
     await expect(infer(['--input', 'x=[1]'], { answer })).rejects.toMatchObject({ code: 'tensor_invalid' });
+  });
+
+  it('reads pipes and devices, which have no size, up to the bound', async () => {
+    await using files = await folder();
+    const pipe = files.in('pipe');
+    if (spawnSync('mkfifo', [pipe]).status !== 0) return;
+    const writing = writeFile(pipe, '[3, 4]');
+    const { asked } = await infer(['-i', `x=@${pipe}`]);
+    await writing;
+    expect(asked[0]?.inputs[0]).toMatchObject({ shape: [2], data: base64(floats(3, 4)) });
+    await expect(infer(['-i', 'x=@/dev/zero'])).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining('larger than a request may be'),
+    });
+  });
+
+  it('points to the graph where tensors do not fit it', async () => {
+    const remedy = expect.stringContaining('`weft show graph`');
+    await expect(infer(['-i', 'x=["a"]'])).rejects.toMatchObject({ code: 'tensor_invalid', remedy });
   });
 });

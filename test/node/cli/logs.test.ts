@@ -5,7 +5,7 @@ import { formatLogLine, type LogLine } from '../../../node/cli/log-lines.ts';
 import { runProgram } from '../../../node/cli/program.ts';
 import { removeDaemonRecord } from '../../../node/config/daemon-record.ts';
 import { drivesTerminal, HOSTILE, type Routes, runCommand as run } from './command-support.ts';
-import { fakeDaemon, homeOf, openEvents, recordedContext, type SentEvents } from './fake-daemon.ts';
+import { fakeDaemon, homeOf, openEvents, recordedContext, type SentEvents, sendJson } from './fake-daemon.ts';
 
 const AT = Date.UTC(2026, 0, 2, 9, 15, 2);
 const line = (message: string, level: LogLine['level'] = 'warn', fields: LogLine['fields'] = {}): LogLine => ({
@@ -141,6 +141,37 @@ describe('weft logs -f', () => {
     await log.context.printed('two');
     expect(log.asked).toEqual([undefined, '41']);
     expect(log.context.out().match(/old|one|two/g)).toEqual(['old', 'one', 'two']);
+  });
+
+  it('shows what a daemon said that was started again before anything had happened', async () => {
+    let lines = [line('of the first run')];
+    await using log = await followed({ 'GET /api/v1/logs': (_body, response) => sendJson(response, { lines }) });
+    await log.context.printed('of the first run');
+    lines = [...lines, line('of the second run'), { ...line('later'), atMs: AT + 1 }];
+    (await log.stream(0)).end();
+    await log.context.printed('later');
+    (await log.stream(1)).send('log', { ...line('later'), atMs: AT + 1 });
+    (await log.stream(1)).send('log', line('new'));
+    await log.context.printed('new');
+    expect(log.context.out().match(/of the \w+ run|later|new/g)).toEqual([
+      'of the first run',
+      'of the second run',
+      'later',
+      'new',
+    ]);
+  });
+
+  it('shows what is left of the lines that were missed', async () => {
+    let lines = [line('before')];
+    await using log = await followed({ 'GET /api/v1/logs': (_body, response) => sendJson(response, { lines }) });
+    (await log.stream(0)).send('log', { ...line('seen'), atMs: AT + 1 }, 41);
+    await log.context.printed('seen');
+    lines = [...lines, { ...line('seen'), atMs: AT + 1 }, { ...line('missed'), atMs: AT + 2 }];
+    (await log.stream(0)).end();
+    (await log.stream(1)).send('reset', {});
+    await log.context.printed('missed');
+    expect(log.context.err()).toContain('Some lines were missed here.');
+    expect(log.context.out().match(/before|seen|missed/g)).toEqual(['before', 'seen', 'missed']);
   });
 
   it('says where lines are missing', async () => {

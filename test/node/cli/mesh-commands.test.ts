@@ -1,6 +1,8 @@
 // members and revoke, on the program's own command line, against a fake daemon.
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { TICKET_SECONDS_MAX } from '../../../node/cli/limits.ts';
+import { INVITATION_SECONDS } from '../../../protocol/api/control/members.ts';
 import { GONE, MEMBERS, PEER, runCommand as run } from './command-support.ts';
 import { recordedContext, sendJson } from './fake-daemon.ts';
 
@@ -54,5 +56,24 @@ describe('weft revoke', () => {
     const { requests } = await done;
     expect(context.err()).toContain('Take old out of the mesh, for good? [y/N]');
     expect(requests.includes('POST /api/v1/members/revoke')).toBe(revokes);
+  });
+});
+
+describe('weft invite', () => {
+  it('refuses a ticket that lasts longer than the API lets it, in the units that were typed', async () => {
+    expect(TICKET_SECONDS_MAX).toBe(INVITATION_SECONDS.max);
+    let asked: unknown;
+    const routes = {
+      'POST /api/v1/invitations': (body: unknown, response: ServerResponse) => {
+        asked = body;
+        sendJson(response, { ticket: 'weft1x', expiresAtMs: Date.now() + 60_000 });
+      },
+    };
+    await run(['invite', '--ttl', '7d'], routes);
+    expect(asked).toEqual({ ttl_seconds: TICKET_SECONDS_MAX });
+    const context = recordedContext();
+    const failed = run(['invite', '--ttl', '8d'], routes, context);
+    await expect(failed).rejects.toMatchObject({ code: 'commander.invalidArgument' });
+    expect(context.err()).toContain('A ticket lasts 7d at most.');
   });
 });

@@ -78,6 +78,30 @@ describe('weft show', () => {
     expect(requests).toContain('GET /api/v1/models/org%2Fminilm%3Fx');
   });
 
+  it('folds what each layer has into one line', async () => {
+    const port = (name: string, dims: readonly unknown[] = ['n', 64]) => ({ name, type: 'float32', dims });
+    const inputs = [
+      port('x'),
+      ...[0, 1, 2].flatMap((layer) => [port(`past.${layer}.key`), port(`past.${layer}.value`, ['n', 32])]),
+      port('a.1'),
+      port('a.3'),
+      port('a.4'),
+      port('b.0'),
+      port('b.1'),
+    ];
+    const { context } = await run(['show', 'minilm'], {
+      'GET /api/v1/models/minilm': { ...DETAILS, inputs },
+      'GET /api/v1/models': { models: [LISTING] },
+    });
+    const shown = context.out().split('INPUT')[1]?.split('OUTPUT')[0] ?? '';
+    const names = shown
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(' ')[0]);
+    expect(names).toEqual(['x', 'past.{0…2}.key', 'past.{0…2}.value', 'a.1', 'a.3', 'a.4', 'b.0', 'b.1']);
+  });
+
   it('shows of a model elsewhere what its nodes tell', async () => {
     const routes = { 'GET /api/v1/models/MiniLM': missing, 'GET /api/v1/models': { models: [LISTING] } };
     const { context } = await run(['show', 'MiniLM'], routes);

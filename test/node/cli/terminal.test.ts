@@ -2,12 +2,23 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { GONE, MEMBERS, PEER, STATUS } from './command-support.ts';
-import { fakeDaemon, homeOf, openEvents, sendChat } from './fake-daemon.ts';
+import { fakeDaemon, homeOf, moveTo, openEvents, sendChat } from './fake-daemon.ts';
 import { hasPseudoTerminal, type Terminal, weftAtTerminal } from './pseudo-terminal.ts';
 
 interface Asked {
   readonly messages: readonly { readonly content: string }[];
 }
+
+/** A model as the control API lists it. */
+const listing = (id: string, task: string) => ({
+  id: `org/${id}`,
+  aliases: [id],
+  task,
+  contextLength: 0,
+  dimensions: 0,
+  sizeBytes: 1,
+  nodes: [],
+});
 
 /** Chats, never finishing an answer to "forever"; and all that `weft top` reads. */
 async function daemonAtTerminal() {
@@ -19,6 +30,7 @@ async function daemonAtTerminal() {
     'GET /api/v1/ps': { models: [] },
     'GET /api/v1/requests': { requests: [] },
     'GET /api/v1/events': (_body: unknown, response: ServerResponse) => void openEvents(response),
+    'GET /api/v1/models': { models: [listing('m', 'text-generation'), listing('e', 'feature-extraction')] },
     'GET /api/v1/models/m': { id: 'org/m', sizeBytes: 5 },
     'POST /api/v1/models/remove': { id: 'org/m', freedBytes: 5 },
     'POST /v1/chat/completions': (body: unknown, response: ServerResponse) => {
@@ -91,6 +103,34 @@ describe.skipIf(!hasPseudoTerminal)('at a terminal', () => {
     await second.shows('You said from before.');
     second.type('/bye\r');
     await second.ended;
+  });
+
+  it.each([
+    ['nothing', 'offers a model "nothing"', 6],
+    ['e', 'org/e does not chat: it is for embeddings.', 2],
+  ])('weft run does not let anybody chat with %s', async (model, message, code) => {
+    await using daemon = await daemonAtTerminal();
+    const chat = daemon.weft('run', model);
+    expect(await chat.ended).toEqual({ code, restored: true });
+    expect(chat.screen()).toContain(message);
+    expect(chat.screen()).not.toContain('>>> ');
+  });
+
+  it('weft run goes on with a daemon that was started again at another address', async () => {
+    await using daemon = await daemonAtTerminal();
+    const chat = daemon.weft('run', 'm');
+    await chat.shows('>>> ');
+    await using later = await fakeDaemon({
+      'GET /api/v1/status': STATUS,
+      'GET /api/v1/members': MEMBERS,
+      'POST /v1/chat/completions': (_body: unknown, response: ServerResponse) => sendChat(response, ['Later.'], ['n2']),
+    });
+    await moveTo(daemon.home, later.url);
+    chat.type('hello\r');
+    await chat.shows('Later.');
+    await chat.shows('server · first token');
+    chat.type('/bye\r');
+    expect(await chat.ended).toEqual({ code: 0, restored: true });
   });
 
   it('weft top draws on a screen of its own, and gives the old one back at q', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadApiKey, readApiKey, replaceApiKey } from '../../../node/config/api-key.ts';
+import { CurrentApiKey, loadApiKey, readApiKey, replaceApiKey } from '../../../node/config/api-key.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 describe('the API key', () => {
@@ -38,6 +38,23 @@ describe('the API key', () => {
     const replacing = replaceApiKey({ folder, asked: 'mine' });
     await expect(replacing).rejects.toMatchObject({ code: 'config_invalid', facts: { setting: 'apiKey' } });
     expect(await readApiKey({ folder, asked: undefined })).toBeUndefined();
+  });
+
+  it('is in the file as the node has it, however many replace it at once', async () => {
+    const init = { folder: temporaryFolder(), asked: undefined };
+    const current = new CurrentApiKey(init, await loadApiKey(init));
+    for (let round = 0; round < 20; round += 1) {
+      const made = await Promise.all(Array.from({ length: 8 }, () => current.replace()));
+      expect(current.key).toBe(made.at(-1));
+      expect((await readApiKey(init))?.key).toBe(current.key);
+    }
+  });
+
+  it('that was set is not replaced, and goes on being the key', async () => {
+    const init = { folder: temporaryFolder(), asked: 'mine' };
+    const current = new CurrentApiKey(init, await loadApiKey(init));
+    await expect(current.replace()).rejects.toMatchObject({ code: 'config_invalid' });
+    expect(current.key).toBe('mine');
   });
 
   it('is never an empty one', async () => {

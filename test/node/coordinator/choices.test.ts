@@ -148,6 +148,37 @@ describe('several choices', () => {
     expect(recorded.deltas.every(({ text }) => text === 'Half')).toBe(true);
   });
 
+  it('give nothing any more when one has failed, though they end at that moment', async () => {
+    // How many steps of the event loop's queue lie between the failure and the end of the other.
+    for (let steps = 0; steps < 20; steps++) {
+      const failed = Promise.withResolvers<void>();
+      const generate: Generate = async (request, options, onTokens) => {
+        if (request.sampling.seed === 0n) {
+          await failed.promise;
+          throw new WeftError({ code: 'no_capable_node', message: 'gone' });
+        }
+        // Held back, as it may become a stop string: it goes out at the end.
+        const result = await generating([...task.encode('wa'), EOS])(request, options, onTokens);
+        failed.resolve();
+        for (let step = 0; step < steps; step++) await undefined;
+        return result;
+      };
+      const { coordinator } = fakeCoordinator({ store, generate });
+      let over = false;
+      const late: string[] = [];
+      const asked = coordinator.chat(
+        { ...question, n: 2, seed: 0n, stop: ['wait'] },
+        { signal: never, requestId: 'r' },
+        { onDelta: ({ text }) => void (over && late.push(text)) },
+      );
+      await asked.catch(() => {
+        over = true;
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect([over, late]).toEqual([true, []]);
+    }
+  });
+
   it('all end when the caller leaves', async () => {
     const generate = answering(() => 'word '.repeat(100));
     const { coordinator } = fakeCoordinator({ store, generate });
@@ -190,13 +221,16 @@ describe('settings', () => {
     [{ topP: 0 }, 'top_p'],
     [{ topP: 1.1 }, 'top_p'],
     [{ topK: -1 }, 'top_k'],
+    [{ topK: 2 ** 32 }, 'top_k'],
     [{ minP: 2 }, 'min_p'],
+    [{ repetitionPenalty: 0.001 }, 'repetition_penalty'],
     [{ repetitionPenalty: 0 }, 'repetition_penalty'],
-    [{ presencePenalty: 101 }, 'presence_penalty'],
+    [{ presencePenalty: 2.1 }, 'presence_penalty'],
     [{ frequencyPenalty: Number.POSITIVE_INFINITY }, 'frequency_penalty'],
     [{ logprobs: 21 }, 'top_logprobs'],
     [{ logitBias: [{ id: 49_152, bias: 1 }] }, 'logit_bias'],
     [{ logitBias: [{ id: 1, bias: Number.NaN }] }, 'logit_bias'],
+    [{ logitBias: [{ id: 1, bias: 100.5 }] }, 'logit_bias'],
     [{ logitBias: Array.from({ length: 2000 }, (_, id) => ({ id, bias: 1 })) }, 'logit_bias'],
     [{ stop: Array.from({ length: 17 }, () => 'x') }, 'stop'],
   ])('out of range are refused by name: %o', async (changes, param) => {

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TextGenerationTask } from '../../../models/tasks/text-generation.ts';
-import { TOOLS_CHARS_MAX, TOOLS_MAX } from '../../../node/coordinator/limits.ts';
+import { TOOLS_CHARS_MAX } from '../../../node/coordinator/limits.ts';
 import { rulesOf } from '../../../node/coordinator/rules.ts';
 import type { ChatRequest, ToolSpec } from '../../../node/core/coordinator.ts';
 import type { GenerateRequest } from '../../../protocol/infer.ts';
+import { TOOLS_MAX } from '../../../protocol/limits.ts';
 import { bundledStore, fakeCoordinator, type Generate, generating, recordingEvents, smollm2 } from './fakes.ts';
 
 const EOS = 2;

@@ -158,6 +158,58 @@ describe('memory', () => {
     expect((await failure(engine.encode(hello(encoder), workOptions()))).code).toBe('model_not_found');
   });
 
+  it('is given back though requests keep coming: those that come later wait, and load it again', async () => {
+    await using started = await startEngine([generator]);
+    const { engine } = started;
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const work: Promise<void>[] = [];
+    let asking = true;
+    // Each asks again at its first token: there is never a moment without a request.
+    const ask = async (): Promise<void> => {
+      const request = generateRequest(generator.ref, FRANCE, { maxNewTokens: 3 });
+      const { generated } = await engine.generate(request, workOptions(), (first) => {
+        begin();
+        if (asking && first === 0) work.push(ask());
+      });
+      expect(generated).toBe(3);
+    };
+    work.push(ask());
+    await begun;
+    expect(await engine.unload(generator.ref.digest)).toBe(true);
+    asking = false;
+    for (const one of work) await one;
+    expect(engine.loaded()).toHaveLength(1);
+  });
+
+  it('is given back once to all who ask, and to nobody by a node that has stopped', async () => {
+    await using started = await startEngine([encoder]);
+    const { engine } = started;
+    const { digest } = encoder.ref;
+    const work = engine.encode(hello(encoder), workOptions());
+    await until('the load to begin', () => engine.offers()[0]?.state === 'loading');
+    expect(await Promise.all([engine.unload(digest), engine.unload(digest)])).toEqual([true, true]);
+    expect((await work).dimensions).toBe(384);
+    expect(engine.loaded()).toEqual([]);
+    await engine.encode(hello(encoder), workOptions());
+    await engine.stop();
+    expect(await engine.unload(digest)).toBe(false);
+  });
+
+  it('counts for a model that is withdrawn until it is gone', async () => {
+    await using started = await startEngine([generator]);
+    const { engine } = started;
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const request = generateRequest(generator.ref, FRANCE, { maxNewTokens: 4_000 });
+    const work = failure(engine.generate(request, workOptions(), () => begin()));
+    await begun;
+    const { memoryFreeBytes } = engine.load();
+    const gone = engine.withdraw(generator.ref.digest);
+    expect((await work).code).toBe('model_not_found');
+    expect(engine.load().memoryFreeBytes).toBe(memoryFreeBytes);
+    await gone;
+    expect(engine.load().memoryFreeBytes).toBe(4 * 2 ** 30);
+  });
+
   it('holds what fits: the model used least recently leaves for the next', async () => {
     await using started = await startEngine([encoder, generator], { memoryBytesMax: 520 * 2 ** 20 });
     const { engine } = started;

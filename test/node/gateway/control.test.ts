@@ -32,6 +32,7 @@ import {
   StopAnswer,
   UnloadAnswer,
 } from '../../../protocol/api/control.ts';
+import { ErrorBody } from '../../../protocol/api/openai.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { HARDWARE, KEY, LISTINGS, OTHER, PLAN, SELF, STATUS, startGateway } from './support.ts';
 
@@ -336,6 +337,28 @@ describe('operation', () => {
     for (const body of [[], 'x', null, 7]) expect((await patch(body)).status).toBe(400);
     const wrong = await call('/api/v1/config', {});
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'GET, PATCH, HEAD']);
+  });
+
+  it('answers 400, with its name, for a setting or a key that can not be set so', async () => {
+    const wrong = (facts: Record<string, string>): Promise<never> =>
+      Promise.reject(new WeftError({ code: 'config_invalid', message: 'Not so.', facts }));
+    const { call, url } = await startGateway({
+      control: { configure: () => wrong({ setting: 'threads', line: '3' }), newKey: () => wrong({}) },
+    });
+    const patched = await fetch(`${url}/api/v1/config`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ threads: -1 }),
+    });
+    expect(patched.status).toBe(400);
+    expect(ErrorBody.parse(await patched.json()).error).toMatchObject({
+      type: 'invalid_request_error',
+      weft_code: 'config_invalid',
+      message: 'Not so.',
+      param: 'threads',
+    });
+    const key = await call('/api/v1/key', {});
+    expect([key.status, ErrorBody.parse(await key.json()).error.weft_code]).toEqual([400, 'config_invalid']);
   });
 
   it('examines the node, until the client goes away', async () => {

@@ -75,15 +75,10 @@ export class EbnfWriter {
     const known = this.#names.get(STRING);
     if (known !== undefined) return known;
     const hex = '[0-9a-fA-F]';
-    const escaped = this.rule(
-      [
-        '["\\\\/bfnrt]',
-        `"u" [0-9a-cA-CeEfF] ${hex} ${hex} ${hex}`,
-        `"u" [dD] [0-7] ${hex} ${hex}`,
-        // Two halves of a surrogate pair, never one alone.
-        `"u" [dD] [89abAB] ${hex} ${hex} "\\\\u" [dD] [c-fC-F] ${hex} ${hex}`,
-      ].join(' | '),
-    );
+    // Two halves of a surrogate pair, never one alone. Each next character decides, as everywhere.
+    const pair = `[89abAB] ${hex} ${hex} "\\\\u" [dD] [c-fC-F] ${hex} ${hex}`;
+    const unit = `[0-9a-cA-CeEfF] ${hex} ${hex} ${hex} | [dD] ([0-7] ${hex} ${hex} | ${pair})`;
+    const escaped = this.rule(`["\\\\/bfnrt] | "u" (${unit})`);
     const rest = this.reserve();
     this.define(rest, `("\\"" | ${charClass(PLAIN)} ${rest} | "\\\\" ${escaped} ${rest}) (= [,}\\]:])`);
     const name = this.rule(`"\\"" ${rest}`);
@@ -196,10 +191,32 @@ export class EbnfWriter {
     return charClass(points, json ? this.#spelling : PLAINLY);
   }
 
+  /**
+   * Texts that tell what follows them, none of them the beginning of another. What they share is written once, so that
+   * the next character always decides.
+   */
+  branches(options: readonly { readonly text: string; readonly next: string }[]): string {
+    const [first, ...others] = options;
+    if (first === undefined) return '""';
+    let shared = first.text.length;
+    for (const { text } of others) while (!text.startsWith(first.text.slice(0, shared))) shared--;
+    // Not within a character of two units.
+    if (others.length > 0 && /[\ud800-\udbff]$/.test(first.text.slice(0, shared))) shared--;
+    const prefix = this.json(first.text.slice(0, shared));
+    if (others.length === 0) return `${prefix} ${first.next}`;
+    const groups = new Map<string, { readonly text: string; readonly next: string }[]>();
+    for (const { text, next } of options) {
+      const rest = { text: text.slice(shared), next };
+      const letter = String.fromCodePoint(rest.text.codePointAt(0) as number);
+      groups.set(letter, [...(groups.get(letter) ?? []), rest]);
+    }
+    return `${prefix} (${[...groups.values()].map((group) => this.branches(group)).join(' | ')})`;
+  }
+
   /** Texts of JSON, one of them. */
   literals(texts: readonly string[]): string {
     const options = texts.map((text) => textPattern(this.#spelling.spell(text)));
-    const automaton = automatonOf({ kind: 'choice', options }, Number.POSITIVE_INFINITY);
+    const automaton = automatonOf({ kind: 'choice', options }, { steps: Number.POSITIVE_INFINITY });
     return this.automaton(automaton, false);
   }
 }

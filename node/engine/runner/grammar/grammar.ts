@@ -31,9 +31,11 @@ export function answerForm(constraint: Constraint, spelling: Spelling): AnswerFo
     const text = writer.text(writeShapes(writer, shapes));
     return { text, form: hasLengths(shapes) ? { ...shapes, opens: undefined, spelling } : undefined };
   }
-  if (constraint.tools.length === 0) {
-    throw new WeftError({ code: 'bad_request', message: 'There is no tool to call.', facts: { param: 'tools' } });
-  }
+  const refused = (message: string): WeftError =>
+    new WeftError({ code: 'bad_request', message, facts: { param: 'tools' } });
+  if (constraint.tools.length === 0) throw refused('There is no tool to call.');
+  const names = new Set(constraint.tools.map(({ name }) => name));
+  if (names.size < constraint.tools.length) throw refused('Two tools have the same name.');
   return toolsForm(constraint, writer, spelling);
 }
 
@@ -43,13 +45,13 @@ function toolsForm(
   spelling: Spelling,
 ): AnswerForm {
   const definitions = new Map<string, JsonShape>();
-  const calls: string[] = [];
+  const calls: { readonly text: string; readonly next: string }[] = [];
   const options: JsonShape[] = [];
   for (const [index, { name, schema }] of tools.entries()) {
     const shapes = readSchema(schema, 'tools', `${index}:`);
     // Arguments are an object, also where the schema says nothing of them.
     const value = shapes.root.kind === 'any' ? writer.object() : writeShapes(writer, shapes);
-    calls.push(`${writer.json(`{"name": ${JSON.stringify(name)}, "arguments": `)} ${value} "}"`);
+    calls.push({ text: `{"name": ${JSON.stringify(name)}, "arguments": `, next: `${value} "}"` });
     for (const [pointer, shape] of shapes.definitions) definitions.set(pointer, shape);
     const named: JsonShape = { kind: 'literals', texts: [JSON.stringify(name)] };
     options.push({
@@ -63,7 +65,7 @@ function toolsForm(
   }
   const shapes: JsonShapes = { root: { kind: 'union', options }, definitions };
   const form = hasLengths(shapes) ? { ...shapes, opens: CALL_OPENS, spelling } : undefined;
-  const inside = writer.rule(`"\\n"? (${calls.join(' | ')}) "\\n"? ${literal(CALL_ENDS)}`);
+  const inside = writer.rule(`"\\n"? ${writer.branches(calls)} "\\n"? ${literal(CALL_ENDS)}`);
   if (choice === 'auto') {
     const root = `TagDispatch(("${CALL_OPENS}", ${inside}), stop_eos=true, loop_after_dispatch=${String(parallel)})`;
     return { text: writer.text(root), form };

@@ -86,7 +86,12 @@ export class Grammars {
       execArgv: [],
       workerData: { busy, wasmBytesMax: this.#wasmBytesMax } satisfies GrammarWorkerData,
       resourceLimits: { maxOldGenerationSizeMb: GRAMMAR_HEAP_MB },
+      // The library writes its complaints there: what they say comes as errors too.
+      stdout: true,
+      stderr: true,
     });
+    worker.stdout.resume();
+    worker.stderr.resume();
     const running: RunningWorker = { worker, busy: new Int32Array(busy), startedAt: ticks() };
     this.#running = running;
     worker.on('message', (failure: GrammarFailure) => this.#sessions.get(failure.session)?.fail(errorOf(failure)));
@@ -104,26 +109,30 @@ export class Grammars {
     const up = Atomics.load(busy, BUSY.up) === 1;
     const at = Atomics.load(busy, BUSY.session);
     if (up && at === 0) return;
-    const opened = this.#sessions.get(at)?.opened === true;
-    const limitMs = up ? (opened ? GRAMMAR_MASK_MS_MAX : this.#compileMsMax) : GRAMMAR_START_MS_MAX;
-    const since = up ? Atomics.load(busy, BUSY.since) : startedAt;
-    if (((ticks() - since) & 0x7fffffff) > limitMs) {
-      this.#lose(running, 'The JSON schema takes too long to be made into a grammar.');
+    const elapsedMs = (ticks() - (up ? Atomics.load(busy, BUSY.since) : startedAt)) & 0x7fffffff;
+    if (!up || Atomics.load(busy, BUSY.reading) === 1) {
+      if (elapsedMs > GRAMMAR_START_MS_MAX) this.#lose(running, undefined);
+      return;
     }
+    const limitMs = this.#sessions.get(at)?.opened === true ? GRAMMAR_MASK_MS_MAX : this.#compileMsMax;
+    if (elapsedMs > limitMs) this.#lose(running, 'The JSON schema takes too long to be made into a grammar.');
   }
 
-  /** Replaces a worker. The session that it was at is to blame; the others begin again where they were. */
-  #lose(running: RunningWorker, why: string): void {
+  /**
+   * Replaces a worker. The session that it was at is to blame; the others begin again where they were.
+   * @param why undefined when nobody is to blame
+   */
+  #lose(running: RunningWorker, why: string | undefined): void {
     if (this.#running !== running) return;
     this.#running = undefined;
     void running.worker.terminate();
-    const blamed = this.#sessions.get(Atomics.load(running.busy, BUSY.session));
+    const blamed = why === undefined ? undefined : this.#sessions.get(Atomics.load(running.busy, BUSY.session));
     if (blamed !== undefined) {
       this.#sessions.delete(blamed.id);
       blamed.fail(
         new WeftError({
           code: 'bad_request',
-          message: why,
+          message: why ?? '',
           remedy: 'Make the schema simpler: fewer parts, shorter patterns, smaller counts.',
           facts: { param: blamed.param },
         }),

@@ -92,7 +92,7 @@ export class AnswerGuard {
       const tried = text.copy();
       return !(bytes[id] as Uint8Array).every((byte) => tried.push(byte));
     };
-    if (text.undecided) this.#remove(mask, breaks);
+    if (text.unclear) this.#remove(mask, breaks);
     else for (const id of structural) if (allows(mask, id) && breaks(id)) clear(mask, id);
   }
 

@@ -31,9 +31,11 @@ export const BUSY = {
   session: 0,
   /** Since when: milliseconds of the monotonic clock, 32 bits of them. */
   since: 1,
+  /** 1 while a vocabulary is read, which is no schema's fault. */
+  reading: 2,
   /** 1 once the library is loaded. */
-  up: 2,
-  words: 3,
+  up: 3,
+  words: 4,
 } as const;
 
 /** The same clock in every thread, in milliseconds, wrapped to 31 bits. */

@@ -77,15 +77,18 @@ export class TextState {
     return copy;
   }
 
-  /** Code points that may follow within the string here; undefined when nothing bounds them. */
+  /** Code points that may follow within the string here; undefined when nothing bounds them, or they don't tell. */
   get left(): number | undefined {
-    const bounded = this.#mode === 'string' && !this.#naming && this.#literals.length === 0;
-    return bounded && this.#max < Number.POSITIVE_INFINITY ? this.#max - this.#count : undefined;
+    return this.#bounded && !this.unclear ? this.#max - this.#count : undefined;
   }
 
-  /** Whether the string may still be one of a few texts, which are longer than it may be otherwise. */
-  get undecided(): boolean {
-    return this.#mode === 'string' && this.#literals.length > 0 && this.#max < Number.POSITIVE_INFINITY;
+  /** Whether a token's characters do not tell how much longer the string gets: within an escape, or what may be a text. */
+  get unclear(): boolean {
+    return this.#bounded && (this.#escape !== '' || this.#literals.length > 0);
+  }
+
+  get #bounded(): boolean {
+    return this.#mode === 'string' && !this.#naming && this.#max < Number.POSITIVE_INFINITY;
   }
 
   /** Takes a byte. @returns false when a string has become too long, or ends too early */

@@ -98,8 +98,11 @@ async function prepared({ model, constraint, stopIds }: OpenOrder): Promise<Prep
   if (known !== undefined) return known;
   let vocabulary = vocabularies.get(tokens);
   if (vocabulary === undefined) {
+    Atomics.store(busy, BUSY.reading, 1);
     vocabulary = await readVocabulary(folder, vocabularySize, stopIds);
     vocabularies.set(tokens, vocabulary);
+    Atomics.store(busy, BUSY.since, ticks());
+    Atomics.store(busy, BUSY.reading, 0);
   }
   const { compiler, table, spelling } = vocabulary;
   const { text, form } = answerForm(constraint, spelling);

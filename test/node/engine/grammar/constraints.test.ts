@@ -136,7 +136,7 @@ describe('constraints', () => {
 
 describe('a grammar that is too much', () => {
   it('costs its own answer, and the others go on in a new worker', async () => {
-    const grammars = new Grammars({ compileMsMax: 500 });
+    const grammars = new Grammars({ compileMsMax: 2_000 });
     try {
       const going = await grammars.open(MODEL, { constraint: POINT, stopIds: [STOP_ID] }, new AbortController().signal);
       const [first, ...rest] = idsOf('{"x": 1, "y": 2.5, "label": "a"}');

@@ -23,7 +23,7 @@ const CLOSING = Array.from({ length: VOCABULARY }, (_, id) => id).filter((id) =>
   /^["}\]]+$/.test(tokenizer.detokenizer().push([id])),
 );
 /** Tokens without which some patterns never end. */
-const COMMON = ['0', '1', '7', ' ', 'a', 'b', 'c', '.', '-'].flatMap((text) => idsOf(text));
+const COMMON = ['0', '1', '7', ' ', 'a', 'b', 'c', '.', '-', '@', ':'].flatMap((text) => idsOf(text));
 /** Random logits, drawn once: each step takes them from another place. */
 const NOISE = ((): Float32Array => {
   const random = new SeededRandom(20_261_121);

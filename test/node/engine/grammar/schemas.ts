@@ -87,7 +87,7 @@ const { schema } = fc.letrec<{ schema: JsonSchema; object: JsonSchema; array: Js
     ),
     object: fc
       .tuple(
-        fc.uniqueArray(fc.tuple(text, tie('schema'), fc.boolean()), { maxLength: 5, selector: ([name]) => name }),
+        fc.uniqueArray(fc.tuple(text, tie('schema'), fc.boolean()), { maxLength: 4, selector: ([name]) => name }),
         fc.constantFrom<'closed' | 'open' | 'typed' | 'unsaid'>('closed', 'open', 'typed', 'unsaid'),
         leaf,
         fc.nat({ max: 2 }),
