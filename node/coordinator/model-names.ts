@@ -7,8 +7,8 @@ import { NAME_SHOWN_MAX, NAMES_LISTED_MAX } from './limits.ts';
 
 /** What to do with a model of each task, for whoever asked the wrong endpoint. */
 const USE: Readonly<Record<ModelTask, string>> = {
-  'text-generation': 'answers chats: use /v1/chat/completions',
-  'feature-extraction': 'makes embeddings: use /v1/embeddings',
+  'text-generation': 'answers chats: use /v1/chat/completions, or `weft run`',
+  'feature-extraction': 'makes embeddings: use /v1/embeddings, or `weft embed`',
   tensor: 'takes tensors, not text',
 };
 

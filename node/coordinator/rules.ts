@@ -4,9 +4,11 @@ import { checkJsonSchema } from '../../models/tasks/json-schema.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Constraint } from '../../protocol/infer.ts';
 import { TOOLS_MAX } from '../../protocol/limits.ts';
+import { toAbortError } from '../core/calls.ts';
 import type { ChatRequest, ToolSpec } from '../core/coordinator.ts';
 import { TOOLS_CHARS_MAX } from './limits.ts';
 import { refusal } from './refusal.ts';
+import { nextTurn } from './waiting.ts';
 
 export interface AnswerRules {
   /** What the prompt tells of; none = calls are not looked for in the text either. */
@@ -26,7 +28,7 @@ export const FREE_TEXT: AnswerRules = { tools: [], constraint: undefined };
  * @throws WeftError `bad_request` for tools or schemas that are invalid; `unsupported` for schemas that can't be kept,
  *   and for a format together with tools that may or may not be called
  */
-export function rulesOf(request: ChatRequest): AnswerRules {
+export async function rulesOf(request: ChatRequest, signal: AbortSignal): Promise<AnswerRules> {
   const { format = { kind: 'text' }, parallelToolCalls = true } = request;
   const { tools, choice } = toolsOf(request);
   if (tools.length > 0) {
@@ -38,7 +40,7 @@ export function rulesOf(request: ChatRequest): AnswerRules {
         facts: { param: 'response_format' },
       });
     }
-    const schemas = argumentSchemas(tools);
+    const schemas = await argumentSchemas(tools, signal);
     return {
       tools,
       constraint: {
@@ -75,10 +77,19 @@ function toolsOf(request: ChatRequest): { readonly tools: readonly ToolSpec[]; r
   return { tools, choice };
 }
 
-/** Schemas of the tools' arguments, as JSON texts: always of objects. */
-function argumentSchemas(tools: readonly ToolSpec[]): readonly { readonly name: string; readonly schema: string }[] {
+/**
+ * Schemas of the tools' arguments, as JSON texts: always of objects. Checking a hard one takes a tenth of a second, so that
+ * others get their turns between two.
+ */
+async function argumentSchemas(
+  tools: readonly ToolSpec[],
+  signal: AbortSignal,
+): Promise<readonly { readonly name: string; readonly schema: string }[]> {
+  const schemas: { readonly name: string; readonly schema: string }[] = [];
   let chars = 0;
-  return tools.map(({ name, parameters }, index) => {
+  for (const [index, { name, parameters }] of tools.entries()) {
+    if (index > 0) await nextTurn();
+    if (signal.aborted) throw toAbortError(signal);
     const param = `tools[${index}].function.parameters`;
     if (parameters.type !== undefined && parameters.type !== 'object') {
       throw refusal('The parameters of a tool must be a schema of type "object".', param);
@@ -90,6 +101,7 @@ function argumentSchemas(tools: readonly ToolSpec[]): readonly { readonly name: 
       throw refusal(`The schemas of the tools have more than ${TOOLS_CHARS_MAX} characters together.`, 'tools');
     }
     checkJsonSchema(schema, param);
-    return { name, schema: text };
-  });
+    schemas.push({ name, schema: text });
+  }
+  return schemas;
 }

@@ -34,7 +34,7 @@ export async function chat(
   checkSettings(request);
   const n = request.n ?? 1;
   if (n > CHOICES_MAX) throw refusal(`${n} choices are too many; ${CHOICES_MAX} are taken.`, 'n');
-  const rules = rulesOf(request);
+  const rules = await rulesOf(request, options.signal);
   const { model, prompts } = await prepare(components, options.trace, async () => {
     const found = await components.resolver.textGeneration(request.model, options.signal);
     options.trace?.model(found.ref.id);

@@ -22,13 +22,14 @@ import type { Log } from '../core/log.ts';
 import type { Memory } from '../core/memory.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import type { RequestTrace } from '../core/trace.ts';
 import { choose, type WholePlan } from '../scheduler/choose.ts';
 import { attempt } from './attempt.ts';
 import { availableModels } from './available-models.ts';
 import { Failures } from './failures.ts';
 import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX } from './limits.ts';
 import { NodeHealth } from './node-health.ts';
-import { spansOf } from './spans.ts';
+import { type AttemptTimes, spansOf } from './spans.ts';
 import { EncodeWork, GenerateWork, RunWork, type Work } from './work.ts';
 
 export interface MeshDispatcherComponents {
@@ -160,15 +161,11 @@ export class MeshDispatcher implements Dispatcher {
           return work.begin(engine, { signal: attemptSignal, requestId, budgetMs, ...noted }, abandon);
         });
         this.#health.succeeded(plan.node);
-        if (trace !== undefined) {
-          const { node, price } = plan;
-          const rttMs = this.#components.mesh.peers().find(({ advert }) => advert.node === node)?.link.rttMs;
-          const endMs = trace.elapsedMs();
-          const times = { node, price, timing: result.timing, startMs, endMs, acknowledgedMs, rttMs };
-          for (const span of spansOf(times)) trace.span(span);
-        }
+        this.#note(trace, plan, { timing: result.timing, startMs, acknowledgedMs });
         return { ...result, plan, nodes };
       } catch (error) {
+        // Cancelled, as by a stop string, or failed: what was seen from here is all that is known of it.
+        this.#note(trace, plan, { timing: undefined, startMs, acknowledgedMs });
         const failure = toWeftError(error);
         if (signal.aborted) throw toAbortError(signal);
         if (!mayGoElsewhere(failure, plan)) throw failure;
@@ -182,6 +179,16 @@ export class MeshDispatcher implements Dispatcher {
       }
     }
     throw failures.giveUp();
+  }
+
+  #note(
+    trace: RequestTrace | undefined,
+    { node, price }: WholePlan,
+    seen: Pick<AttemptTimes, 'timing' | 'startMs' | 'acknowledgedMs'>,
+  ): void {
+    if (trace === undefined) return;
+    const rttMs = this.#components.mesh.peers().find(({ advert }) => advert.node === node)?.link.rttMs;
+    for (const span of spansOf({ ...seen, node, price, rttMs, endMs: trace.elapsedMs() })) trace.span(span);
   }
 
   /** @throws WeftError when no node is left */

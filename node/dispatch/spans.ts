@@ -1,5 +1,5 @@
 // What an attempt's times say of its parts, beside what its plan had predicted. Pure; called by the dispatcher when an
-// attempt has succeeded.
+// attempt has ended.
 
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
@@ -9,8 +9,8 @@ import type { Span } from '../core/trace.ts';
 export interface AttemptTimes {
   readonly node: NodeId;
   readonly price: Price;
-  /** The executor's own. */
-  readonly timing: Timing;
+  /** The executor's own; undefined where the attempt ended before it could tell. */
+  readonly timing: Timing | undefined;
   /** Milliseconds since the request began: when the attempt did, and when its answer was here. */
   readonly startMs: number;
   readonly endMs: number;
@@ -44,6 +44,10 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
     const arrivedMs = Math.max(startMs, seenMs - rttMs / 2);
     add('up', arrivedMs - startMs, price.upMs);
     spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, seenMs - arrivedMs) });
+  }
+  if (timing === undefined) {
+    add('compute', endMs - at, price.computeMs);
+    return spans;
   }
   // What an executor calls its queue holds the wait for a load.
   add('queue', timing.queueMs - timing.loadMs, price.queueMs);

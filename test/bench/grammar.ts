@@ -1,6 +1,9 @@
 // What it costs to hold an answer to a JSON schema, token by token: SmolLM2 through the node's engine, greedy, the same
 // number of tokens at the same positions with a constraint and without.
+
+import { Grammars } from '../../node/engine/runner/grammar/grammars.ts';
 import type { Constraint, GenerateRequest } from '../../protocol/infer.ts';
+import { MODEL, schemaConstraint, VOCABULARY } from '../node/engine/grammar/sampler.ts';
 import { type Benchmark, interleave, median } from './harness.ts';
 import { offered, startBenchNodes } from './nodes.ts';
 
@@ -23,9 +26,34 @@ const SCHEMA = {
     additionalProperties: false,
   },
 };
-const CONSTRAINT: Constraint = { kind: 'json_schema', schema: JSON.stringify(SCHEMA) };
+const CONSTRAINT: Constraint = schemaConstraint(SCHEMA);
 
 const options = () => ({ signal: new AbortController().signal, requestId: 'req_bench' });
+
+/** Milliseconds for the library's part alone, in its worker: a new schema, and each token's mask. */
+async function library(rounds: number): Promise<{ readonly compileMs: number[]; readonly maskMs: number[] }> {
+  const grammars = new Grammars();
+  const compileMs: number[] = [];
+  const maskMs: number[] = [];
+  const logits = new Float32Array(VOCABULARY);
+  for (let round = 0; round <= rounds; round++) {
+    const constraint = schemaConstraint({ ...SCHEMA, minItems: 64 + round });
+    const begun = performance.now();
+    const session = await grammars.open(MODEL, { constraint, stopIds: [] }, new AbortController().signal);
+    // The first one waits for the library and the vocabulary.
+    if (round > 0) compileMs.push(performance.now() - begun);
+    for (let token = 0; token < NEW_TOKENS; token++) {
+      logits.fill(0);
+      await session.mask(logits);
+      maskMs.push(session.microseconds / 1000);
+      const fits = [...logits.keys()].filter((id) => logits[id] === 0);
+      session.accept(fits[(token * 7_919) % fits.length] as number);
+    }
+    session.close();
+  }
+  await grammars.stop();
+  return { compileMs, maskMs };
+}
 
 export const grammar: Benchmark = {
   name: 'grammar',
@@ -72,15 +100,13 @@ export const grammar: Benchmark = {
         free_tokens_per_s: contender('free', () => undefined),
         constrained_tokens_per_s: contender('constrained', () => CONSTRAINT),
         // A schema that was never seen is compiled while the prompt waits.
-        fresh_tokens_per_s: contender('fresh', () => ({
-          kind: 'json_schema',
-          schema: JSON.stringify({ ...SCHEMA, minItems: 65 + fresh++ }),
-        })),
+        fresh_tokens_per_s: contender('fresh', () => schemaConstraint({ ...SCHEMA, minItems: 65 + fresh++ })),
       });
       const flat = (name: string): number[] => (series[name] ?? []).flat();
       const ratio = (name: string): number =>
         median(flat(name).map((value, index) => value / (flat('free_tokens_per_s')[index] as number)));
       const { free = [], constrained = [], fresh: compiled = [] } = ttft;
+      const { compileMs, maskMs } = await library(rounds);
       return {
         figures: {
           constrained_decode_ratio: ratio('constrained_tokens_per_s'),
@@ -88,12 +114,15 @@ export const grammar: Benchmark = {
           known_schema_ttft_ms_p50: median(constrained) - median(free),
           new_schema_ttft_ms_p50: median(compiled) - median(free),
           first_use_ms: firstUseMs - median(free),
+          compile_ms_p50: median(compileMs),
+          mask_ms_p50: median(maskMs),
         },
         samples: {
           ...Object.fromEntries(Object.entries(series).map(([name, list]) => [name, list.flat()])),
           free_ttft_ms: free,
           constrained_ttft_ms: constrained,
           fresh_ttft_ms: compiled,
+          compile_ms: compileMs,
         },
       };
     } finally {

@@ -69,7 +69,10 @@ describe('a name', () => {
       expect.objectContaining({ code: 'no_capable_node', status: 503 }),
     );
     expect(() => findModel(models, 'chat', 'feature-extraction', 'self')).toThrow(
-      expect.objectContaining({ code: 'bad_request', message: 'a/chat answers chats: use /v1/chat/completions.' }),
+      expect.objectContaining({
+        code: 'bad_request',
+        message: 'a/chat answers chats: use /v1/chat/completions, or `weft run`.',
+      }),
     );
   });
 });

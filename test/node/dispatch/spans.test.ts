@@ -39,6 +39,15 @@ describe('the spans of an attempt', () => {
     ] satisfies Span[]);
   });
 
+  it('are what was seen from here where the attempt ended before it could tell', () => {
+    const times = { node: 'a', price, timing: undefined, startMs: 0, endMs: 30, acknowledgedMs: 7, rttMs: 4 };
+    expect(spansOf(times).map(({ name, startMs, durationMs }) => [name, startMs, durationMs])).toEqual([
+      ['up', 0, 5],
+      ['acknowledge', 5, 2],
+      ['compute', 5, 25],
+    ]);
+  });
+
   it('count the wait for a load once', () => {
     const cold = { ...timing, queueMs: 900, loadMs: 890 };
     const times = { node: 'self', price, timing: cold, startMs: 0, endMs: 920, acknowledgedMs: undefined, rttMs: 0 };
@@ -91,8 +100,9 @@ describe('a traced request', () => {
     } as const;
     const options = { signal: new AbortController().signal, requestId: 'req_test', trace };
     await mesh.dispatcher.encode(request, options);
-    expect(said.slice(0, 3)).toEqual([
+    expect(said.slice(0, 4)).toEqual([
       ['placed', 'remote'],
+      ['compute', 'a'],
       ['failed', 'a', 'peer_lost'],
       ['placed', 'local'],
     ]);
