@@ -123,6 +123,15 @@ describe('what comes out', () => {
     }
   });
 
+  it('keeps names apart that end with an escape', async () => {
+    const named = (name: string): Constraint =>
+      schemaConstraint({ properties: { '': { const: 1 }, [name]: { const: 2 } }, required: [name] });
+    for (const name of ['\\', '"', '\n', '\t', '\\', '"']) {
+      const text = `{"": 1, ${JSON.stringify(name)}: 2}`;
+      expect(await allowed(await behind(grammars, named(name), text))).toEqual([STOP_ID]);
+    }
+  });
+
   it('is any text until a call begins', async () => {
     const session = await behind(grammars, tools('auto', true), 'I <b>think</b> <tool_calls are "fine": <tool_call>');
     const next = (await allowed(session)).map((id) => textOf([id]));

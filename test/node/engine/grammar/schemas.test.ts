@@ -34,7 +34,9 @@ describe('answers under a random schema', () => {
         }
         const answer = await sampleText(grammars, schemaConstraint(schema), { seed });
         const valid = ajv.compile(schema as object);
-        if (!valid(JSON.parse(answer))) throw new Error(`${answer} ${JSON.stringify(valid.errors)}`);
+        // With a reviver: V8 14.6 mixes up names that end with an escape without one.
+        const value: unknown = JSON.parse(answer, (_name, inner: unknown) => inner);
+        if (!valid(value)) throw new Error(`${answer} ${JSON.stringify(valid.errors)}`);
       }),
       runs(SCHEMAS),
     );
