@@ -34,27 +34,11 @@ const POINT = schemaConstraint({
 /** Seconds of work for the library, though the schema is short. */
 const SLOW = schemaConstraint({ type: 'string', pattern: '^[a-z]{1,1000}$' });
 
-/** The JSON of each call in a text. */
-function callsOf(text: string): { readonly name: string; readonly arguments: Record<string, unknown> }[] {
-  return [...text.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>/g)].map(([, json]) => JSON.parse(json as string));
-}
-
 describe('constraints', () => {
   const grammars = new Grammars();
   afterAll(() => grammars.stop());
   const open = (constraint: Constraint) =>
     grammars.open(MODEL, { constraint, stopIds: [STOP_ID] }, new AbortController().signal);
-
-  it('make calls of tools, and nothing else, where one is required', async () => {
-    for (let seed = 0; seed < 8; seed++) {
-      const text = await sampleText(grammars, tools('required', false), { seed });
-      const calls = callsOf(text);
-      expect(text.replaceAll(/<tool_call>[\s\S]*?<\/tool_call>/g, '').trim()).toBe('');
-      expect(calls).toHaveLength(1);
-      const [call] = calls;
-      expect(call?.name === 'weather' ? ['Paris', 'Rome'] : [undefined]).toContain(call?.arguments.city);
-    }
-  });
 
   it('allow several calls where they may be parallel', async () => {
     const session = await open(tools('required', true));
@@ -66,29 +50,6 @@ describe('constraints', () => {
     }
     await session.mask(logits);
     expect(logits[STOP_ID]).toBe(0);
-    session.close();
-  });
-
-  it('leave text free, and hold what begins as a call to its form, where a call is up to the model', async () => {
-    const session = await open(tools('auto', true));
-    const logits = new Float32Array(VOCABULARY);
-    for (const id of idsOf('It may rain. Let me see: ')) {
-      await session.mask(logits.fill(0));
-      expect(logits[id]).toBe(0);
-      expect(logits[STOP_ID]).toBe(0);
-      session.accept(id);
-    }
-    for (const id of idsOf('<tool_call>{"name": "weather", "arguments": {"city": "')) {
-      await session.ready();
-      session.accept(id);
-    }
-    await session.mask(logits.fill(0));
-    const [berlin, rome] = [idsOf('Berlin')[0] as number, idsOf('Rome')[0] as number];
-    expect([logits[berlin], logits[rome], logits[STOP_ID]]).toEqual([
-      Number.NEGATIVE_INFINITY,
-      0,
-      Number.NEGATIVE_INFINITY,
-    ]);
     session.close();
   });
 
