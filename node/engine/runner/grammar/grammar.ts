@@ -2,6 +2,7 @@
 import { hasLengths } from '../../../../models/tasks/json-lengths.ts';
 import { readJsonSchema } from '../../../../models/tasks/json-schema.ts';
 import type { JsonShape, JsonShapes } from '../../../../models/tasks/json-shape.ts';
+import { parseJson } from '../../../../models/tasks/json-text.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { Constraint } from '../../../../protocol/infer.ts';
 import { EbnfWriter, literal, type Spelling, writeShapes } from './ebnf.ts';
@@ -77,9 +78,7 @@ function toolsForm(
 function readSchema(text: string, param: string, scope: string): JsonShapes {
   let schema: unknown;
   try {
-    // With a reviver, though it changes nothing: without one, V8 14.6 may read a name that ends with an escape as another
-    // such name that it has read before (`{"": 1, "\\": 2}`, then `{"": 1, "\"": 2}`).
-    schema = JSON.parse(text, (_name, value: unknown) => value);
+    schema = parseJson(text);
   } catch (cause) {
     throw new WeftError({ code: 'bad_request', message: 'The JSON schema is no JSON.', facts: { param } }, { cause });
   }

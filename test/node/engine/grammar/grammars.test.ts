@@ -123,14 +123,6 @@ describe('what comes out', () => {
     }
   });
 
-  it('keeps names apart that end with an escape', async () => {
-    for (const [index, name] of ['"', '\\', '"', '\\', '\n', '\t', '\n', '\t'].entries()) {
-      const schema = { properties: { '': { const: index }, [name]: { const: 2 } }, required: ['', name] };
-      const text = `{"": ${index}, ${JSON.stringify(name)}: 2}`;
-      expect(await allowed(await behind(grammars, schemaConstraint(schema), text))).toEqual([STOP_ID]);
-    }
-  });
-
   it('is any text until a call begins', async () => {
     const session = await behind(grammars, tools('auto', true), 'I <b>think</b> <tool_calls are "fine": <tool_call>');
     const next = (await allowed(session)).map((id) => textOf([id]));
