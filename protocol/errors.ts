@@ -28,7 +28,10 @@ export const ERRORS = {
 
   // Capacity and placement
   overloaded: spec(429, 'Try again after the time in Retry-After.', true),
-  no_capable_node: spec(503, 'Start a node that offers this model; `weft peers` shows who is missing, `weft doctor` why.'),
+  no_capable_node: spec(
+    503,
+    'Start a node that offers this model; `weft peers` shows who is missing, `weft doctor` why.',
+  ),
   out_of_memory: spec(503, 'Free memory, raise --memory, or let another node of the mesh serve this model.', true),
   deadline_exceeded: spec(504, 'Allow more time, or send a smaller request.'),
 
