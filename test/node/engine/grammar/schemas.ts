@@ -29,7 +29,9 @@ const decimal = fc.oneof(
   fc.integer({ min: -2_000_000, max: 2_000_000 }).map((value) => value / 1_000),
   fc.constantFrom(0, 0.5, -0.001, 1e6, -123_456_789, 99.999),
 );
-const jsonValue = fc.jsonValue({ maxDepth: 2 });
+/** ajv compares by these where an object has them itself, and throws, or finds equal objects different. */
+const AJV_TRIPS_OVER = /"(valueOf|toString|constructor)":/;
+const jsonValue = fc.jsonValue({ maxDepth: 2 }).filter((value) => !AJV_TRIPS_OVER.test(JSON.stringify(value)));
 const ANNOTATIONS = { title: 'A title', description: 'What it is.', default: null, examples: [1] };
 const annotated = (schema: fc.Arbitrary<JsonSchema>): fc.Arbitrary<JsonSchema> =>
   fc
