@@ -34,9 +34,12 @@ export function tokenTable(bytes: readonly Uint8Array[]): TokenTable {
   };
 }
 
-/** Refuses line separators (U+2028, U+2029), which `.` in a pattern excludes, and halves of surrogate pairs. */
+/**
+ * Refuses what the library's classes let through: line separators (U+2028, U+2029), which `.` in a pattern excludes, halves
+ * of surrogate pairs, and bytes that are no character (RFC 3629: too long a form, or beyond U+10FFFF).
+ */
 class Utf8State {
-  /** 0xe2, 0xe280 or 0xed where such a character may go on, else 0. */
+  /** 0xe280 or a first byte behind which not every second one makes a character, else 0. */
   #begun = 0;
 
   get open(): boolean {
@@ -45,8 +48,23 @@ class Utf8State {
 
   push(byte: number): boolean {
     const begun = this.#begun;
-    this.#begun = begun === 0xe2 && byte === 0x80 ? 0xe280 : byte === 0xe2 || byte === 0xed ? byte : 0;
-    return !(begun === 0xe280 && (byte === 0xa8 || byte === 0xa9)) && !(begun === 0xed && byte >= 0xa0);
+    if (begun === 0xe2 && byte === 0x80) this.#begun = 0xe280;
+    else this.#begun = NARROW_LEADS.has(byte) ? byte : 0;
+    if (byte === 0xc0 || byte === 0xc1 || byte >= 0xf5) return false;
+    switch (begun) {
+      case 0xe280:
+        return byte !== 0xa8 && byte !== 0xa9;
+      case 0xe0:
+        return byte >= 0xa0;
+      case 0xed:
+        return byte < 0xa0;
+      case 0xf0:
+        return byte >= 0x90;
+      case 0xf4:
+        return byte < 0x90;
+      default:
+        return true;
+    }
   }
 
   pushAll(bytes: Uint8Array): boolean {
@@ -111,6 +129,9 @@ export class AnswerGuard {
     }
   }
 }
+
+/** First bytes behind which not every second one makes a character; behind 0xe2 may come a line separator. */
+const NARROW_LEADS: ReadonlySet<number> = new Set([0xe0, 0xe2, 0xed, 0xf0, 0xf4]);
 
 const NONE = new Int32Array(0);
 

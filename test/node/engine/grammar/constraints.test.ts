@@ -1,6 +1,11 @@
 // The constraints of a runner: tools, objects, resumption, several at a time, and grammars that are too much.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { parseTokenizerJson } from '../../../../models/tasks/tokenizer-json.ts';
 import { Grammars } from '../../../../node/engine/runner/grammar/grammars.ts';
+import { tokenBytes } from '../../../../node/engine/runner/grammar/token-bytes.ts';
+import { grammarVocabulary } from '../../../../node/engine/runner/grammar/vocabulary.ts';
 import type { Constraint } from '../../../../protocol/infer.ts';
 import { failure } from '../../../compliance/engine.ts';
 import { idsOf, MODEL, STOP_ID, sampleIds, sampleText, schemaConstraint, VOCABULARY } from './sampler.ts';
@@ -34,6 +39,10 @@ const POINT = schemaConstraint({
 /** Seconds of work for the library, though the schema is short. */
 const SLOW = schemaConstraint({ type: 'string', pattern: '^[a-z]{1,1000}$' });
 
+const BYTES = tokenBytes(
+  grammarVocabulary(parseTokenizerJson(readFileSync(join(MODEL.folder, 'tokenizer.json'))), VOCABULARY),
+);
+
 describe('constraints', () => {
   const grammars = new Grammars();
   afterAll(() => grammars.stop());
@@ -51,6 +60,22 @@ describe('constraints', () => {
     await session.mask(logits);
     expect(logits[STOP_ID]).toBe(0);
     session.close();
+  });
+
+  it('write no bytes that are no character', async () => {
+    const session = await open(schemaConstraint({ type: 'string' }));
+    const logits = new Float32Array(VOCABULARY);
+    session.accept(idsOf('"')[0] as number);
+    await session.mask(logits);
+    const allowed = BYTES.filter((_, id) => logits[id] === 0);
+    expect(allowed.length).toBeGreaterThan(10_000);
+    // Alone, a byte that begins no character is shown as U+FFFD: 0xc0, 0xc1 and 0xf5 to 0xff are never there.
+    expect(allowed.filter((bytes) => bytes.some((byte) => byte === 0xc0 || byte === 0xc1 || byte >= 0xf5))).toEqual([]);
+    session.close();
+    for (let seed = 0; seed < 4; seed++) {
+      const bounded = schemaConstraint({ type: 'string', minLength: 60, maxLength: 80 });
+      expect(await sampleText(grammars, bounded, { seed, closeAfter: 80 })).not.toContain('\ufffd');
+    }
   });
 
   it('make an object of an answer that only has to be one', async () => {
