@@ -21,6 +21,7 @@ import { SupervisedEngine } from '../engine/supervised-engine.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { SessionMemory } from '../memory/sessions.ts';
 import { Libp2pMesh } from '../mesh/mesh.ts';
+import { NOTHING_KNOWN } from '../mesh/reach.ts';
 import { RemoteEngine } from '../mesh/remote-engine.ts';
 import { serveEngine } from '../mesh/serve-engine.ts';
 import { serveFiles } from '../mesh/serve-files.ts';
@@ -174,8 +175,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
 
   /** A peer's wall clock, which it tells with every heartbeat. */
   const wallOf = async (node: string, signal: AbortSignal): Promise<number | undefined> => {
-    const nothingKnown = { incarnation: 0n, sequence: 0n, membersDigest: new Uint8Array() };
-    const { wallMs } = await mesh.call(node, PEER_METHODS.probe, nothingKnown, { signal, requestId: '' });
+    const { wallMs } = await mesh.call(node, PEER_METHODS.probe, NOTHING_KNOWN, { signal, requestId: '' });
     return wallMs === 0n ? undefined : Number(wallMs);
   };
 

@@ -1,6 +1,7 @@
 // One request's way, noted down while it goes: which node, which part, how long, and how long it had been predicted to
 // take. Kept in a bounded ring by node/telemetry; read by the control API.
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { Timing } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
 
 /** `prepare`: template and token ids. `up`, `acknowledge`, `down`: on the link. The others: at the executor. */
@@ -13,6 +14,18 @@ export interface Span {
   readonly startMs: number;
   readonly durationMs: number;
   readonly predictedMs?: number;
+}
+
+/** The executor's own times, one behind the other. What it calls its queue holds the wait for a load, which counts as that. */
+export function executorParts({ queueMs, loadMs, computeMs }: Timing): readonly {
+  readonly name: 'queue' | 'load' | 'compute';
+  readonly durationMs: number;
+}[] {
+  return [
+    { name: 'queue', durationMs: Math.max(0, queueMs - loadMs) },
+    { name: 'load', durationMs: loadMs },
+    { name: 'compute', durationMs: computeMs },
+  ];
 }
 
 /** An attempt on a node that failed. */

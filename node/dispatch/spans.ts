@@ -4,7 +4,7 @@
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import type { Price } from '../../protocol/plan.ts';
-import type { Span } from '../core/trace.ts';
+import { executorParts, type Span } from '../core/trace.ts';
 
 export interface AttemptTimes {
   readonly node: NodeId;
@@ -49,10 +49,7 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
     add('compute', endMs - at, price.computeMs);
     return spans;
   }
-  // What an executor calls its queue holds the wait for a load.
-  add('queue', timing.queueMs - timing.loadMs, price.queueMs);
-  add('load', timing.loadMs, price.loadMs);
-  add('compute', timing.computeMs, price.computeMs);
+  for (const { name, durationMs } of executorParts(timing)) add(name, durationMs, price[`${name}Ms`]);
   if (acknowledgedMs !== undefined) add('down', endMs - at, price.downMs);
   return spans;
 }

@@ -20,6 +20,9 @@ import { Hearing } from './transport.ts';
  */
 export type Reach = 'answers' | 'refuses' | 'other-device' | 'other-version' | 'unreachable';
 
+/** A probe by somebody who has no news and wants only the answer. */
+export const NOTHING_KNOWN = { incarnation: 0n, sequence: 0n, membersDigest: new Uint8Array() };
+
 export interface ReachInit {
   readonly key: DeviceKey;
   /** Who is expected there. */
@@ -49,8 +52,7 @@ export async function reachPeer(components: { readonly clock: Clock }, init: Rea
     const connection = await libp2p.dial(multiaddr(address), { signal });
     const estimator = new LinkEstimator({ clock }, { limits });
     const link = new PeerLink({ clock, connection, estimator, onLoad: () => undefined }, { limits });
-    const nothingKnown = { incarnation: 0n, sequence: 0n, membersDigest: new Uint8Array() };
-    await link.call(PEER_METHODS.probe, nothingKnown, { signal, requestId: '' });
+    await link.call(PEER_METHODS.probe, NOTHING_KNOWN, { signal, requestId: '' });
     return 'answers';
   } catch (error) {
     if (signal.aborted) throw toWeftError(signal.reason);

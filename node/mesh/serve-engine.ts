@@ -7,7 +7,7 @@ import type { CallContext } from '../core/calls.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Policy } from '../core/policy.ts';
-import type { RequestTrace, SpanName, Traces } from '../core/trace.ts';
+import { executorParts, type RequestTrace, type Traces } from '../core/trace.ts';
 
 export interface ServeEngineComponents {
   readonly mesh: Pick<Mesh, 'handle'>;
@@ -66,15 +66,10 @@ export function serveEngine(components: ServeEngineComponents): void {
   );
 }
 
-/** The executor's own times, one behind the other; what it waited for a load counts as that. */
-function noteParts(trace: RequestTrace, node: string, { queueMs, loadMs, computeMs }: Timing): void {
+/** This node's part, as the caller will hear of it too. */
+function noteParts(trace: RequestTrace, node: string, timing: Timing): void {
   let startMs = 0;
-  const parts: readonly [SpanName, number][] = [
-    ['queue', Math.max(0, queueMs - loadMs)],
-    ['load', loadMs],
-    ['compute', computeMs],
-  ];
-  for (const [name, durationMs] of parts) {
+  for (const { name, durationMs } of executorParts(timing)) {
     if (durationMs > 0) trace.span({ name, node, startMs, durationMs });
     startMs += durationMs;
   }
