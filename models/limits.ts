@@ -30,6 +30,15 @@ export const ONNX_PORTS_MAX = 4096;
 /** Initializers of a graph and of the graphs within it. Large language models have thousands. */
 export const ONNX_INITIALIZERS_MAX = 1 << 20;
 
+/** Tensors up to this size are kept in a model that is read to be edited; of larger ones, only where they are. */
+export const INLINE_TENSOR_BYTES_MAX = 16 << 10;
+
+/**
+ * Memory that a model may take once it is read to be edited, its large tensors aside: half a million nodes. A file of
+ * empty messages of two bytes each would otherwise take 250 times its size.
+ */
+export const ONNX_HEAP_BYTES_MAX = 512 << 20;
+
 /** Longest text that is tokenised on the caller's own thread: at most 13 ms (a run of 4,096 spaces), prose 4 ms. */
 export const TEXT_CHARS_INLINE_MAX = 4096;
 
@@ -83,3 +92,9 @@ export const JSON_SCHEMA_PLACES_MAX = 10_000;
  * a date 2,000.
  */
 export const AUTOMATON_STEPS_MAX = 100_000;
+
+/** Languages of a speech model; Whisper's has 100. */
+export const LANGUAGES_MAX = 1024;
+
+/** Tokens that a speech model never draws; Whisper names 90. */
+export const SUPPRESSED_MAX = 4096;

@@ -18,10 +18,15 @@ export interface ByteRange {
 }
 
 /** One field: a varint's value, the bytes of a length-delimited one, or the mere presence of a fixed-width one. */
-export type ProtoField =
-  | { readonly number: number; readonly wire: 'varint'; readonly value: bigint }
-  | { readonly number: number; readonly wire: 'bytes'; readonly range: ByteRange }
-  | { readonly number: number; readonly wire: 'fixed' };
+export type ProtoField = {
+  readonly number: number;
+  /** Where its tag begins; it ends where the next field begins. */
+  readonly start: number;
+} & (
+  | { readonly wire: 'varint'; readonly value: bigint }
+  | { readonly wire: 'bytes'; readonly range: ByteRange }
+  | { readonly wire: 'fixed'; readonly bits: 32 | 64 }
+);
 
 /**
  * Fields of one file, walked in all. Every field takes two bytes or more and real graphs have a few million of them;
@@ -94,7 +99,7 @@ export class ProtoWalker {
       const tag = this.#varint(range.end);
       const number = Number(tag >> 3n);
       if (number < 1 || number > 0x1fff_ffff) throw onnxCorrupt('a field number is out of range');
-      const field = this.#field(number, Number(tag & 7n), range.end);
+      const field = this.#field({ number, start: position }, Number(tag & 7n), range.end);
       position = this.#position;
       visit(field);
     }
@@ -111,25 +116,41 @@ export class ProtoWalker {
     }
   }
 
+  /** A copy of the bytes in these ranges, one behind the other. The caller bounds their number. */
+  bytes(ranges: readonly ByteRange[]): Uint8Array {
+    const bytes = new Uint8Array(ranges.reduce((sum, { start, end }) => sum + end - start, 0));
+    let written = 0;
+    for (const { start, end } of ranges) {
+      for (let position = start; position < end; ) {
+        const part = this.#source.view(position, Math.min(end - position, ONNX_WINDOW_BYTES));
+        if (part.byteLength === 0) throw onnxCorrupt('it became shorter while it was read');
+        bytes.set(part, written);
+        written += part.byteLength;
+        position += part.byteLength;
+      }
+    }
+    return bytes;
+  }
+
   /** Reads what follows a tag and moves behind it. */
-  #field(number: number, wire: number, end: number): ProtoField {
+  #field(at: { readonly number: number; readonly start: number }, wire: number, end: number): ProtoField {
     switch (wire) {
       case 0:
-        return { number, wire: 'varint', value: this.#varint(end) };
+        return { ...at, wire: 'varint', value: this.#varint(end) };
       case 1:
         this.#skip(8, end);
-        return { number, wire: 'fixed' };
+        return { ...at, wire: 'fixed', bits: 64 };
       case 2: {
         const length = this.#varint(end);
         const start = this.#position;
         // Compared as BigInt: a length of 2^63 must not become a number that happens to fit.
         if (length > BigInt(end - start)) throw onnxCorrupt('a length goes beyond the end of what holds it');
         this.#position = start + Number(length);
-        return { number, wire: 'bytes', range: { start, end: this.#position } };
+        return { ...at, wire: 'bytes', range: { start, end: this.#position } };
       }
       case 5:
         this.#skip(4, end);
-        return { number, wire: 'fixed' };
+        return { ...at, wire: 'fixed', bits: 32 };
       default:
         throw onnxCorrupt(`wire type ${wire} is not one of ONNX's`);
     }
