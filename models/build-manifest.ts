@@ -17,6 +17,16 @@ import {
   parseManifest,
 } from './manifest.ts';
 import { type OnnxSummary, readOnnxFile } from './onnx/parse.ts';
+import {
+  furtherGraph,
+  Preprocessor,
+  SpeechConfig,
+  SpeechGeneration,
+  type SpeechGraphs,
+  SpeechTokenizer,
+  speechGraphs,
+  speechSpecs,
+} from './speech-layout.ts';
 import { readPieces } from './verify.ts';
 
 export interface BuildManifestInit {
@@ -40,6 +50,9 @@ const Config = z.object({
   head_dim: z.number().int().positive().optional(),
   eos_token_id: z.union([z.number().int(), z.array(z.number().int())]).nullish(),
   pad_token_id: z.number().int().nonnegative().nullish(),
+  model_type: z.string().optional(),
+  architectures: z.array(z.string()).nullish(),
+  id2label: z.record(z.string(), z.string()).nullish(),
 });
 type Config = z.infer<typeof Config>;
 
@@ -57,14 +70,19 @@ const refuse = (message: string, remedy: string): WeftError =>
  */
 export async function buildManifest(folder: string, init: BuildManifestInit = {}): Promise<Manifest> {
   const root = resolve(folder);
-  const graph = init.graph ?? (await onlyGraph(root));
-  await checkPlainFile(root, graph);
-  const summary = readOnnxFile(join(root, graph));
-  const licenceFile = await findLicence(root);
-  const paths = [...(await sideFiles(root)), licenceFile, graph, ...weights(graph, summary)];
-  const files = await Promise.all([...new Set(paths)].sort().map((path) => describeFile(root, path)));
-  const task = taskOf(summary, files);
   const config = (await readSettings(root, 'config.json', Config)) ?? {};
+  const speech = config.model_type === 'whisper' ? speechGraphs(await graphNames(root), init.graph) : undefined;
+  const graph = speech?.decoder ?? init.graph ?? (await onlyGraph(root));
+  const summary = await readGraph(root, graph);
+  const further = speech === undefined ? undefined : await readFurther(root, speech);
+  const licenceFile = await findLicence(root);
+  const paths = [
+    ...(await sideFiles(root)),
+    licenceFile,
+    ...[{ path: graph, summary }, ...(further ?? [])].flatMap((one) => [one.path, ...weights(one.path, one.summary)]),
+  ];
+  const files = await Promise.all([...new Set(paths)].sort().map((path) => describeFile(root, path)));
+  const task = further === undefined ? taskOf(summary, files, config) : 'automatic-speech-recognition';
   const manifest = {
     schema: 1,
     id: init.id ?? `${basename(dirname(root))}/${basename(root)}`,
@@ -74,9 +92,11 @@ export async function buildManifest(folder: string, init: BuildManifestInit = {}
     files,
     inputs: summary.inputs,
     outputs: summary.outputs,
-    contextLength: task === 'tensor' ? 0 : (config.max_position_embeddings ?? config.n_positions ?? 0),
+    contextLength: task === 'tensor' ? 0 : positionsOf(config),
     ...(task === 'text-generation' && { generation: await generationOf(root, config, summary) }),
     ...(task === 'feature-extraction' && { encoding: await encodingOf(root, config, summary) }),
+    ...(task === 'text-ranking' && { encoding: rankingOf(config) }),
+    ...(further !== undefined && (await speechOf(root, summary, further))),
     licence: { spdx: init.licence ?? (await spdxOf(join(root, licenceFile))), file: licenceFile },
   };
   // Through the same gate as everyone else's.
@@ -123,9 +143,32 @@ async function checkPlainFile(root: string, path: string): Promise<void> {
   if (!isFile) throw refuse(`"${path}" is missing, a link, or no plain file.`, 'Put the file itself there.');
 }
 
+const graphNames = (root: string): Promise<string[]> => readdir(join(root, 'onnx')).catch(() => [] as string[]);
+
+async function readGraph(root: string, path: string): Promise<OnnxSummary> {
+  await checkPlainFile(root, path);
+  return readOnnxFile(join(root, path));
+}
+
+/** A graph beside the first one, by what a manifest calls it. */
+interface Further {
+  readonly name: 'encoder' | 'decoderWithPast';
+  readonly path: string;
+  readonly summary: OnnxSummary;
+}
+
+async function readFurther(root: string, { encoder, decoderWithPast }: SpeechGraphs): Promise<readonly Further[]> {
+  const read = async (name: Further['name'], path: string): Promise<Further> => ({
+    name,
+    path,
+    summary: await readGraph(root, path),
+  });
+  const first = await read('encoder', encoder);
+  return decoderWithPast === undefined ? [first] : [first, await read('decoderWithPast', decoderWithPast)];
+}
+
 async function onlyGraph(root: string): Promise<string> {
-  const names = await readdir(join(root, 'onnx')).catch(() => [] as string[]);
-  const graphs = names.filter((name) => name.endsWith('.onnx'));
+  const graphs = (await graphNames(root)).filter((name) => name.endsWith('.onnx'));
   if (graphs.length === 1) return `onnx/${graphs[0]}`;
   throw refuse(`The folder holds ${graphs.length} graphs (onnx/*.onnx).`, 'Name the one to use with --graph.');
 }
@@ -168,10 +211,54 @@ function precisionOf(graph: string): string {
   return suffix === 'quantized' || suffix === 'q8' ? 'int8' : suffix;
 }
 
-function taskOf(summary: OnnxSummary, files: readonly ManifestFile[]): Manifest['task'] {
+function taskOf(summary: OnnxSummary, files: readonly ManifestFile[], config: Config): Manifest['task'] {
   if (!files.some((file) => file.path === 'tokenizer.json')) return 'tensor';
   if (summary.inputs.some((port) => port.name.startsWith('past_key_values.'))) return 'text-generation';
+  if (isRanking(summary, config)) return 'text-ranking';
   return summary.outputs.some((port) => port.name === 'last_hidden_state') ? 'feature-extraction' : 'tensor';
+}
+
+/** A classifier of one class judges how well two texts go together: a cross-encoder. */
+function isRanking(summary: OnnxSummary, { architectures, id2label }: Config): boolean {
+  if (!architectures?.some((name) => name.endsWith('ForSequenceClassification'))) return false;
+  const logits = summary.outputs.find((port) => port.name === 'logits');
+  if (logits?.type !== 'float32' || logits.dims.length !== 2) return false;
+  const [, labels] = logits.dims;
+  return labels === 1 || (typeof labels === 'string' && Object.keys(id2label ?? {}).length === 1);
+}
+
+const rankingOf = (config: Config): EncodingSpec => ({
+  dimensions: 1,
+  pooling: 'logits',
+  normalize: false,
+  padId: config.pad_token_id ?? 0,
+});
+
+/** Models after RoBERTa count positions from behind the padding's id, so that their tables are longer than their texts. */
+const OFFSET_POSITIONS: ReadonlySet<string> = new Set(['roberta', 'xlm-roberta', 'camembert', 'xlm-roberta-xl']);
+
+function positionsOf(config: Config): number {
+  const positions = config.max_position_embeddings ?? config.n_positions ?? 0;
+  const offset = OFFSET_POSITIONS.has(config.model_type ?? '') ? (config.pad_token_id ?? 1) + 1 : 0;
+  return Math.max(0, positions - offset);
+}
+
+/** What a manifest says of a speech model beside what it says of every model. */
+async function speechOf(root: string, decoder: OnnxSummary, further: readonly Further[]) {
+  const encoder = further.find(({ name }) => name === 'encoder')?.summary;
+  const read = async <T>(path: string, schema: z.ZodType<T>): Promise<T> => {
+    const settings = await readSettings(root, path, schema);
+    if (settings === undefined) throw refuse(`"${path}" is missing.`, 'Put the original file there.');
+    return settings;
+  };
+  const config = await read('config.json', SpeechConfig);
+  const tokenizer = await read('tokenizer.json', SpeechTokenizer);
+  const preprocessor = await read('preprocessor_config.json', Preprocessor);
+  const generation = (await readSettings(root, 'generation_config.json', SpeechGeneration)) ?? {};
+  if (encoder === undefined) throw refuse('The encoder is missing.', 'Put the original file there.');
+  const specs = speechSpecs({ config, tokenizer, preprocessor, generation, decoder, encoder });
+  const graphs = Object.fromEntries(further.map(({ name, path, summary }) => [name, furtherGraph(path, summary)]));
+  return { ...specs, graphs, contextLength: config.max_target_positions };
 }
 
 async function generationOf(root: string, config: Config, summary: OnnxSummary): Promise<GenerationSpec> {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { WeftError } from '../protocol/errors.ts';
 import type { ModelRef } from '../protocol/ids.ts';
+import { LANGUAGES_MAX, ONNX_PORTS_MAX as PORTS_MAX, SUPPRESSED_MAX } from './limits.ts';
 
 /** Name of the manifest in a model's folder. */
 export const MANIFEST_FILE = 'weft-manifest.json';
@@ -51,9 +52,47 @@ const Generation = z.strictObject({
 
 const Encoding = z.strictObject({
   dimensions: z.number().int().positive(),
-  pooling: z.enum(['mean', 'cls']),
+  /** `logits`: the graph says one thing of a text, or of a pair, as a whole. */
+  pooling: z.enum(['mean', 'cls', 'logits']),
   normalize: z.boolean(),
   padId: z.number().int().nonnegative(),
+});
+
+/** A graph beside the first one. */
+const FurtherGraph = z.strictObject({
+  path: RelativePath,
+  inputs: z.array(Port).min(1).max(PORTS_MAX),
+  outputs: z.array(Port).min(1).max(PORTS_MAX),
+});
+
+const TokenId = z.number().int().nonnegative();
+
+const Speech = z.strictObject({
+  /** Of the sound: samples a second, samples of a spectrum, samples from one spectrum to the next. */
+  sampleRate: z.number().int().min(8_000).max(48_000),
+  fftSize: z.number().int().min(16).max(4096),
+  hopLength: z.number().int().min(16).max(4096),
+  melBins: z.number().int().min(1).max(512),
+  /** Spectra that the graph takes at once. */
+  frames: z.number().int().positive().max(12_000),
+  /** The token that an answer begins with. */
+  startId: TokenId,
+  /** What stands before text that came earlier. */
+  previousId: TokenId.optional(),
+  /** Language → token; empty for a model of one language. */
+  languages: z
+    .record(z.string().regex(/^[a-z]{2,3}$/), TokenId)
+    .refine((languages) => Object.keys(languages).length <= LANGUAGES_MAX),
+  transcribeId: TokenId.optional(),
+  translateId: TokenId.optional(),
+  noTimestampsId: TokenId,
+  /** Times are the tokens from this one on, to the end of the vocabulary, 0.02 s apart. */
+  timestampBeginId: TokenId,
+  /** The first time of an answer is among this many. */
+  initialTimestampsMax: z.number().int().nonnegative(),
+  /** Never drawn; and never drawn first. */
+  suppressIds: z.array(TokenId).max(SUPPRESSED_MAX),
+  beginSuppressIds: z.array(TokenId).max(SUPPRESSED_MAX),
 });
 
 const ManifestSchema = z
@@ -61,11 +100,13 @@ const ManifestSchema = z
     schema: z.literal(1),
     /** The hub's repository id. */
     id: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
-    task: z.enum(['text-generation', 'feature-extraction', 'tensor']),
+    task: z.enum(['text-generation', 'feature-extraction', 'text-ranking', 'automatic-speech-recognition', 'tensor']),
     /** How the weights are stored: `fp32`, `fp16`, `int8`, `q4`, … */
     precision: z.string().min(1),
     /** The graph, among the files. */
     graph: RelativePath,
+    /** Graphs beside it: of speech models the encoder, and what decodes with a past where `graph` can't. */
+    graphs: z.strictObject({ encoder: FurtherGraph.optional(), decoderWithPast: FurtherGraph.optional() }).optional(),
     files: z.array(File).min(1).max(4096),
     inputs: z.array(Port).min(1),
     outputs: z.array(Port).min(1),
@@ -73,6 +114,7 @@ const ManifestSchema = z
     contextLength: z.number().int().nonnegative(),
     generation: Generation.optional(),
     encoding: Encoding.optional(),
+    speech: Speech.optional(),
     licence: z.strictObject({ spdx: z.string().min(1), file: RelativePath }),
   })
   .refine((manifest) => manifest.files.some((file) => file.path === manifest.graph), {
@@ -81,15 +123,44 @@ const ManifestSchema = z
   .refine((manifest) => manifest.task !== 'text-generation' || manifest.generation !== undefined, {
     message: 'generation is missing',
   })
-  .refine((manifest) => manifest.task !== 'feature-extraction' || manifest.encoding !== undefined, {
-    message: 'encoding is missing',
+  .refine(
+    ({ task, encoding }) =>
+      (task !== 'feature-extraction' && task !== 'text-ranking') ||
+      (encoding !== undefined && (encoding.pooling === 'logits') === (task === 'text-ranking')),
+    { message: 'encoding is missing, or that of another task' },
+  )
+  .refine(
+    ({ files, graphs }) =>
+      [graphs?.encoder, graphs?.decoderWithPast].every(
+        (graph) => graph === undefined || files.some((file) => file.path === graph.path),
+      ),
+    { message: 'a graph is not among the files' },
+  )
+  .refine(
+    ({ task, speech, generation, graphs }) =>
+      task !== 'automatic-speech-recognition' ||
+      (speech !== undefined && generation !== undefined && graphs?.encoder !== undefined),
+    { message: 'speech, generation or the encoder is missing' },
+  )
+  .refine(({ speech, generation }) => speech === undefined || tokensFit(speech, generation?.vocabularySize ?? 0), {
+    message: 'speech names tokens beyond the vocabulary',
   });
+
+function tokensFit(speech: z.infer<typeof Speech>, vocabularySize: number): boolean {
+  const { startId, noTimestampsId, timestampBeginId, previousId = 0, transcribeId = 0, translateId = 0 } = speech;
+  const ids = [startId, noTimestampsId, timestampBeginId, previousId, transcribeId, translateId];
+  return [...ids, ...Object.values(speech.languages), ...speech.suppressIds, ...speech.beginSuppressIds].every(
+    (id) => id < vocabularySize,
+  );
+}
 
 /** A model's manifest. Sizes in bytes, digests as 64 hex digits. */
 export type Manifest = z.infer<typeof ManifestSchema>;
 export type ManifestFile = Manifest['files'][number];
 export type GenerationSpec = NonNullable<Manifest['generation']>;
 export type EncodingSpec = NonNullable<Manifest['encoding']>;
+export type SpeechSpec = NonNullable<Manifest['speech']>;
+export type FurtherGraph = z.infer<typeof FurtherGraph>;
 
 /** Reads a manifest. @throws WeftError `model_corrupt` that names the field at fault */
 export function parseManifest(json: string): Manifest {

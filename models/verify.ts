@@ -73,12 +73,16 @@ export async function readPieces(
 
 /**
  * Streams one file through sha256.
+ * @param onBytes told of every piece that was read
  * @throws WeftError `model_corrupt` that names the relative path when size or digest differ, or a link is in the way
  */
-export async function verifyFile(folder: string, file: ManifestFile): Promise<void> {
+export async function verifyFile(folder: string, file: ManifestFile, onBytes?: (bytes: number) => void): Promise<void> {
   await using handle = await openChecked(folder, file);
   const hash = createHash('sha256');
-  const sizeBytes = await readPieces(handle, file.sizeBytes, (piece) => hash.update(piece));
+  const sizeBytes = await readPieces(handle, file.sizeBytes, (piece) => {
+    hash.update(piece);
+    onBytes?.(piece.byteLength);
+  });
   if (sizeBytes !== file.sizeBytes || hash.digest('hex') !== file.sha256) {
     throw corrupt(file.path, 'is not what its manifest says: its digest differs');
   }
@@ -87,11 +91,23 @@ export async function verifyFile(folder: string, file: ManifestFile): Promise<vo
 /**
  * Verifies the files of a model, one after the other.
  * @param which `small`: what is verified at every load; `all`: the weights as well, at first use
+ * @param onFraction told how much of their bytes was read, 0 to 1
  * @throws WeftError `model_corrupt` that names the first file at fault
  */
-export async function verifyFiles(folder: string, manifest: Manifest, which: 'small' | 'all'): Promise<void> {
-  for (const file of manifest.files) {
-    if (which === 'all' || file.kind === 'small') await verifyFile(folder, file);
+export async function verifyFiles(
+  folder: string,
+  manifest: Manifest,
+  which: 'small' | 'all',
+  onFraction?: (fraction: number) => void,
+): Promise<void> {
+  const files = manifest.files.filter(({ kind }) => which === 'all' || kind === 'small');
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let read = 0;
+  for (const file of files) {
+    await verifyFile(folder, file, (count) => {
+      read += count;
+      onFraction?.(Math.min(1, read / bytes));
+    });
   }
 }
 

@@ -25,9 +25,21 @@ export interface ServiceProfile {
   readonly decodeMs: number;
   readonly loadMs: number;
   readonly samples: number;
+  /** Milliseconds of one step (or run) with so many sequences (or rows) at once, by size. @default not measured */
+  readonly batch?: readonly BatchPoint[];
 }
 
-export type ModelTask = 'text-generation' | 'feature-extraction' | 'tensor';
+export interface BatchPoint {
+  readonly size: number;
+  readonly ms: number;
+}
+
+export type ModelTask =
+  | 'text-generation'
+  | 'feature-extraction'
+  | 'text-ranking'
+  | 'automatic-speech-recognition'
+  | 'tensor';
 export type ModelState = 'disk' | 'loading' | 'loaded' | 'quarantined';
 
 /** A model that a node is ready to run. */

@@ -1,6 +1,6 @@
 // Turns the messages of each method into (payload, tensors) and back. Whatever comes in is checked here, once.
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask } from './capability.ts';
+import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask, ServiceProfile } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
 import { checkGeneration } from './generation.ts';
 import {
@@ -25,9 +25,9 @@ import type {
   Timing,
   TokenLogprob,
 } from './infer.ts';
-import { ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX, TOP_LOGPROBS_MAX } from './limits.ts';
+import { BATCH_POINTS_MAX, ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX, TOP_LOGPROBS_MAX } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
-import { float32Elements, int32Elements, tensorNamed, tensorOf } from './tensor.ts';
+import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
 import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
 
 export { type Codec, emptyCodec, messageCodec, type Parts, type Plain, readMessage, writeMessage } from './wire.ts';
@@ -139,15 +139,23 @@ export const runResponseCodec: Codec<RunResult> = {
   },
 };
 
+const FIRST_LENGTHS = 'first_lengths';
+const FEATURES = 'features';
+
 export const encodeRequestCodec: Codec<EncodeRequest> = {
-  encode: ({ model, ids, lengths, pooling, normalize }) => ({
+  encode: ({ model, ids, lengths, pooling, normalize, firstLengths }) => ({
     payload: writeEncodeRequest({ model, pooling, normalize }),
-    tensors: [tensorOf('ids', 'int32', [ids.length], ids), tensorOf('lengths', 'int32', [lengths.length], lengths)],
+    tensors: [
+      tensorOf('ids', 'int32', [ids.length], ids),
+      tensorOf('lengths', 'int32', [lengths.length], lengths),
+      ...(firstLengths === undefined ? [] : [tensorOf(FIRST_LENGTHS, 'int32', [firstLengths.length], firstLengths)]),
+    ],
   }),
   decode: ({ payload, tensors }) => {
     const message = readEncodeRequest(payload);
     const { pooling } = message;
-    if (pooling !== 'mean' && pooling !== 'cls') throw bad(`Pooling "${pooling}" is not known.`);
+    if (pooling !== 'mean' && pooling !== 'cls' && pooling !== 'logits')
+      throw bad(`Pooling "${pooling}" is not known.`);
     const ids = int32Elements(tensorNamed(tensors, 'ids'));
     const lengths = int32Elements(tensorNamed(tensors, 'lengths'));
     let sum = 0;
@@ -157,9 +165,21 @@ export const encodeRequestCodec: Codec<EncodeRequest> = {
     }
     if (sum !== ids.length || lengths.length === 0) throw bad('The lengths of the texts do not sum to the token ids.');
     checkIds(ids);
-    return { model: modelFromMessage(message.model), ids, lengths, pooling, normalize: message.normalize };
+    const first = tensors.find(({ name }) => name === FIRST_LENGTHS);
+    const { normalize } = message;
+    const request: EncodeRequest = { model: modelFromMessage(message.model), ids, lengths, pooling, normalize };
+    return first === undefined ? request : { ...request, firstLengths: segments(first, lengths) };
   },
 };
+
+/** Each text's first segment lies within the text. */
+function segments(tensor: NamedTensor, lengths: Int32Array): Int32Array {
+  const first = int32Elements(tensor);
+  if (first.length !== lengths.length || first.some((tokens, text) => tokens < 0 || tokens > (lengths[text] ?? 0))) {
+    throw bad('The first segments are not parts of their texts.');
+  }
+  return first;
+}
 
 export const encodeResponseCodec: Codec<EncodeResult> = {
   encode: ({ embeddings, dimensions, node, timing }) => ({
@@ -185,7 +205,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
   encode: (request) => {
     // A request that no one would take costs no round trip, and no node its good name.
     checkGeneration(request);
-    const { model, ids, promptLength, maxNewTokens, stopIds, sampling, constraint, logprobs } = request;
+    const { model, ids, promptLength, maxNewTokens, stopIds, sampling, constraint, logprobs, features } = request;
     const { repetitionPenalty = 0, logitBias = [], ...settings } = sampling;
     return {
       payload: writeMessage(pb.GenerateRequestSchema, {
@@ -197,7 +217,10 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
         ...(constraint === undefined ? {} : { constraint: constraintToMessage(constraint) }),
         logprobs: logprobs === undefined ? 0 : 1 + logprobs,
       }),
-      tensors: [tensorOf('ids', 'int32', [ids.length], ids)],
+      tensors: [
+        tensorOf('ids', 'int32', [ids.length], ids),
+        ...(features === undefined ? [] : [{ ...features, name: FEATURES }]),
+      ],
     };
   },
   decode: ({ payload, tensors }) => {
@@ -206,6 +229,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
     const { promptLength, maxNewTokens, stopIds, constraint, logprobs } = message;
     if (ids.length === 0 || promptLength < 1 || promptLength > ids.length) throw bad('The prompt has no tokens.');
     checkIds(ids);
+    const features = tensors.find(({ name }) => name === FEATURES);
     const request: GenerateRequest = {
       model: modelFromMessage(message.model),
       ids,
@@ -215,6 +239,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
       sampling: samplingFromMessage(message.sampling),
       ...(constraint === undefined ? {} : { constraint: constraintFromMessage(constraint) }),
       ...(logprobs === 0 ? {} : { logprobs: logprobs - 1 }),
+      ...(features === undefined ? {} : { features }),
     };
     checkGeneration(request);
     return request;
@@ -303,21 +328,28 @@ function logprobsOf({ ids, logprobs = [], topIds = [], topLogprobs = [] }: Gener
 }
 
 export const generateResponseCodec: Codec<GenerateResult> = {
-  encode: ({ finish, generated, node, timing }) => ({
-    payload: writeMessage(pb.GenerateResponseSchema, { finish, generated, node, timing }),
+  encode: ({ finish, generated, node, timing, cachedTokens = 0 }) => ({
+    payload: writeMessage(pb.GenerateResponseSchema, { finish, generated, node, timing, cachedTokens }),
     tensors: NO_TENSORS,
   }),
   decode: ({ payload }) => {
-    const { finish, generated, node, timing } = readMessage(pb.GenerateResponseSchema, payload);
+    const { finish, generated, node, timing, cachedTokens } = readMessage(pb.GenerateResponseSchema, payload);
     if (finish !== 'stop' && finish !== 'length') throw bad(`Finish "${finish}" is not known.`);
-    return { finish, generated, node, timing: timingFromMessage(timing) };
+    const result: GenerateResult = { finish, generated, node, timing: timingFromMessage(timing) };
+    return cachedTokens === 0 ? result : { ...result, cachedTokens };
   },
 };
 
 // ── Adverts ─────────────────────────────────────────────────────────────────────────────────────
 
 const DEVICE_KINDS: readonly string[] = ['cpu', 'webgpu', 'cuda', 'coreml', 'dml'] satisfies Device['kind'][];
-const TASKS: readonly string[] = ['text-generation', 'feature-extraction', 'tensor'] satisfies ModelTask[];
+const TASKS: readonly string[] = [
+  'text-generation',
+  'feature-extraction',
+  'text-ranking',
+  'automatic-speech-recognition',
+  'tensor',
+] satisfies ModelTask[];
 const STATES: readonly string[] = ['disk', 'loading', 'loaded', 'quarantined'] satisfies ModelState[];
 
 export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.AdvertSchema> {
@@ -337,6 +369,7 @@ export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.Adve
     offers: advert.offers.map((offer) => ({
       ...offer,
       sizeBytes: BigInt(offer.sizeBytes),
+      profile: { ...offer.profile, batch: (offer.profile.batch ?? []).map(({ size, ms }) => ({ size, ms })) },
       aliases: [...offer.aliases],
     })),
     load: loadToMessage(advert.load),
@@ -396,9 +429,19 @@ function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
       decodeMs: finite(profile?.decodeMs ?? 0),
       loadMs: finite(profile?.loadMs ?? 0),
       samples: profile?.samples ?? 0,
+      ...batchFromMessage(profile?.batch ?? []),
     },
     aliases: offer.aliases,
   };
+}
+
+/** Points that measure nothing are left out; no point is no curve. */
+function batchFromMessage(points: readonly Plain<pb.BatchPoint>[]): Pick<ServiceProfile, 'batch'> {
+  const batch = points
+    .slice(0, BATCH_POINTS_MAX)
+    .map(({ size, ms }) => ({ size, ms: finite(ms) }))
+    .filter(({ size, ms }) => size > 0 && ms > 0);
+  return batch.length === 0 ? {} : { batch };
 }
 
 /** What two nodes tell each other when they meet: themselves, the member list, and whom else they know. */

@@ -34,9 +34,15 @@ export interface EncodeRequest {
   readonly ids: Int32Array;
   /** Tokens of each text: int32 [texts], each ≥ 1. */
   readonly lengths: Int32Array;
-  readonly pooling: 'mean' | 'cls';
+  /** `logits`: what the graph says of the whole text, as it comes; a reranker's text is a pair. */
+  readonly pooling: 'mean' | 'cls' | 'logits';
   /** Divide each vector by its Euclidean length. */
   readonly normalize: boolean;
+  /**
+   * Where texts are pairs: tokens of each text's first segment, int32 [texts], 0 to its length. Token types are 0 in it and
+   * 1 behind it. @default every text is one segment
+   */
+  readonly firstLengths?: Int32Array;
 }
 export interface EncodeResult {
   /** float32 [texts × dimensions], row by row, in the order of the texts. */
@@ -103,6 +109,8 @@ export interface GenerateRequest {
   readonly constraint?: Constraint;
   /** Report each token's log probability, and this many of the likeliest beside it (0 to 20). @default no report */
   readonly logprobs?: number;
+  /** What a speech model listens to: a log-mel spectrogram, float32 [1, mel bins, frames]. */
+  readonly features?: NamedTensor;
 }
 export interface GenerateResult {
   /** `stop`: a stop id was drawn; `length`: maxNewTokens or the context is reached. */
@@ -111,6 +119,8 @@ export interface GenerateResult {
   readonly generated: number;
   readonly node: NodeId;
   readonly timing: Timing;
+  /** Of the prompt's tokens: taken from kept prefixes, which cost no prefill. @default 0 */
+  readonly cachedTokens?: number;
 }
 
 /** What the model itself thought of a token, before any sampling setting: natural logarithms of its softmax. */

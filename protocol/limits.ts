@@ -37,6 +37,9 @@ export const ERROR_TEXT_LENGTH_MAX = 2048;
 /** Facts of an error. */
 export const ERROR_FACTS_MAX = 16;
 
+/** Points of a batch curve: sizes 1 to 32,768 by powers of two. */
+export const BATCH_POINTS_MAX = 16;
+
 /** Bytes of a text file (tokenizer, config) that a node fetches from a peer to coordinate a model. */
 export const SMALL_FILE_BYTES_MAX = 64 << 20;
 

@@ -17,8 +17,11 @@ const ENTRIES = {
   prep: 'node/prep/main.ts',
 };
 
-/** Stays outside the bundle: it loads a native library from its own folder. */
-const EXTERNAL = [/^onnxruntime-node(\/|$)/];
+/**
+ * Stays outside the bundle: what loads a native library from its own folder, and decoders of sounds, which are large, seldom
+ * needed, and under licences of their own (libmpg123: LGPL 2.1).
+ */
+const EXTERNAL = [/^onnxruntime-node(\/|$)/, /^(mpg123-decoder|ogg-opus-decoder|@wasm-audio-decoders\/[^/]+)(\/|$)/];
 
 const rolldown = await loadRolldown();
 if (rolldown === undefined) {

@@ -34,11 +34,27 @@ export interface EncodeTextOptions {
 
 /** What is used of the library. Its own declarations import without endings, which leaves everything `any` here. */
 interface Library {
-  encode(text: string, options?: { readonly add_special_tokens?: boolean }): { readonly ids: readonly number[] };
+  encode(
+    text: string,
+    options?: {
+      readonly add_special_tokens?: boolean;
+      readonly text_pair?: string;
+      readonly return_token_type_ids?: boolean;
+    },
+  ): { readonly ids: readonly number[]; readonly token_type_ids?: readonly number[] };
   decode(ids: readonly number[], options: { readonly clean_up_tokenization_spaces: boolean }): string;
   token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
   get_vocab(withAddedTokens: boolean): ReadonlyMap<string, number>;
+}
+
+/** Ids before, between and behind two texts. */
+export interface PairFrame {
+  readonly before: readonly number[];
+  readonly between: readonly number[];
+  readonly after: readonly number[];
+  /** How many of those between belong to the first text's segment. */
+  readonly firstBetween: number;
 }
 
 const NOTHING_AROUND = { before: [], after: [] } as const;
@@ -109,6 +125,28 @@ export class TextTokenizer {
       }
     }
     return finish(false);
+  }
+
+  /**
+   * What is put around two texts that are read together, found by what is put around two words. Undefined for a tokenizer
+   * that puts nothing between them, or the second one first.
+   */
+  aroundPair(): PairFrame | undefined {
+    const [first, second] = ['a', 'b'].map((text) => this.#library.encode(text, { add_special_tokens: false }).ids);
+    const { ids, token_type_ids: types = [] } = this.#library.encode('a', {
+      text_pair: 'b',
+      return_token_type_ids: true,
+    });
+    const find = (part: readonly number[], from: number): number =>
+      ids.findIndex((_id, index) => index >= from && part.every((id, offset) => ids[index + offset] === id));
+    if (first === undefined || second === undefined || first.length === 0 || second.length === 0) return undefined;
+    const firstAt = find(first, 0);
+    const secondAt = firstAt < 0 ? -1 : find(second, firstAt + first.length);
+    if (secondAt < 0) return undefined;
+    const between = ids.slice(firstAt + first.length, secondAt);
+    if (between.length === 0) return undefined;
+    const firstBetween = between.filter((_id, index) => (types[firstAt + first.length + index] ?? 0) === 0).length;
+    return { before: ids.slice(0, firstAt), between, after: ids.slice(secondAt + second.length), firstBetween };
   }
 
   /** The fewest tokens that the text can have, found without tokenising; 0 where nothing can be said. */

@@ -10,7 +10,7 @@ export interface ChangesComponents {
   readonly events: Pick<Events, 'publish'>;
   readonly membership: Pick<Membership, 'members' | 'onChange'>;
   readonly mesh: Pick<Mesh, 'self' | 'peer' | 'onPeers'>;
-  readonly engine: Pick<LocalEngine, 'loaded' | 'onChange'>;
+  readonly engine: Pick<LocalEngine, 'loaded' | 'onChange' | 'onLoading'>;
 }
 
 /** Publishes `node` and `model` events from now on. Returns what ends it. */
@@ -27,7 +27,15 @@ export function publishChanges({ events, membership, mesh, engine }: ChangesComp
   });
   const lookAtNodes = (): void => nodes.compare(nodesOf(membership, mesh));
   const lookAtModels = (): void => models.compare(modelsOf(engine));
-  const ends = [mesh.onPeers(lookAtNodes), membership.onChange(lookAtNodes), engine.onChange(lookAtModels)];
+  const ends = [
+    mesh.onPeers(lookAtNodes),
+    membership.onChange(lookAtNodes),
+    engine.onChange(lookAtModels),
+    engine.onLoading(({ id, phase, fraction }) => {
+      const change: ModelChange = { id, state: 'loading', phase, ...(fraction === undefined ? {} : { fraction }) };
+      events.publish('model', change);
+    }),
+  ];
   lookAtNodes();
   lookAtModels();
   return () => {

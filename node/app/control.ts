@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import type {
   ConfigReport,
   DoctorReport,
+  LoadOutcome,
   LogLine,
   ModelDetails,
   NodeControl,
@@ -18,6 +19,7 @@ import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
 import type { Mesh } from '../core/mesh.ts';
+import type { MeasurableEngine } from '../core/profile.ts';
 import type { TraceRecord, Traces } from '../core/trace.ts';
 import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
 import { modelDetails } from './model-details.ts';
@@ -30,7 +32,7 @@ export interface ControlComponents {
   };
   readonly invitations: Invitations;
   readonly mesh: Mesh;
-  readonly engine: LocalEngine;
+  readonly engine: LocalEngine & Pick<MeasurableEngine, 'profile'>;
   readonly dispatcher: Dispatcher;
   readonly models: Pick<ModelStore, 'find' | 'isBundled' | 'remove'>;
   readonly traces: Traces;
@@ -132,7 +134,22 @@ export class AssembledControl implements NodeControl {
     const { engine, models } = this.#components;
     const model = this.#installed(name);
     const offered = engine.offers().some((offer) => offer.model.digest === model.ref.digest);
-    return modelDetails(model, { bundled: models.isBundled(model), offered });
+    return modelDetails(model, {
+      bundled: models.isBundled(model),
+      offered,
+      loaded: engine.loaded().find(({ id }) => id === model.ref.id),
+      profile: engine.profile(model.ref.digest),
+    });
+  }
+
+  async load(name: string, options: { readonly pin: boolean; readonly signal: AbortSignal }): Promise<LoadOutcome> {
+    const { engine } = this.#components;
+    const { id, digest } = this.#installed(name).ref;
+    const find = (): LoadedModel | undefined => engine.loaded().find((model) => model.id === id);
+    const wasLoaded = find()?.state === 'loaded';
+    await engine.ensureLoaded(digest, options);
+    const { pinned = false, provider = '', residentBytes = 0 } = find() ?? {};
+    return { id, wasLoaded, pinned, provider, residentBytes };
   }
 
   async unload(name: string): Promise<{ readonly id: string; readonly wasLoaded: boolean }> {

@@ -1,5 +1,6 @@
 // Composition root: how a node is put together. Start reading here. Every layer gets the others by their ports in
 // node/core; nothing outside this folder knows another layer's classes.
+import { availableParallelism } from 'node:os';
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
 import type { WeftError } from '../../protocol/errors.ts';
@@ -17,6 +18,13 @@ import type { LocalEngine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { MeshDispatcher } from '../dispatch/mesh-dispatcher.ts';
+import { DeviceBook } from '../engine/devices/book.ts';
+import { measurementsOf } from '../engine/devices/measurements.ts';
+import { processor } from '../engine/devices/merge.ts';
+import { deviceSources } from '../engine/devices/sources.ts';
+import { threadsInAll } from '../engine/devices/threads.ts';
+import { ProfileStore } from '../engine/profile-store.ts';
+import { Profiler } from '../engine/profiler.ts';
 import { SupervisedEngine } from '../engine/supervised-engine.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { SessionMemory } from '../memory/sessions.ts';
@@ -119,7 +127,29 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const policy = new MemberPolicy({ membership: members });
 
   // What it can do by itself.
-  const hardware = detectHardware();
+  const profiles = await ProfileStore.open({ log }, { folder: home.path('profiles') });
+  const hardware = detectHardware(() => devices.list());
+  const machine = `${hardware.cpuModel}, ${settings.threads} threads`;
+  const devices: DeviceBook = new DeviceBook(
+    {
+      clock,
+      log,
+      store,
+      sources: deviceSources({
+        nodePath: process.execPath,
+        entry: paths.runnerEntry,
+        env: process.env,
+        threads: settings.threads,
+      }),
+      measured: (digest) => measurementsOf((device) => profiles.find({ digest, device, machine, version })),
+    },
+    {
+      setting: settings.device,
+      memoryBytesMax: settings.memoryBytes,
+      processor: processor({ name: hardware.cpuModel, memoryBytes: hardware.memoryBytes }),
+    },
+  );
+  const askedThreads = settings.sources.threads === 'default' ? undefined : settings.threads;
   const models = new ModelStore(
     { log },
     {
@@ -131,22 +161,34 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   await models.open();
   const notices = [...listening.notices, ...models.problems().map(({ id, error }) => problemLine(id, error))];
   const engine = new SupervisedEngine(
-    { clock, log, telemetry },
+    { clock, log, telemetry, devices },
     {
       node: key.node,
       models: offered(models.list(), settings.offer),
-      threads: settings.threads,
+      threads: () =>
+        threadsInAll({ asked: askedThreads, available: availableParallelism(), physical: devices.physicalCores }),
       memoryBytesMax: settings.memoryBytes,
       keepAliveMs: () => live.settings.keepAliveMs,
       queueMsMax: () => live.settings.maxQueueMs,
       generationsMax: settings.numParallel,
+      exact: settings.exact,
       runnerEntry: paths.runnerEntry,
       nodePath: process.execPath,
       pidFolder: home.path('runners'),
       liveness: { timeoutMs: settings.runnerTimeoutMs },
     },
   );
+  const profiler = new Profiler(
+    { clock, log, engine, store: profiles },
+    {
+      models: offered(models.list(), settings.offer),
+      version,
+      machine,
+      measures: settings.measure,
+    },
+  );
   const prep = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
+  const hearing = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
 
   // What it can do with others.
   const incarnation = clock.wallNow();
@@ -197,6 +239,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     telemetry,
     dispatcher,
     prep,
+    hearing,
     transfer: new PeerTransfer({ mesh }),
     models,
     nodeName: (node) => (node === key.node ? settings.name : (mesh.peer(node)?.advert.name ?? node)),
@@ -250,8 +293,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
 
   // Started from the inside out, so that nothing is reached before what it needs; stopped the other way round.
   teardown.add('prep', () => prep.stop());
+  teardown.add('hearing', () => hearing.stop());
   teardown.add('engine', () => engine.stop());
   await engine.start();
+  teardown.add('profiler', () => profiler.stop());
+  profiler.start();
   teardown.add('mesh', () => mesh.stop());
   await mesh.start();
   teardown.add(
@@ -259,14 +305,28 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     engine.onChange(() => mesh.announce()),
   );
   teardown.add(
+    'announcing devices',
+    devices.onChange(() => mesh.announce()),
+  );
+  teardown.add(
     'remembering addresses',
     mesh.onAddresses(() => remember(addresses, mesh, log)),
   );
   teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
+  const pin = (names: readonly string[]): void =>
+    engine.keepLoaded(names.flatMap((name) => models.find(name)?.ref.digest ?? []));
+  teardown.add(
+    'pinning',
+    live.onChange((changed) => pin(changed.pin)),
+  );
   teardown.add('settings', () => live.stop());
   live.start();
   teardown.add('gateway', () => gateway.stop());
   ({ url } = await gateway.start());
+  teardown.add('devices', () => devices.stop());
+  devices.start();
+  // What is loaded from here on waits until devices are known.
+  pin(settings.pin);
   await writeDaemonRecord(folder, {
     pid: process.pid,
     api: url,

@@ -46,16 +46,21 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   show: {
     summary: 'show all about one',
-    description: 'Show what a model is: facts, files, inputs and outputs, and where it runs.',
+    description: 'Show what a model is: facts, files, inputs and outputs, where it runs, and how fast.',
     load: () => import('./commands/show.ts'),
   },
   ps: {
     summary: 'list those in memory',
-    description: 'List the models that are loaded, here and on the other nodes.',
+    description: 'List the models that are loaded: device, memory, slots, tokens a second, and until when.',
     load: () => import('./commands/ps.ts'),
   },
+  load: {
+    summary: 'bring one into memory',
+    description: 'Load a model on this node before anybody asks for it, and keep it there if asked to.',
+    load: () => import('./commands/load.ts'),
+  },
   stop: {
-    summary: 'unload it, or end the node',
+    summary: 'end it, or unload a model',
     description: 'Unload a model from this node; without a model, stop the node itself and wait until it is gone.',
     load: () => import('./commands/stop.ts'),
   },
@@ -149,11 +154,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 /** The help screen's two columns, each a stack of groups. */
 export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
   [
-    { title: 'Models', commands: ['run', 'embed', 'infer', 'list', 'show', 'ps', 'stop', 'rm'] },
+    { title: 'Models', commands: ['run', 'embed', 'infer', 'list', 'show', 'ps', 'load', 'rm'] },
     { title: 'Mesh', commands: ['peers', 'members', 'invite', 'join', 'revoke'] },
   ],
   [
-    { title: 'This node', commands: ['serve', 'status', 'top', 'logs', 'doctor', 'config', 'key', 'service'] },
+    { title: 'This node', commands: ['serve', 'stop', 'status', 'top', 'logs', 'doctor', 'config', 'key', 'service'] },
     { title: 'Extras', commands: ['demo', 'bench', 'completion', 'help'] },
   ],
 ];

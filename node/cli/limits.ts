@@ -52,6 +52,9 @@ export const SELF_CHECK_TOKENS_MAX = 32;
 /** Deleting a model waits for its requests under way, and for its runner to end. */
 export const REMOVE_MS_MAX = 120_000;
 
+/** Loading may hash tens of gigabytes first. */
+export const LOAD_MS_MAX = 600_000;
+
 /** Unloading waits for the model's requests under way. */
 export const UNLOAD_MS_MAX = 120_000;
 

@@ -39,6 +39,8 @@ export function allListed(models: readonly ModelListing[], name: string): readon
 const TASKS: Readonly<Record<string, string>> = {
   'text-generation': 'chat',
   'feature-extraction': 'embeddings',
+  'text-ranking': 'reranking',
+  'automatic-speech-recognition': 'speech',
 };
 
 /** A task in a word that people use. */

@@ -2,6 +2,7 @@
 import type { PeersAnswer, PsAnswer, RequestsAnswer, StatusAnswer } from '../../protocol/api/control.ts';
 import { type Column, formatBytes, formatMs, orDash, printable, table } from './format.ts';
 import { type NameOf, namesOf } from './node-names.ts';
+import { formatRate } from './ps-view.ts';
 import { fitText } from './text-width.ts';
 
 /** One reading of everything, by the control API's own names. `--json` prints it as it is. */
@@ -61,15 +62,17 @@ function shortened(lines: readonly string[], most: number): string[] {
   return [...lines.slice(0, most - 1), `… ${lines.length - most + 1} more`];
 }
 
-function headline({ atMs, status, peers, requests }: TopSnapshot): string {
+function headline({ atMs, status, peers, models, requests }: TopSnapshot): string {
   const connected = peers.filter(({ state }) => state === 'connected').length + 1;
   const running = requests.filter((request) => request.status === 'running').length;
+  const tokensPerS = models.reduce((sum, { generation }) => sum + (generation?.tokensPerS ?? 0), 0);
   return [
     new Date(atMs).toISOString().slice(11, 19),
     `weft ${printable(status.version)}`,
     printable(status.name),
     `${connected} of ${peers.length + 1} nodes`,
     `${running} running`,
+    ...(tokensPerS > 0 ? [`${formatRate(tokensPerS)} tok/s here`] : []),
     `up ${formatMs(status.uptimeSeconds * 1_000)}`,
   ].join(' · ');
 }

@@ -2,6 +2,7 @@
 // default. settings.ts reads by it, and a test holds docs/configuration.md against it.
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { formatDeviceSetting, parseDeviceSetting } from '../core/devices.ts';
 import { formatApiAddress, isHttpUrl, isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
 import { API_KEY_PATTERN } from './api-key.ts';
 import {
@@ -187,6 +188,14 @@ export const SETTINGS = {
     expected: 'a folder',
     byDefault: ({ home }) => join(home, 'models'),
   }),
+  device: row({
+    flag: '--device',
+    env: 'WEFT_DEVICE',
+    schema: parsed(parseDeviceSetting),
+    expected: 'auto, cpu, webgpu, cuda, coreml or dml, or one of several, such as cuda:1',
+    byDefault: () => 'auto',
+    show: formatDeviceSetting,
+  }),
   threads: row({
     flag: '--threads',
     env: 'WEFT_THREADS',
@@ -218,6 +227,14 @@ export const SETTINGS = {
     byDefault: () => '5m',
     show: (ms) => (ms === Number.POSITIVE_INFINITY ? '-1' : formatDuration(ms)),
   }),
+  pin: row({
+    flag: '--pin',
+    env: 'WEFT_PIN',
+    live: true,
+    schema: listOf((value) => MODEL_NAME.test(value)),
+    expected: 'names of models separated by commas',
+    byDefault: () => [],
+  }),
   maxQueue: row({
     flag: '--max-queue',
     env: 'WEFT_MAX_QUEUE',
@@ -232,7 +249,23 @@ export const SETTINGS = {
     env: 'WEFT_NUM_PARALLEL',
     schema: wholeNumber(1, PARALLEL_MAX),
     expected: `a whole number from 1 to ${PARALLEL_MAX}`,
-    byDefault: () => 4,
+    byDefault: () => 16,
+  }),
+  exact: row({
+    flag: '--exact',
+    isSwitch: true,
+    env: 'WEFT_EXACT',
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => false,
+  }),
+  measure: row({
+    flag: '--no-measure',
+    isSwitch: true,
+    env: 'WEFT_MEASURE',
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => true,
   }),
   lenient: row({
     flag: '--lenient',

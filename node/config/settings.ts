@@ -2,6 +2,7 @@
 // The only reader of the environment; bin/ and the CLI pass it in.
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { WeftError } from '../../protocol/errors.ts';
+import type { DeviceSetting } from '../core/devices.ts';
 import { type ApiAddress, formatApiAddress, isLoopback } from './addresses.ts';
 import type { Environment } from './home.ts';
 import {
@@ -36,16 +37,24 @@ export interface Settings {
   readonly offer: 'all' | 'none' | readonly string[];
   /** Absolute path of a folder with further models. */
   readonly models: string;
+  /** What models run on. */
+  readonly device: DeviceSetting;
   /** Threads of all runners together. */
   readonly threads: number;
   /** What loaded models may take. */
   readonly memoryBytes: number;
   /** How long an idle model stays loaded; Infinity = for ever. */
   readonly keepAliveMs: number;
+  /** Models that are loaded at once and stay, by hub id or short name. */
+  readonly pin: readonly string[];
   /** Predicted time of the work that may wait on a node; what would wait behind more is refused. */
   readonly maxQueueMs: number;
   /** Generations of one model at once. */
   readonly numParallel: number;
+  /** The same request with the same seed gives the same text, whoever else is served: each answer is computed by itself. */
+  readonly exact: boolean;
+  /** Models are measured while the node has nothing else to do. */
+  readonly measure: boolean;
   /** Unknown parameters of a request are passed over, not refused. */
   readonly lenient: boolean;
   /** After this much silence a peer counts as lost. */
@@ -79,11 +88,15 @@ const FIELDS = {
   name: 'name',
   offer: 'offer',
   models: 'models',
+  device: 'device',
   threads: 'threads',
   memory: 'memoryBytes',
   keepAlive: 'keepAliveMs',
+  pin: 'pin',
   maxQueue: 'maxQueueMs',
   numParallel: 'numParallel',
+  exact: 'exact',
+  measure: 'measure',
   lenient: 'lenient',
   livenessTimeout: 'livenessTimeoutMs',
   runnerTimeout: 'runnerTimeoutMs',

@@ -38,3 +38,18 @@ export const NAME_SHOWN_MAX = 96;
 
 /** Models that "there is no such model" lists. */
 export const NAMES_LISTED_MAX = 12;
+
+/** Documents of one request for reranking: a search engine's first page is 10 to 100. Cohere recommends up to this many. */
+export const DOCUMENTS_MAX = 1_000;
+
+/** Spectra of sounds that are held while they are written down: four hours of them. */
+export const SOUND_BYTES_HELD_MAX = 512 << 20;
+
+/** Shortest sound, as OpenAI has it: shorter ones hold no word. */
+export const SOUND_S_MIN = 0.1;
+
+/** A window that would go on sooner than this is taken as whole, so that a sound has few more windows than it is long. */
+export const WINDOW_ADVANCE_S_MIN = 1;
+
+/** Text that sets the style of a transcript: longer ones are cut to half of the context anyway. */
+export const TRANSCRIPT_PROMPT_CHARS_MAX = 16_384;

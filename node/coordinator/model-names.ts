@@ -9,6 +9,8 @@ import { NAME_SHOWN_MAX, NAMES_LISTED_MAX } from './limits.ts';
 const USE: Readonly<Record<ModelTask, string>> = {
   'text-generation': 'answers chats: use /v1/chat/completions, or `weft run`',
   'feature-extraction': 'makes embeddings: use /v1/embeddings, or `weft embed`',
+  'text-ranking': 'ranks texts: use /v1/rerank',
+  'automatic-speech-recognition': 'writes down speech: use /v1/audio/transcriptions',
   tensor: 'takes tensors, not text',
 };
 

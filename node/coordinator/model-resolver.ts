@@ -3,7 +3,9 @@
 import { type Manifest, modelRef, parseManifest } from '../../models/manifest.ts';
 import { type ModelMetadata, type ModelStore, metadataFiles } from '../../models/store.ts';
 import { type FeatureExtractionTask, loadFeatureExtraction } from '../../models/tasks/feature-extraction.ts';
+import { loadSpeechRecognition, type SpeechRecognitionTask } from '../../models/tasks/speech-recognition.ts';
 import { loadTextGeneration, type TextGenerationTask } from '../../models/tasks/text-generation.ts';
+import { loadTextRanking, type TextRankingTask } from '../../models/tasks/text-ranking.ts';
 import type { ModelTask } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
@@ -41,32 +43,47 @@ export class ModelResolver {
   readonly #textGeneration = new LoadCache<Resolved<TextGenerationTask>>({ max: TASKS_KEPT_MAX });
   readonly #featureExtraction = new LoadCache<Resolved<FeatureExtractionTask>>({ max: TASKS_KEPT_MAX });
 
+  readonly #textRanking = new LoadCache<Resolved<TextRankingTask>>({ max: TASKS_KEPT_MAX });
+  readonly #speechRecognition = new LoadCache<Resolved<SpeechRecognitionTask>>({ max: TASKS_KEPT_MAX });
+
   constructor(components: ModelResolverComponents) {
     this.#components = components;
   }
 
   /** @throws WeftError `model_not_found`, `bad_request` for a model of another task, or why its files can't be had */
   textGeneration(name: string, signal: AbortSignal): Promise<Resolved<TextGenerationTask>> {
-    const model = this.#find(name, 'text-generation');
-    return unlessAborted(
-      this.#textGeneration.get(model.offer.model.digest, async () => {
-        const { manifest, folder } = await this.#metadata(model);
-        return { ref: model.offer.model, folder, task: await loadTextGeneration(folder, manifest) };
-      }),
-      signal,
-    );
+    return this.#resolve(name, 'text-generation', this.#textGeneration, loadTextGeneration, signal);
   }
 
   /** As {@link textGeneration}, for embeddings. */
   featureExtraction(name: string, signal: AbortSignal): Promise<Resolved<FeatureExtractionTask>> {
-    const model = this.#find(name, 'feature-extraction');
-    return unlessAborted(
-      this.#featureExtraction.get(model.offer.model.digest, async () => {
-        const { manifest, folder } = await this.#metadata(model);
-        return { ref: model.offer.model, folder, task: await loadFeatureExtraction(folder, manifest) };
-      }),
-      signal,
-    );
+    return this.#resolve(name, 'feature-extraction', this.#featureExtraction, loadFeatureExtraction, signal);
+  }
+
+  /** As {@link textGeneration}, for rerankers. */
+  textRanking(name: string, signal: AbortSignal): Promise<Resolved<TextRankingTask>> {
+    return this.#resolve(name, 'text-ranking', this.#textRanking, loadTextRanking, signal);
+  }
+
+  /** As {@link textGeneration}, for speech. */
+  speechRecognition(name: string, signal: AbortSignal): Promise<Resolved<SpeechRecognitionTask>> {
+    return this.#resolve(name, 'automatic-speech-recognition', this.#speechRecognition, loadSpeechRecognition, signal);
+  }
+
+  async #resolve<T>(
+    name: string,
+    task: ModelTask,
+    cache: LoadCache<Resolved<T>>,
+    load: (folder: string, manifest: Manifest) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<Resolved<T>> {
+    const model = this.#find(name, task);
+    const ref = model.offer.model;
+    const loading = cache.get(ref.digest, async () => {
+      const { manifest, folder } = await this.#metadata(model);
+      return { ref, folder, task: await load(folder, manifest) };
+    });
+    return unlessAborted(loading, signal);
   }
 
   /**

@@ -1,4 +1,4 @@
-// Owns a request from text to text, or from tensors to tensors, on a node that may have no weights at all. The gateway's only way into the node.
+// Owns a request from text to text, from sound to text, or from tensors to tensors, on a node that may have no weights at all. The gateway's only way into the node.
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type {
@@ -11,8 +11,13 @@ import type {
   EmbedRequest,
   ModelListing,
   RequestOptions,
+  RerankAnswer,
+  RerankRequest,
   TensorAnswer,
   TensorRequest,
+  TranscribeAnswer,
+  TranscribeEvents,
+  TranscribeRequest,
 } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
@@ -22,8 +27,11 @@ import type { Transfer } from '../core/transfer.ts';
 import { embed } from './feature-extraction.ts';
 import { listable } from './model-names.ts';
 import { ModelResolver, type ModelSource } from './model-resolver.ts';
+import { SoundRoom } from './sound.ts';
+import { transcribe } from './speech-recognition.ts';
 import { run } from './tensor.ts';
 import { chat, complete } from './text-generation.ts';
+import { rerank } from './text-ranking.ts';
 
 export interface TextCoordinatorComponents {
   readonly clock: Clock;
@@ -32,6 +40,8 @@ export interface TextCoordinatorComponents {
   readonly telemetry: Telemetry;
   readonly dispatcher: Dispatcher;
   readonly prep: Pick<Prep, 'tokenize'>;
+  /** Another process than `prep`: an hour of sound shall not hold up a text. */
+  readonly hearing: Pick<Prep, 'listen'>;
   readonly transfer: Transfer;
   readonly models: ModelSource;
   /** A node's name for people; its id where it has none. */
@@ -40,10 +50,10 @@ export interface TextCoordinatorComponents {
 }
 
 export class TextCoordinator implements Coordinator {
-  readonly #components: TextCoordinatorComponents & { readonly resolver: ModelResolver };
+  readonly #components: TextCoordinatorComponents & { readonly resolver: ModelResolver; readonly soundRoom: SoundRoom };
 
   constructor(components: TextCoordinatorComponents) {
-    this.#components = { ...components, resolver: new ModelResolver(components) };
+    this.#components = { ...components, resolver: new ModelResolver(components), soundRoom: new SoundRoom() };
   }
 
   models(): readonly ModelListing[] {
@@ -74,6 +84,14 @@ export class TextCoordinator implements Coordinator {
 
   embed(request: EmbedRequest, options: RequestOptions): Promise<EmbedAnswer> {
     return embed(this.#components, request, options);
+  }
+
+  rerank(request: RerankRequest, options: RequestOptions): Promise<RerankAnswer> {
+    return rerank(this.#components, request, options);
+  }
+
+  transcribe(request: TranscribeRequest, options: RequestOptions, events: TranscribeEvents): Promise<TranscribeAnswer> {
+    return transcribe(this.#components, request, options, events);
   }
 
   run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer> {

@@ -4,6 +4,7 @@ import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LoadedModel } from './engine.ts';
 import type { Events } from './events.ts';
 import type { LinkEstimate } from './mesh.ts';
+import type { ProfileReport } from './profile.ts';
 import type { TraceRecord } from './trace.ts';
 import type { Invitation, Member } from './trust.ts';
 
@@ -54,6 +55,11 @@ export interface ModelDetails {
   readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly sha256: string }[];
   readonly inputs: readonly TensorPort[];
   readonly outputs: readonly TensorPort[];
+  /** Of text generators, once they have been loaded: as in GenerationStatus. */
+  readonly decoder: 'rewritten' | 'plain' | undefined;
+  readonly decoderReason: string | undefined;
+  /** Where it is offered. */
+  readonly profile: ProfileReport | undefined;
 }
 
 /** -1 or a name stands for a dimension that each request chooses. */
@@ -109,6 +115,17 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** A model that is in memory now. */
+export interface LoadOutcome {
+  readonly id: string;
+  /** It was there before. */
+  readonly wasLoaded: boolean;
+  readonly pinned: boolean;
+  readonly provider: string;
+  /** All that is reserved for it. */
+  readonly residentBytes: number;
+}
+
 export interface NodeControl {
   /** What happens here, for watchers. */
   readonly events: Events;
@@ -119,6 +136,11 @@ export interface NodeControl {
   loaded(): readonly LoadedModel[];
   /** @param name hub id or short name of an installed model @throws WeftError `model_not_found` */
   model(name: string): ModelDetails;
+  /**
+   * Loads a model that nobody asks for yet, and keeps it if it is to be pinned: until it is unloaded, or the node ends.
+   * @throws WeftError `model_not_found`, or why it can't be loaded
+   */
+  load(name: string, options: { readonly pin: boolean; readonly signal: AbortSignal }): Promise<LoadOutcome>;
   /** Frees a model's memory. @returns its hub id, and whether it was loaded @throws WeftError `model_not_found` */
   unload(name: string): Promise<{ readonly id: string; readonly wasLoaded: boolean }>;
   /** Deletes an installed model's files. @throws WeftError `model_not_found`, or `forbidden` for a bundled one */

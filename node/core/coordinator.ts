@@ -185,6 +185,88 @@ export interface EmbedAnswer {
   readonly plan: Plan;
 }
 
+export interface RerankRequest {
+  readonly model: string;
+  readonly query: string;
+  readonly documents: readonly string[];
+  /** How many are wanted. @default all */
+  readonly topN?: number;
+}
+
+export interface RerankAnswer {
+  readonly model: string;
+  /** Best first, of equal ones the earlier document. */
+  readonly results: readonly {
+    readonly index: number;
+    /** From 0 to 1: the logistic function of the graph's logit. */
+    readonly score: number;
+  }[];
+  /** Tokens that the graph saw, the query's counted with every document. */
+  readonly promptTokens: number;
+  /** How many documents were cut to what the query left of the graph's positions. */
+  readonly truncated: number;
+  readonly nodes: readonly NodeId[];
+  readonly plan: Plan;
+}
+
+// ── Sound ───────────────────────────────────────────────────────────────────────────────────────
+
+export interface TranscribeRequest {
+  readonly model: string;
+  /** A whole file: WAV, MP3, FLAC, Ogg Vorbis or Ogg Opus. */
+  readonly file: Uint8Array;
+  /** Writes English, whatever is spoken. */
+  readonly translate: boolean;
+  /** What is spoken, as a code (`de`) or by its English name. @default found out */
+  readonly language?: string;
+  /** Text that sets the style, or comes before. */
+  readonly prompt?: string;
+  /** 0 = the likeliest tokens. */
+  readonly temperature: number;
+  /** 64 bits; absent = drawn at random. */
+  readonly seed?: bigint;
+  /** Segments with their times are wanted. */
+  readonly timestamps: boolean;
+}
+
+/** Times in seconds from the beginning of the sound. */
+export interface TranscriptSegment {
+  readonly id: number;
+  /** Where the window began that it was heard in, in frames of 10 ms for Whisper. */
+  readonly seek: number;
+  readonly startS: number;
+  readonly endS: number;
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly temperature: number;
+  /** Of the tokens of its window, natural logarithm. */
+  readonly averageLogprob: number;
+  /** Bytes of its text to bytes of the same compressed: what repeats itself has much. */
+  readonly compressionRatio: number;
+}
+
+export interface TranscribeAnswer {
+  readonly model: string;
+  readonly text: string;
+  /** What was spoken, as a code; undefined where the model doesn't say. */
+  readonly language: string | undefined;
+  readonly durationS: number;
+  /** Of the whole sound; one where no times were wanted. */
+  readonly segments: readonly TranscriptSegment[];
+  readonly usage: ChatUsage;
+  readonly nodes: readonly NodeId[];
+  /** Of the first window. */
+  readonly plan: Plan;
+}
+
+/** How a transcript arrives. */
+export interface TranscribeEvents {
+  /** Before the first text: which node begins, under which hub id. */
+  readonly onPlaced?: (node: NodeId, model: string) => void;
+  /** Text that will not change any more, in order. */
+  readonly onText?: (text: string) => void;
+}
+
 /** Any graph. */
 export interface TensorRequest {
   readonly model: string;
@@ -208,6 +290,10 @@ export interface Coordinator {
   /** As {@link chat}. */
   complete(request: CompletionRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult>;
   embed(request: EmbedRequest, options: RequestOptions): Promise<EmbedAnswer>;
+  /** @throws WeftError `model_not_found`, `bad_request`, `context_too_long` for the query, or the work's own failure */
+  rerank(request: RerankRequest, options: RequestOptions): Promise<RerankAnswer>;
+  /** @throws WeftError `model_not_found`, `bad_request` for what is no sound, or the work's own failure */
+  transcribe(request: TranscribeRequest, options: RequestOptions, events: TranscribeEvents): Promise<TranscribeAnswer>;
   /** @throws WeftError `model_not_found`, `tensor_invalid`, or the work's own failure */
   run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer>;
 }

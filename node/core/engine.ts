@@ -22,6 +22,11 @@ export interface WorkOptions {
   readonly traceParent?: string;
   /** The executor has the request. Never called by an engine that works here. */
   readonly onAck?: () => void;
+  /**
+   * A measurement that nobody waits for: no part of load, queue or observed speed. Only for models that are loaded, while
+   * there is no other request; the next one ends it within one step.
+   */
+  readonly background?: true;
 }
 
 /**
@@ -42,13 +47,67 @@ export interface LoadedModel {
   readonly id: string;
   readonly state: 'loading' | 'loaded' | 'quarantined';
   readonly provider: string;
+  /** Why it isn't the provider that was asked for. */
+  readonly fallbackReason: string | undefined;
   readonly runnerPid: number | undefined;
+  /** All that is reserved for it, KV rows included. */
   readonly residentBytes: number;
   readonly requestsInFlight: number;
   /** Milliseconds until it is unloaded if nobody asks for it; undefined = never. */
   readonly idleUntilMs: number | undefined;
+  /** It is never unloaded to make room, nor when it is idle. */
+  readonly pinned: boolean;
   /** Why it is quarantined. */
   readonly reason: string | undefined;
+  /** Of text generators that are loaded. */
+  readonly generation: GenerationStatus | undefined;
+  /** Whether requests on its graph share runs. Of other models that are loaded. */
+  readonly batching?: BatchingStatus | undefined;
+}
+
+export interface BatchingStatus {
+  /** `rows`: those of several requests go through the graph in one run. */
+  readonly batching: 'rows' | 'none';
+  /** Why they don't, or don't yet. */
+  readonly reason: string | undefined;
+}
+
+/** What a text generator does and holds. */
+export interface GenerationStatus {
+  /** `rewritten`: sequences share runs and the cache stays where it is; `plain`: the graph as it was exported. */
+  readonly decoder: 'rewritten' | 'plain';
+  /** Why it is `plain`. */
+  readonly decoderReason: string | undefined;
+  readonly sequences: number;
+  readonly sequencesMax: number;
+  readonly waiting: number;
+  /** Of all sequences together, over the last seconds; 0 when idle. */
+  readonly tokensPerS: number;
+  readonly kvBytes: number;
+  readonly prefixBytes: number;
+  readonly kvBytesMax: number;
+  readonly kvBytesPerToken: number;
+  /** Since it was loaded. */
+  readonly promptTokens: number;
+  /** Of the prompts' tokens: taken from kept prefixes. */
+  readonly cachedTokens: number;
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+}
+
+/**
+ * What is done to load a model: `room`: others leave; `start`: a process begins; `verify`: files are hashed; `load`: the
+ * runtime reads the graph; `check`: a rewritten graph is compared with the original; `warm`: a first run.
+ */
+export const LOAD_PHASES = ['room', 'start', 'verify', 'load', 'check', 'warm'] as const;
+export type LoadPhase = (typeof LOAD_PHASES)[number];
+
+/** How far a load is. */
+export interface LoadingProgress {
+  readonly id: string;
+  readonly phase: LoadPhase;
+  /** Of this phase, 0 to 1; undefined where it isn't known. */
+  readonly fraction: number | undefined;
 }
 
 /** The engine of this node, with what only its own node may ask. */
@@ -58,7 +117,19 @@ export interface LocalEngine extends Engine {
   load(): Load;
   loaded(): readonly LoadedModel[];
   /**
-   * Frees a model's memory. Its requests under way are answered first; later ones load it again.
+   * Loads a model that nobody asks for yet; resolves once it is in memory. Shares a load that is under way.
+   * @param digest of the model
+   * @param options `pin`: it then stays until {@link LocalEngine.unload}
+   * @throws WeftError `model_not_found`, `model_quarantined`, `out_of_memory`, what loading failed with, or `cancelled`: the
+   *   load itself goes on
+   */
+  ensureLoaded(digest: string, options: { readonly signal: AbortSignal; readonly pin?: boolean }): Promise<void>;
+  /** These stay in memory, and are loaded now; those that were named before, and are not any more, may leave again. */
+  keepLoaded(digests: readonly string[]): void;
+  /** Calls back while models load. Returns what ends the subscription. */
+  onLoading(listener: (progress: LoadingProgress) => void): () => void;
+  /**
+   * Frees a model's memory, pinned or not. Its requests under way are answered first; later ones load it again.
    * @param digest of the model
    * @returns false when it wasn't loaded
    */

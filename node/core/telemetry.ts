@@ -8,7 +8,7 @@ export interface Telemetry {
   count(name: CounterName, labels?: Labels, by?: number): void;
   /** Records a duration in seconds. */
   observe(name: HistogramName, seconds: number, labels?: Labels): void;
-  /** Reads a value whenever metrics are collected. */
+  /** Reads a value whenever metrics are collected. One whose name ends in `_total` never falls while the node runs. */
   gauge(name: GaugeName, read: () => number): void;
   /** Prometheus text format. */
   text(): Promise<string>;
@@ -33,4 +33,13 @@ export type GaugeName =
   | 'weft_peers_connected'
   | 'weft_models_loaded'
   | 'weft_runner_memory_bytes'
-  | 'weft_queued_seconds';
+  | 'weft_queued_seconds'
+  | 'weft_kv_bytes'
+  | 'weft_prefix_bytes'
+  | 'weft_sequences'
+  | 'weft_sequences_waiting'
+  | 'weft_decode_tokens_per_second'
+  | 'weft_prefill_tokens_total'
+  | 'weft_prefix_hit_tokens_total'
+  | 'weft_draft_tokens_total'
+  | 'weft_draft_accepted_total';

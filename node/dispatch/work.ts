@@ -138,13 +138,13 @@ export class GenerateWork implements Work<GenerateResult> {
   }
 
   size(): Size {
-    const { promptLength, maxNewTokens } = this.#request;
+    const { promptLength, maxNewTokens, features } = this.#request;
     const { generated } = this.#session;
     return {
       inputTokens: promptLength,
       // What was generated already is replayed token by token, at the price of generating it.
       outputTokens: generated + Math.min(maxNewTokens - generated, OUTPUT_TOKENS_EXPECTED_MAX),
-      requestBytes: (promptLength + generated) * Int32Array.BYTES_PER_ELEMENT,
+      requestBytes: (promptLength + generated) * Int32Array.BYTES_PER_ELEMENT + (features?.data.byteLength ?? 0),
       answerBytes: 0,
       answerRows: 0,
     };

@@ -13,6 +13,8 @@ export interface Flight {
   readonly model: ModelState;
   readonly lane: Lane;
   readonly requestIds: readonly string[];
+  /** It doesn't keep its model busy: nobody waits for it. */
+  readonly background: boolean;
   readonly process: RunnerProcess;
   /** From then on the runner is taken to hang. */
   readonly overdueAtMs: number;
@@ -35,12 +37,12 @@ export class Flights {
 
   add(flight: Flight): void {
     this.#flights.add(flight);
-    flight.model.calls++;
+    if (!flight.background) flight.model.calls++;
     if (this.#timer === undefined) this.#watch();
   }
 
   remove(flight: Flight): void {
-    if (this.#flights.delete(flight)) flight.model.calls--;
+    if (this.#flights.delete(flight) && !flight.background) flight.model.calls--;
   }
 
   /** Calls in a lane. */

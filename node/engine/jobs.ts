@@ -1,5 +1,5 @@
-// The three kinds of work: how each is sent to a runner, and what its answer does to the requests behind it. Called by
-// the runner slot when a place in the runner is free; nothing here waits.
+// Generations and embeddings: how each is sent to a runner, and what its answer does to the requests behind it (runs of any
+// graph: run-jobs.ts). Called by the runner slot when a place in the runner is free; nothing here waits.
 import type { TokenRun } from '../../protocol/codec.ts';
 import { ERRORS, toWeftError, type WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
@@ -46,6 +46,10 @@ export interface SendOptions {
   /** Who is to blame when the runner dies by it. */
   readonly requestIds: readonly RequestId[];
   readonly budgetMs: number;
+  /** @default false */
+  readonly background?: boolean;
+  /** How long it is expected to take in the runtime. @default not measured */
+  readonly predictedMs?: number | undefined;
 }
 
 /** Makes a call to the model's runner. */
@@ -62,37 +66,31 @@ export interface JobComponents {
   readonly node: string;
 }
 
-/** One run of the graph, for one request. */
-export function sendRun(components: JobComponents, model: ModelState, job: RunJob, send: Send): void {
-  const { pending, request } = job;
-  begin(components, pending);
-  send(RUNNER_METHODS.run, request, only(pending)).then(
-    ({ outputs, timing }) => {
-      worked(model, 1, timing.computeMs);
-      pending.resolve({ outputs, node: components.node, timing: timingOf(model, pending, timing) });
-    },
-    (error: unknown) => pending.reject(toWeftError(error)),
-  );
-}
-
 /** One generation. Tokens go on as they come. */
 export function sendGenerate(components: JobComponents, model: ModelState, job: GenerateJob, send: Send): void {
   const { pending, request, onTokens } = job;
   begin(components, pending);
   const before = request.ids.length;
+  const runningBefore = running(model);
   const onItem = ({ firstIndex, ids, logprobs }: TokenRun): void => {
     model.ledger.worked();
     if (!pending.settled) onTokens(firstIndex, ids, logprobs);
   };
   const options = { ...only(pending), signal: untilSettled(pending) };
   send(RUNNER_METHODS.generate, request, options, onItem).then(
-    ({ finish, generated, timing }) => {
+    ({ timing, ...result }) => {
+      const { generated, cachedTokens = 0 } = result;
       const fresh = generated - (before - request.promptLength);
       // What was resumed was computed token by token: its time says nothing of a prompt's.
-      const prompt = before === request.promptLength && fresh > 0 ? before : undefined;
-      worked(model, prompt, timing.prefillMs);
-      if (model.answers > 1) model.profile.decoded(fresh - 1, timing.computeMs - timing.prefillMs);
-      pending.resolve({ finish, generated, node: components.node, timing: timingOf(model, pending, timing) });
+      const isPrompt = before === request.promptLength && fresh > 0 && !pending.background;
+      // Kept prefixes cost nothing.
+      worked(model, isPrompt ? before - cachedTokens : undefined, timing.prefillMs);
+      if (model.answers > 1 && !pending.background) {
+        const sequences = (runningBefore + running(model)) / 2;
+        const decodeMs = timing.computeMs - timing.prefillMs;
+        model.profile.decoded(fresh - 1, decodeMs, { context: before + fresh / 2, sequences });
+      }
+      pending.resolve({ ...result, node: components.node, timing: timingOf(model, pending, timing) });
     },
     (error: unknown) => pending.reject(toWeftError(error)),
   );
@@ -110,15 +108,19 @@ export function sendBatch(
   const jobs = [...new Set(rows.map(({ job }) => job))];
   for (const { pending } of jobs) begin(components, pending);
   const { model: ref, pooling, normalize } = first.job.request;
-  const { ids, lengths } = gather(rows);
+  const texts = gather(rows);
+  const [count, width] = [rows.length, Math.max(...texts.lengths)];
   const options = {
     signal: whileWanted(rows, jobs),
     requestIds: jobs.map(({ pending }) => pending.requestId),
     budgetMs: Math.max(...jobs.map(({ pending }) => pending.remainingMs)),
+    background: jobs.every(({ pending }) => pending.background),
+    predictedMs: model.curve.predictMs(count, width),
   };
-  send(RUNNER_METHODS.encode, { model: ref, ids, lengths, pooling, normalize }, options).then(
+  send(RUNNER_METHODS.encode, { model: ref, ...texts, pooling, normalize }, options).then(
     ({ embeddings, dimensions, timing }) => {
-      worked(model, lengths.length * Math.max(...lengths), timing.computeMs);
+      worked(model, options.background ? undefined : count * width, timing.computeMs);
+      if (model.answers > 1) model.curve.worked(count, width, timing.computeMs);
       for (const [at, { job, index }] of rows.entries()) {
         job.embeddings.set(embeddings.subarray(at * dimensions, (at + 1) * dimensions), index * dimensions);
         job.textsLeft--;
@@ -142,8 +144,7 @@ function batchFailed(
   jobs: readonly EncodeJob[],
   error: WeftError,
 ): void {
-  const ownFault = !ERRORS[error.code].elsewhere && error.code !== 'cancelled' && error.code !== 'deadline_exceeded';
-  if (!ownFault || jobs.length === 1) {
+  if (!isOwnFault(error) || jobs.length === 1) {
     for (const { pending } of jobs) pending.reject(error);
     return;
   }
@@ -155,6 +156,11 @@ function batchFailed(
       `alone-${arrival}`,
     );
   }
+}
+
+/** An error that one of the requests in a batch has caused, and that says nothing of the others. */
+export function isOwnFault({ code }: WeftError): boolean {
+  return !ERRORS[code].elsewhere && code !== 'cancelled' && code !== 'deadline_exceeded';
 }
 
 /** A request's texts, as rows to be queued. */
@@ -173,7 +179,7 @@ export function encodeJob(pending: Pending<EncodeResult>, request: EncodeRequest
   return { pending, request, offsets, embeddings, textsLeft: texts, computeMs: 0 };
 }
 
-function gather(rows: readonly Row<EncodeJob>[]): { ids: Int32Array; lengths: Int32Array } {
+function gather(rows: readonly Row<EncodeJob>[]): Pick<EncodeRequest, 'ids' | 'lengths' | 'firstLengths'> {
   const lengths = Int32Array.from(rows, ({ length }) => length);
   const ids = new Int32Array(rows.reduce((sum, { length }) => sum + length, 0));
   let to = 0;
@@ -182,11 +188,15 @@ function gather(rows: readonly Row<EncodeJob>[]): { ids: Int32Array; lengths: In
     ids.set(job.request.ids.subarray(from, from + length), to);
     to += length;
   }
-  return { ids, lengths };
+  if (rows.every(({ job }) => job.request.firstLengths === undefined)) return { ids, lengths };
+  const first = rows.map(({ job, index, length }) => job.request.firstLengths?.[index] ?? length);
+  return { ids, lengths, firstLengths: Int32Array.from(first) };
 }
 
-function only(pending: PendingRequest): SendOptions {
-  return { signal: pending.signal, requestIds: [pending.requestId], budgetMs: pending.remainingMs };
+/** Of a call that is one request's own. */
+export function only(pending: PendingRequest): SendOptions {
+  const { signal, requestId, remainingMs, background } = pending;
+  return { signal, requestIds: [requestId], budgetMs: remainingMs, background };
 }
 
 /**
@@ -204,26 +214,40 @@ function whileWanted(rows: readonly Row<EncodeJob>[], jobs: readonly EncodeJob[]
   const [first] = jobs;
   // The whole of one request: its caller's signal says all.
   if (jobs.length === 1 && first !== undefined && first.textsLeft === rows.length) return first.pending.signal;
+  return whileAnyWaits(jobs.map(({ pending }) => pending));
+}
+
+/** Aborts once the last of the requests has ended. */
+export function whileAnyWaits(requests: readonly PendingRequest[]): AbortSignal {
   const controller = new AbortController();
   const check = (): void => {
-    if (jobs.every(({ pending }) => pending.settled)) controller.abort();
+    if (requests.every(({ settled }) => settled)) controller.abort();
   };
-  for (const { pending } of jobs) pending.onSettled(check);
+  for (const request of requests) request.onSettled(check);
   return controller.signal;
 }
 
-function begin(components: JobComponents, pending: PendingRequest): void {
+/** The request has its first call. */
+export function begin(components: JobComponents, pending: PendingRequest): void {
   pending.begunAtMs ??= components.now();
 }
 
+/** Requests of the model that the runner has, this one included. */
+function running(model: ModelState): number {
+  let count = 0;
+  for (const { begunAtMs } of model.pending) if (begunAtMs !== undefined) count++;
+  return count;
+}
+
 /** The first answer after a load is slower than those that follow, so it says nothing of them. */
-function worked(model: ModelState, tokens: number | undefined, computeMs: number): void {
+export function worked(model: ModelState, tokens: number | undefined, computeMs: number): void {
   model.ledger.worked();
   model.answers++;
   if (model.answers > 1 && tokens !== undefined) model.profile.worked(tokens, computeMs);
 }
 
-function timingOf(model: ModelState, pending: PendingRequest, measured: Timing): Timing {
+/** Where the time of a request went, by what the runner has measured. */
+export function timingOf(model: ModelState, pending: PendingRequest, measured: Timing): Timing {
   const queueMs = Math.max(0, (pending.begunAtMs ?? pending.arrivedAtMs) - pending.arrivedAtMs);
   return { ...measured, queueMs, loadMs: pending.waitedForLoad ? Math.min(queueMs, model.lastLoadMs) : 0 };
 }

@@ -5,11 +5,19 @@ import { canonicalJson } from '../../models/manifest.ts';
 import type { ModelOffer } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Timer } from '../core/clock.ts';
+import { BatchCurve } from './batch-curve.ts';
 import { RowQueue } from './batching.ts';
+import { type DeviceChoice, PROCESSOR_CHOICE } from './devices/choose.ts';
+import { deviceKey, RAM } from './devices/device.ts';
+import { GeneratorStats } from './generator-stats.ts';
 import type { EncodeJob, GenerateJob, RunJob } from './jobs.ts';
 import type { PendingRequest } from './pending.ts';
 import { ModelProfile } from './profile.ts';
 import { DeathLedger } from './quarantine.ts';
+import { Demand, TokenRate } from './rates.ts';
+import { RunBatching } from './run-batching.ts';
+import { RunQueue } from './run-queue.ts';
+import { ArrivalRate } from './window.ts';
 
 /** `unloading` shows as `disk` outside. */
 export type ModelPhase = 'disk' | 'loading' | 'loaded' | 'unloading' | 'quarantined';
@@ -28,12 +36,52 @@ export class ModelState {
   /** Why it is quarantined. */
   reason: string | undefined;
   provider = '';
-  /** Predicted while it loads, measured once it is loaded, 0 otherwise. */
+  /** Why the provider is not the one that was asked for. */
+  fallbackReason: string | undefined;
+  /** Where it is, or was tried last. */
+  choice: DeviceChoice = PROCESSOR_CHOICE;
+  /** Whose memory its weights take: `cpu`, or the pool of another device. */
+  device = RAM;
+  /** Reserved there, where that is not `cpu`. Nobody can measure it: it stays what was predicted. */
+  deviceBytes = 0;
+  /**
+   * Reserved for it in the machine's memory, wherever it runs: predicted while it loads, then by what was measured; keys
+   * and values included. 0 = not in memory.
+   */
   residentBytes = 0;
-  /** What its last load was measured to take; 0 = never loaded. */
-  measuredBytes = 0;
+  /** What was reserved when it was loaded: how far it may grow is decided by it. */
+  promisedBytes = 0;
+  /** What its process was seen to take for it, keys and values that came later left out; 0 = not loaded. */
+  occupiedBytes = 0;
+  /** What it was seen to take, by device: on another one than the processor most of it is not in the machine's memory. */
+  readonly #seen = new Map<string, { measuredBytes: number; loadPeakBytes: number }>();
+  /** Reserved for keys and values; part of `residentBytes`. */
+  kvBytesMax = 0;
+  sequencesMax = 0;
+  kvBytesPerToken = 0;
+  /** Of text generators: how they decode, and why not better. */
+  decoder: 'rewritten' | 'plain' = 'plain';
+  decoderReason: string | undefined;
+  /** Providers on which a load found that the rewritten graph says what the original says. */
+  readonly decoderChecked = new Set<string>();
+  readonly stats = new GeneratorStats();
+  readonly tokens = new TokenRate();
+  /** How much it is asked for. */
+  readonly popularity = new Demand();
+  /** The settings keep it in memory; somebody has asked for it to be kept. */
+  pinnedBySettings = false;
+  pinnedByRequest = false;
   lastUsedMs = 0;
   lastLoadMs = 0;
+  /** Those who wait for it to be in memory, and have no request. */
+  readonly awaitingLoad: { resolve(): void; reject(error: WeftError): void }[] = [];
+  /** What was told of its loading last. */
+  readonly loading: { phase: string | undefined; fraction: number | undefined } = {
+    phase: undefined,
+    fraction: undefined,
+  };
+  /** Its unloading, while that goes on. */
+  unloading: Promise<void> | undefined;
   /** Unloads it after the keep-alive. */
   idleTimer: Timer | undefined;
   idleAtMs: number | undefined;
@@ -46,15 +94,24 @@ export class ModelState {
 
   /** Every request that is not settled, waiting or in the runner. */
   readonly pending = new Set<PendingRequest>();
+  /** Those of them that nobody waits for. */
+  readonly background = new Set<PendingRequest>();
   /** Calls that the runner has not finished, a cancelled one included. */
   calls = 0;
-  readonly runs: RunJob[] = [];
+  readonly runs = new RunQueue<RunJob>();
   readonly rows = new RowQueue<EncodeJob>();
+  /** How fast requests come, those for whole runs and those of texts together. */
+  readonly arrivals = new ArrivalRate();
+  /** What batches of texts take. */
+  readonly curve = new BatchCurve();
+  /** Whether and how requests on any tensors share runs. */
+  readonly batching: RunBatching;
   readonly generations: GenerateJob[] = [];
 
   constructor(installed: InstalledModel) {
     this.installed = installed;
     this.manifestJson = canonicalJson(installed.manifest);
+    this.batching = new RunBatching(installed.manifest);
     this.sizeBytes = installed.manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
@@ -66,8 +123,55 @@ export class ModelState {
     return this.installed.ref.id;
   }
 
+  /** The most that it was seen to take, in any of its loads on this device; 0 = never loaded there. */
+  get measuredBytes(): number {
+    return this.#seenHere().measuredBytes;
+  }
+
+  set measuredBytes(bytes: number) {
+    this.#seenHere().measuredBytes = bytes;
+  }
+
+  /** The most that it was seen to take while it was being loaded there. */
+  get loadPeakBytes(): number {
+    return this.#seenHere().loadPeakBytes;
+  }
+
+  set loadPeakBytes(bytes: number) {
+    this.#seenHere().loadPeakBytes = bytes;
+  }
+
+  #seenHere(): { measuredBytes: number; loadPeakBytes: number } {
+    const key = deviceKey({ kind: this.choice.provider, index: this.choice.index });
+    const seen = this.#seen.get(key) ?? { measuredBytes: 0, loadPeakBytes: 0 };
+    this.#seen.set(key, seen);
+    return seen;
+  }
+
+  /** It runs on the processor now, whatever it was loaded on. */
+  onProcessor(): void {
+    this.choice = PROCESSOR_CHOICE;
+    this.device = RAM;
+    this.deviceBytes = 0;
+  }
+
+  /** Requests that somebody waits for. */
+  get demand(): number {
+    return this.pending.size - this.background.size;
+  }
+
   get idle(): boolean {
-    return this.pending.size === 0 && this.calls === 0;
+    return this.demand === 0 && this.calls === 0;
+  }
+
+  /** Nothing but its owner takes it out of memory. */
+  get pinned(): boolean {
+    return this.pinnedBySettings || this.pinnedByRequest;
+  }
+
+  /** It is needed in memory, or will be at once. */
+  get wanted(): boolean {
+    return this.pending.size > 0 || this.awaitingLoad.length > 0;
   }
 
   /** It has been asked to leave, and nobody uses it whom it has to answer first. */
@@ -78,6 +182,12 @@ export class ModelState {
     );
   }
 
+  /** It is out of memory. */
+  freed(): void {
+    this.residentBytes = this.deviceBytes = this.promisedBytes = this.occupiedBytes = this.kvBytesMax = 0;
+    this.stats.reset();
+  }
+
   /** Who waits for it to be out of memory is told: it is, or the node ends. */
   left(): void {
     this.lastServed = Number.POSITIVE_INFINITY;
@@ -86,7 +196,15 @@ export class ModelState {
 
   /** Ends every request of the model. */
   rejectAll(error: WeftError): void {
+    for (const waiting of this.awaitingLoad.splice(0)) waiting.reject(error);
     for (const pending of [...this.pending]) pending.reject(error);
+  }
+
+  /** Ends what nobody waits for: it must keep neither a request nor an unload waiting, nor load the model again. */
+  rejectBackground(): void {
+    for (const pending of [...this.background]) {
+      pending.reject(new WeftError({ code: 'cancelled', message: 'A measurement gave way to other work.' }));
+    }
   }
 
   quarantineError(): WeftError {
@@ -104,7 +222,7 @@ export class ModelState {
       task: manifest.task,
       state: this.phase === 'unloading' ? 'disk' : this.phase,
       contextLength: manifest.contextLength,
-      dimensions: manifest.encoding?.dimensions ?? 0,
+      dimensions: manifest.task === 'feature-extraction' ? (manifest.encoding?.dimensions ?? 0) : 0,
       sizeBytes: this.sizeBytes,
       profile: this.profile.snapshot(),
       aliases,

@@ -18,6 +18,8 @@ export interface PendingRequest {
   waitedForLoad: boolean;
   /** The caller's own. */
   readonly signal: AbortSignal;
+  /** Nobody waits for it. */
+  readonly background: boolean;
   readonly settled: boolean;
   /** What is left of its time. */
   readonly remainingMs: number;
@@ -33,6 +35,7 @@ export class Pending<Result> implements PendingRequest {
   readonly arrivedAtMs: number;
   readonly result: Promise<Result>;
   readonly signal: AbortSignal;
+  readonly background: boolean;
   begunAtMs: number | undefined;
   waitedForLoad = false;
 
@@ -72,6 +75,7 @@ export class Pending<Result> implements PendingRequest {
       ),
     );
     this.signal = options.signal;
+    this.background = options.background === true;
     this.#onCallerAbort = () => this.reject(toAbortError(options.signal));
     options.signal.addEventListener('abort', this.#onCallerAbort, { once: true });
   }

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { RUNTIME_ENV } from '../core/runtime-env.ts';
 import { SocketWriter } from './frame-socket.ts';
+import { LifelineReader, type RunnerReading } from './lifeline-reader.ts';
 import { RUNNER_KILL_WAIT_MS, RUNNER_START_TIMEOUT_MS, RUNNER_STOP_GRACE_MS, STDERR_TAIL_CHARS } from './limits.ts';
 
 /** How runners are started and watched; the same for all of an engine. */
@@ -29,6 +30,8 @@ export interface RunnerProcessComponents {
    * this error, and not at all when the end was asked for.
    */
   readonly onLost: (error: WeftError) => void;
+  /** What the process says of itself, with every heartbeat. */
+  readonly onReading?: (reading: RunnerReading) => void;
   /** The process is gone from the operating system, asked for or not. */
   readonly onGone: () => void;
 }
@@ -56,6 +59,8 @@ export class RunnerProcess {
   #answered = false;
   #unanswered = 0;
   #stderrTail = '';
+  #capBytes = 0;
+  #lastWords: WeftError | undefined;
 
   /** @throws WeftError `runner_lost` when this machine has no room for one more process */
   constructor(components: RunnerProcessComponents, launch: RunnerLaunch) {
@@ -92,9 +97,16 @@ export class RunnerProcess {
       this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL_CHARS);
     });
     this.#frames.on('data', (chunk: Uint8Array) => this.#onBytes(chunk));
-    this.#lifeline.on('data', () => {
+    const reader = new LifelineReader({
+      onReading: (reading) => components.onReading?.(reading),
+      onOver: (resident, cap) => {
+        this.#lastWords = overCap(resident, cap);
+      },
+    });
+    this.#lifeline.setEncoding('latin1').on('data', (text: string) => {
       this.#answered = true;
       this.#unanswered = 0;
+      reader.push(text);
     });
     for (const socket of [this.#frames, this.#lifeline]) {
       socket.on('error', (error) =>
@@ -103,6 +115,16 @@ export class RunnerProcess {
       socket.on('close', () => this.#onLinkClosed());
     }
     this.#beat();
+  }
+
+  /**
+   * The process ends itself when it takes more than this, whatever it is doing. Told with every heartbeat, and at once
+   * when it changes.
+   */
+  limitMemory(bytes: number): void {
+    if (bytes === this.#capBytes) return;
+    this.#capBytes = bytes;
+    this.#tellCap();
   }
 
   /** Kills the process now. Its calls fail with this error. */
@@ -152,8 +174,12 @@ export class RunnerProcess {
       return;
     }
     this.#unanswered++;
-    if (this.#lifeline.writable && this.#lifeline.writableLength === 0) this.#lifeline.write('.');
+    this.#tellCap();
     this.#heartbeat = clock.after(intervalMs, () => this.#beat());
+  }
+
+  #tellCap(): void {
+    if (this.#lifeline.writable && this.#lifeline.writableLength === 0) this.#lifeline.write(`${this.#capBytes}\n`);
   }
 
   #onLinkClosed(): void {
@@ -165,11 +191,22 @@ export class RunnerProcess {
 
   #onExit(how: string): void {
     if (this.#state === 'running') {
-      this.#components.log.warn({ pid: this.pid, how, stderr: this.#stderrTail }, 'a runner ended');
-      this.#lose(lost(how));
+      // Its last words may still be in the pipe.
+      if (this.#lifeline.closed) this.#report(how);
+      else {
+        this.#lifeline.once('close', () => this.#report(how));
+        this.#components.clock.after(EXIT_REPORT_MS, () => this.#report(how));
+      }
     }
     this.#components.onGone();
     this.#markGone();
+  }
+
+  #report(how: string): void {
+    if (this.#state !== 'running') return;
+    const error = this.#lastWords ?? lost(how);
+    this.#components.log.warn({ pid: this.pid, how: error.facts.how, stderr: this.#stderrTail }, 'a runner ended');
+    this.#lose(error);
   }
 
   #lose(error: WeftError): void {
@@ -182,6 +219,15 @@ export class RunnerProcess {
     this.#frames.destroy();
     this.#lifeline.destroy();
   }
+}
+
+const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/** With the fact `residentBytes`, by which it is told from other losses. */
+function overCap(resident: number, cap: number): WeftError {
+  const how = `took ${mib(resident)} of memory, more than the ${mib(cap)} that it was given`;
+  const facts = { how, residentBytes: String(resident), limitBytes: String(cap) };
+  return new WeftError({ code: 'runner_lost', message: `The runner ${how}.`, facts });
 }
 
 const lost = (how: string): WeftError =>

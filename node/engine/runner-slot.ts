@@ -1,24 +1,28 @@
 // Keeps one runner process for the models that share it: started on demand, loaded, given work, watched, started again
-// when it dies, ended when nothing is in it. The engine has one slot per large language model and one for small models.
+// when it dies, ended when nothing is in it. The engine has one slot per large language model, one per model on another
+// device than the processor, and one for all other small models.
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
-import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
-import { type Clock, delay } from '../core/clock.ts';
+import { RUNNER_METHODS } from '../../protocol/methods.ts';
+import type { Clock } from '../core/clock.ts';
+import type { LoadingProgress } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { type Flight, Flights, type Lane } from './flights.ts';
-import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerate, sendRun } from './jobs.ts';
+import type { DeviceChooser } from './devices/chooser.ts';
+import type { RunnerThreads, ThreadPlan } from './devices/threads.ts';
+import type { Flight } from './flights.ts';
+import type { GeneratorReading } from './generator-stats.ts';
+import { hangMs } from './hang.ts';
+import type { JobComponents, SendOptions } from './jobs.ts';
 import type { RunnerRecords } from './leftovers.ts';
-import {
-  CALLS_IN_FLIGHT_MAX,
-  KEEP_ALIVE_MS_MAX,
-  OVERRUN_GRACE_MS,
-  RESTART_PAUSE_MS,
-  RESTART_PAUSE_MS_MAX,
-  RUNNER_STABLE_MS,
-} from './limits.ts';
+import type { RunnerReading } from './lifeline-reader.ts';
+import { KEEP_ALIVE_MS_MAX } from './limits.ts';
+import { Loader } from './loading.ts';
+import type { KeptSlot, MemoryKeeper } from './memory-keeper.ts';
 import type { ModelState } from './model-state.ts';
 import { worthTelling } from './profile.ts';
-import { type RunnerLaunch, RunnerProcess } from './runner-process.ts';
+import type { RunnerLaunch, RunnerProcess } from './runner-process.ts';
+import { Sending } from './sending.ts';
+import { SlotProcess } from './slot-process.ts';
 import type { VerifiedFiles } from './verified.ts';
 
 export interface RunnerSlotComponents {
@@ -28,59 +32,159 @@ export interface RunnerSlotComponents {
   readonly records: RunnerRecords;
   readonly verified: VerifiedFiles;
   readonly jobs: JobComponents;
+  readonly memory: Pick<MemoryKeeper, 'makeRoom' | 'loaded' | 'left' | 'reading' | 'limitRunners' | 'toPlace'>;
+  readonly devices: DeviceChooser;
+  /** What the sessions of a load into this slot get. */
+  readonly threads: () => ThreadPlan;
   /**
-   * Reserves memory for a model that is about to load, and ends others for it.
-   * @throws WeftError `out_of_memory`
+   * Where a model that is about to load belongs: one on another device has a slot of its own, because a driver that
+   * crashes takes its process along. Absent where there is no other slot.
    */
-  readonly makeRoom: (model: ModelState, newProcess: boolean) => Promise<void>;
-  /** A model has been measured: others may have to go, or the model itself. @throws WeftError `out_of_memory` */
-  readonly measured: (model: ModelState) => void;
+  readonly home?: (model: ModelState, onDevice: boolean) => RunnerSlot;
   /** A model's state has changed. */
   readonly onChange: () => void;
+  /** A load goes forward. */
+  readonly onLoading: (progress: LoadingProgress) => void;
 }
 
 export interface RunnerSlotInit {
   readonly launch: RunnerLaunch;
-  readonly threads: number;
   /** Asked whenever a model becomes idle: it may change while the node runs. */
   readonly keepAliveMs: () => number;
   /** Generations that the runner is given at once. */
   readonly generationsMax: number;
+  /** The same request with the same seed gives the same text, whoever else is served. */
+  readonly exact: boolean;
+  /** How long the runner's thread may stand still while it has this work. @default {@link hangMs} */
+  readonly hangMs?: (flight: Pick<Flight, 'lane' | 'model'>) => number;
 }
 
-export class RunnerSlot {
+export class RunnerSlot implements KeptSlot {
   readonly models: ModelState[] = [];
   readonly #components: RunnerSlotComponents;
   readonly #init: RunnerSlotInit;
-  readonly #flights: Flights;
   readonly #stopped = new AbortController();
-  #process: RunnerProcess | undefined;
-  /** The last one that was lost: killed, but perhaps not gone yet. */
-  #lost: RunnerProcess | undefined;
-  /** Resolves once a process that was told to end is gone. */
-  #ending: Promise<void> | undefined;
-  /** Processes in a row that did not live long. */
-  #shortLives = 0;
-  #pumpQueued = false;
+  readonly #process: SlotProcess;
+  readonly #sending: Sending;
+  readonly #loader: Loader;
+  /** Threads of the sessions that were loaded last. */
+  #threads = 0;
 
   constructor(components: RunnerSlotComponents, init: RunnerSlotInit) {
     this.#components = components;
     this.#init = init;
-    this.#flights = new Flights({ clock: components.clock, onOverdue: (flight) => this.#onOverdue(flight) });
+    const { clock, log, records, jobs, verified, memory, devices, onLoading } = components;
+    this.#process = new SlotProcess(
+      {
+        clock,
+        log,
+        records,
+        onLost: (process, error) => this.#onLost(process, error),
+        onReading: (process, reading) => this.#onReading(process, reading),
+      },
+      init.launch,
+    );
+    const process = (): RunnerProcess | undefined => this.#process.current;
+    this.#sending = new Sending(
+      {
+        clock,
+        log,
+        jobs,
+        process,
+        models: () => this.#loadedModels(),
+        onEnded: (model) => this.released(model),
+      },
+      init,
+    );
+    this.#loader = new Loader(
+      {
+        runner: {
+          get process() {
+            return process();
+          },
+          start: () => this.#process.start(this.#stopped.signal),
+          call: (model, method, request, onItem) =>
+            this.#sending.call(model, 'load', method, request, this.#untilStopped(), onItem),
+        },
+        verified,
+        memory,
+        devices,
+        threads: () => {
+          const plan = components.threads();
+          this.#threads = plan.threads;
+          return plan;
+        },
+        onLoading,
+      },
+      init,
+    );
   }
 
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#process.current?.pid;
   }
 
-  /** There is work to look at. It begins in this turn of the loop, so that requests made together share batches. */
+  /** How it uses the processor; undefined while nothing runs. */
+  get threads(): RunnerThreads | undefined {
+    if (this.#process.current === undefined) return undefined;
+    return { threads: this.#threads, busy: this.#sending.flights().length > 0 };
+  }
+
+  /** There is work to look at. */
   pump(): void {
-    if (this.#pumpQueued) return;
-    this.#pumpQueued = true;
-    queueMicrotask(() => {
-      this.#pumpQueued = false;
-      while (this.#next());
-    });
+    this.#sending.pump();
+  }
+
+  limitMemory(bytes: number): void {
+    this.#process.current?.limitMemory(bytes);
+  }
+
+  /**
+   * Loads the model, or waits for the load that is under way.
+   * @throws WeftError what loading fails with
+   */
+  ensureLoaded(model: ModelState): Promise<void> {
+    if (model.phase === 'loaded') return Promise.resolve();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    model.awaitingLoad.push({ resolve, reject });
+    if (model.phase === 'disk') void this.#load(model);
+    return promise;
+  }
+
+  /** What the model holds and is on, from its runner. Not counted as work: it keeps no model from leaving. */
+  async askStats(model: ModelState): Promise<GeneratorReading> {
+    const process = this.#process.current;
+    if (process === undefined) throw new WeftError({ code: 'runner_lost', message: 'The runner is not there.' });
+    const call = process.client.call(
+      RUNNER_METHODS.stats,
+      { model: model.installed.ref },
+      { signal: this.#stopped.signal, requestId: '' },
+    );
+    const answer = await call.response;
+    if (this.#process.current === process) this.#onPlace(model, answer);
+    return {
+      sequences: answer.sequences,
+      waiting: answer.waiting,
+      kvBytes: Number(answer.kvBytes),
+      prefixBytes: Number(answer.prefixBytes),
+      promptTokens: Number(answer.promptTokens),
+      cachedTokens: Number(answer.cachedTokens),
+      draftedTokens: Number(answer.draftedTokens),
+      acceptedTokens: Number(answer.acceptedTokens),
+    };
+  }
+
+  /** A device that fails in the middle leaves the model on the processor: it isn't chosen for it again. */
+  #onPlace(model: ModelState, { provider, fallbackReason }: { provider: string; fallbackReason: string }): void {
+    if (model.phase !== 'loaded' || provider === '' || provider === model.provider) return;
+    const { devices, memory, log, onChange } = this.#components;
+    log.warn({ model: model.id, from: model.provider, to: provider, reason: fallbackReason }, 'a device has failed');
+    devices.failed(model.digest, model.choice, fallbackReason);
+    model.provider = provider;
+    model.fallbackReason = fallbackReason || undefined;
+    model.onProcessor();
+    memory.limitRunners();
+    onChange();
   }
 
   /** A request of the model was taken in: it is needed again. */
@@ -91,7 +195,7 @@ export class RunnerSlot {
 
   /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
   released(model: ModelState): void {
-    this.#tell(model);
+    this.tell(model);
     if (model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
     if (model.mayLeave) {
       void this.unload(model);
@@ -99,6 +203,7 @@ export class RunnerSlot {
     }
     if (!model.idle) return;
     this.used(model);
+    if (model.pinned) return;
     const keepAliveMs = this.#init.keepAliveMs();
     if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
     model.idleAtMs = model.lastUsedMs + keepAliveMs;
@@ -110,7 +215,7 @@ export class RunnerSlot {
     const { clock } = this.#components;
     model.idleTimer = clock.after(ms, () => {
       model.idleTimer = undefined;
-      if (model.idleAtMs === undefined || model.phase !== 'loaded') return;
+      if (model.idleAtMs === undefined || model.phase !== 'loaded' || model.pinned) return;
       const leftMs = model.idleAtMs - clock.now();
       if (leftMs > 0) this.#awaitIdle(model, Math.ceil(leftMs));
       else void this.unload(model);
@@ -125,30 +230,50 @@ export class RunnerSlot {
     const stopped = this.#stopped.signal.aborted;
     if (stopped || model.phase === 'disk' || model.phase === 'quarantined') return Promise.resolve(false);
     const { promise, resolve } = Promise.withResolvers<void>();
+    model.rejectBackground();
     if (model.leaving.length === 0) model.lastServed = [...model.pending].at(-1)?.arrival ?? -1;
     model.leaving.push(resolve);
     this.released(model);
     return promise.then(() => true);
   }
 
-  /** Takes a loaded model out of memory: with its process when it is the last one there. Never rejects. */
-  async unload(model: ModelState): Promise<void> {
-    if (model.phase !== 'loaded') return;
+  /**
+   * Takes a loaded model out of memory: with its process when it is the last one there. Shared by all who ask. Never
+   * rejects.
+   */
+  unload(model: ModelState): Promise<void> {
+    if (model.phase === 'loaded') {
+      model.unloading = this.#unload(model).finally(() => {
+        model.unloading = undefined;
+      });
+    }
+    return model.unloading ?? Promise.resolve();
+  }
+
+  async #unload(model: ModelState): Promise<void> {
+    model.rejectBackground();
     this.used(model);
     this.#enter(model, 'unloading');
-    const process = this.#process;
+    const process = this.#process.current;
     const alone = this.models.every(({ phase }) => phase !== 'loaded' && phase !== 'loading');
+    let stays: number | undefined;
     try {
-      if (alone) await this.#end();
-      else await this.#call(model, 'load', RUNNER_METHODS.unload, { model: model.installed.ref }, this.#untilStopped());
+      if (alone) await this.#process.end();
+      else {
+        const request = { model: model.installed.ref };
+        const answer = await this.#sending.call(model, 'load', RUNNER_METHODS.unload, request, this.#untilStopped());
+        stays = Number(answer.residentBytes);
+      }
     } catch (error) {
       // A runner that can't unload keeps memory that is counted as free: it goes as a whole.
       const cause = toWeftError(error);
       this.#components.log.warn({ model: model.id, code: cause.code }, 'unloading failed');
-      if (this.#process === process) process?.kill(cause);
+      if (this.#process.current === process) process?.kill(cause);
     }
-    model.residentBytes = 0;
     this.#enter(model, 'disk');
+    if (stays === undefined) this.#components.memory.limitRunners();
+    else this.#components.memory.left(this, stays);
+    if (model.awaitingLoad.length > 0 && !this.#stopped.signal.aborted) void this.#load(model);
     this.pump();
   }
 
@@ -159,86 +284,26 @@ export class RunnerSlot {
       model.idleTimer?.cancel();
       model.left();
     }
-    this.#flights.stop();
-    await Promise.all([this.#end(), this.#lost?.stop()]);
+    this.#sending.stop();
+    await this.#process.stop();
   }
 
   // ── Work ──────────────────────────────────────────────────────────────────────────────────────
 
-  /** Sends the oldest work for which there is a place. @returns whether there may be more to send */
-  #next(): boolean {
-    if (this.#stopped.signal.aborted) return false;
-    const shortFree = this.#flights.in('short') < CALLS_IN_FLIGHT_MAX;
-    const generationFree = this.#flights.in('generation') < this.#init.generationsMax;
-    let oldest = Number.POSITIVE_INFINITY;
-    let found: ModelState | undefined;
-    let kind: 'run' | 'batch' | 'generation' = 'run';
+  /** Those with requests; of the others, those that are asked for begin to be loaded. */
+  #loadedModels(): ModelState[] {
+    const loaded: ModelState[] = [];
     for (const model of this.models) {
       if (model.pending.size === 0) continue;
-      if (model.phase !== 'loaded') {
-        for (const pending of model.pending) pending.waitedForLoad ||= pending.begunAtMs === undefined;
-        if (model.phase === 'disk') void this.#load(model);
+      if (model.phase === 'loaded') {
+        while (model.generations[0]?.pending.settled === true) model.generations.shift();
+        loaded.push(model);
         continue;
       }
-      const due = (arrival: number | undefined): number | undefined =>
-        arrival !== undefined && arrival <= model.lastServed ? arrival : undefined;
-      const run = shortFree ? due(firstWanted(model.runs)?.pending.arrival) : undefined;
-      if (run !== undefined && run < oldest) [oldest, found, kind] = [run, model, 'run'];
-      const batch = shortFree ? due(model.rows.oldest(isWanted)) : undefined;
-      if (batch !== undefined && batch < oldest) [oldest, found, kind] = [batch, model, 'batch'];
-      const generation = generationFree ? due(firstWanted(model.generations)?.pending.arrival) : undefined;
-      if (generation !== undefined && generation < oldest) [oldest, found, kind] = [generation, model, 'generation'];
+      for (const pending of model.pending) pending.waitedForLoad ||= pending.begunAtMs === undefined;
+      if (model.phase === 'disk') void this.#load(model);
     }
-    if (found === undefined) return false;
-    const { jobs } = this.#components;
-    const send = this.#sender(found, kind === 'generation' ? 'generation' : 'short');
-    if (kind === 'batch') {
-      sendBatch(jobs, found, found.rows.take(isWanted), send);
-    } else if (kind === 'run') {
-      const job = found.runs.shift();
-      if (job !== undefined) sendRun(jobs, found, job, send);
-    } else {
-      const job = found.generations.shift();
-      if (job !== undefined) sendGenerate(jobs, found, job, send);
-    }
-    return true;
-  }
-
-  #sender(model: ModelState, lane: Lane): Send {
-    return (method, request, options, onItem) => this.#call(model, lane, method, request, options, onItem);
-  }
-
-  #call<Request, Item, Response>(
-    model: ModelState,
-    lane: Lane,
-    method: MethodSpec<Request, Item, Response>,
-    request: Request,
-    options: SendOptions,
-    onItem?: (item: Item) => void,
-  ): Promise<Response> {
-    const process = this.#process;
-    if (process === undefined) {
-      return Promise.reject(new WeftError({ code: 'runner_lost', message: 'The runner is not there.' }));
-    }
-    const { signal, requestIds } = options;
-    const budgetMs = Math.min(options.budgetMs, method.timeouts.totalMs);
-    const overdueAtMs = this.#components.clock.now() + budgetMs + OVERRUN_GRACE_MS;
-    const flight: Flight = { model, lane, requestIds, process, overdueAtMs };
-    this.#flights.add(flight);
-    const call = process.client.call(method, request, { signal, requestId: requestIds[0] ?? '', budgetMs, onItem });
-    void call.settled.then(() => {
-      this.#flights.remove(flight);
-      this.released(model);
-      this.pump();
-    });
-    return call.response;
-  }
-
-  /** A run can't be interrupted. Cancelled work ends within one; what goes on long after its deadline never ends. */
-  #onOverdue({ process, requestIds }: Flight): void {
-    const how = 'went on after the deadline of its work';
-    this.#components.log.warn({ pid: process.pid, requestIds }, 'a runner is busy past a deadline');
-    process.kill(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
+    return loaded;
   }
 
   #untilStopped(): SendOptions {
@@ -247,16 +312,22 @@ export class RunnerSlot {
 
   // ── Loading ───────────────────────────────────────────────────────────────────────────────────
 
-  /** Loads the model for all who wait for it. Never rejects: it is they who are told. */
+  /** Loads the model for all who wait for it, here or where it belongs. Never rejects: it is they who are told. */
   async #load(model: ModelState): Promise<void> {
     this.#enter(model, 'loading');
+    const onDevice = await this.#loader.isForDevice(model);
+    const home = this.#stopped.signal.aborted ? undefined : this.#components.home?.(model, onDevice);
+    await (home ?? this).#loadHere(model);
+  }
+
+  async #loadHere(model: ModelState): Promise<void> {
     const begun = this.#components.clock.now();
     try {
-      await this.#loadOnce(model).catch((error: unknown) => {
+      const processBytes = await this.#loader.load(model).catch((error: unknown) => {
         // A runner that died by this, once, may have been killed from outside: it is started again at once.
         const { code } = toWeftError(error);
         if (model.reason !== undefined || (code !== 'runner_lost' && code !== 'runner_timeout')) throw error;
-        return this.#loadOnce(model);
+        return this.#loader.load(model);
       });
       model.lastLoadMs = this.#components.clock.now() - begun;
       model.profile.loaded(model.lastLoadMs);
@@ -264,17 +335,25 @@ export class RunnerSlot {
       model.ledger.loaded();
       this.#enter(model, 'loaded');
       this.#components.log.info(
-        { model: model.id, pid: this.pid, loadMs: Math.round(model.lastLoadMs), residentBytes: model.residentBytes },
+        {
+          model: model.id,
+          pid: this.pid,
+          device: `${model.choice.provider}:${model.choice.index}`,
+          reason: model.fallbackReason ?? model.choice.reason,
+          loadMs: Math.round(model.lastLoadMs),
+          residentBytes: model.residentBytes,
+        },
         'loaded a model',
       );
-      this.#components.measured(model);
+      this.#components.memory.loaded(this, model, processBytes);
+      for (const waiting of model.awaitingLoad.splice(0)) waiting.resolve();
       this.released(model);
     } catch (thrown) {
       const error = toWeftError(thrown);
       this.#components.log.warn({ model: model.id, code: error.code, cause: error.message }, 'a model was not loaded');
       if (model.phase === 'loading') {
-        model.residentBytes = 0;
         this.#enter(model, model.reason === undefined ? 'disk' : 'quarantined');
+        this.#components.memory.limitRunners();
       }
       model.rejectAll(model.reason === undefined ? error : model.quarantineError());
       await this.#endIfEmpty();
@@ -282,33 +361,11 @@ export class RunnerSlot {
     this.pump();
   }
 
-  async #loadOnce(model: ModelState): Promise<void> {
-    const { makeRoom, verified } = this.#components;
-    await makeRoom(model, this.#process === undefined);
-    const looks = await verified.look(model.installed);
-    const process = await this.#start();
-    const request = {
-      model: model.installed.ref,
-      folder: model.installed.folder,
-      manifestJson: model.manifestJson,
-      threads: this.#init.threads,
-      provider: 'cpu',
-      verifyLarge: !verified.has(looks),
-    };
-    const response = await this.#call(model, 'load', RUNNER_METHODS.load, request, this.#untilStopped());
-    verified.add(looks);
-    if (this.#process !== process) {
-      throw new WeftError({ code: 'runner_lost', message: 'The runner ended when it had loaded the model.' });
-    }
-    // The process is shared: what the others don't account for is this model's, the process itself included.
-    const others = this.models.reduce((sum, other) => (other === model ? sum : sum + other.residentBytes), 0);
-    model.residentBytes = Math.max(1, Number(response.residentBytes) - others);
-    model.measuredBytes = model.residentBytes;
-    model.provider = response.provider;
-  }
-
-  /** Others place work here by the profile that they know: a speed that has changed is news like a model that has loaded. */
-  #tell(model: ModelState): void {
+  /**
+   * The model's profile may have changed. Others place work here by what they were told: a speed that differs is news like
+   * a model that has loaded.
+   */
+  tell(model: ModelState): void {
     const profile = model.profile.snapshot();
     if (!worthTelling(model.toldProfile, profile)) return;
     model.toldProfile = profile;
@@ -317,97 +374,82 @@ export class RunnerSlot {
 
   #enter(model: ModelState, phase: ModelState['phase']): void {
     model.phase = phase;
-    if (phase === 'disk' || phase === 'quarantined') model.left();
+    model.loading.phase = model.loading.fraction = undefined;
+    if (phase === 'disk' || phase === 'quarantined') {
+      model.freed();
+      model.left();
+    }
     this.#components.onChange();
   }
 
   // ── The process ───────────────────────────────────────────────────────────────────────────────
 
-  /** The running process, or a new one. */
-  async #start(): Promise<RunnerProcess> {
-    const { clock, log, records } = this.#components;
-    const { signal } = this.#stopped;
-    while (this.#ending !== undefined) await this.#ending;
-    if (this.#process === undefined && this.#shortLives > 1) {
-      await delay(clock, Math.min(RESTART_PAUSE_MS_MAX, RESTART_PAUSE_MS * 2 ** (this.#shortLives - 2)), signal);
-    }
-    signal.throwIfAborted();
-    if (this.#process !== undefined) return this.#process;
-    const process: RunnerProcess = new RunnerProcess(
-      {
-        clock,
-        log,
-        onLost: (error) => this.#onLost(process, error),
-        onGone: () => {
-          if (process.pid !== undefined) records.remove(process.pid);
-        },
-      },
-      this.#init.launch,
-    );
-    this.#process = process;
-    if (process.pid !== undefined) records.add(process.pid);
-    return process;
+  #onReading(process: RunnerProcess, reading: RunnerReading): void {
+    this.#components.memory.reading(this, reading);
+    if (reading.stalledMs === 0) return;
+    const flights = this.#sending.flights().filter((flight) => flight.process === process);
+    const allowedMs = Math.max(...flights.map(this.#init.hangMs ?? hangMs));
+    if (flights.length === 0 || reading.stalledMs < allowedMs) return;
+    const how = `stood still for ${Math.round(reading.stalledMs / 1_000)} s`;
+    const requestIds = flights.flatMap((flight) => flight.requestIds);
+    this.#components.log.warn({ pid: process.pid, requestIds, stalledMs: reading.stalledMs }, 'a runner hangs');
+    process.kill(new WeftError({ code: 'runner_timeout', message: `The runner ${how}.`, facts: { how } }));
   }
 
   /** The process died, or was killed because it was silent. Called before its calls fail. */
   #onLost(process: RunnerProcess, error: WeftError): void {
-    if (this.#process !== process) return;
-    this.#process = undefined;
-    this.#lost = process;
-    const { clock, log, telemetry } = this.#components;
-    this.#shortLives = clock.now() - process.startedAtMs < RUNNER_STABLE_MS ? this.#shortLives + 1 : 0;
+    const { log, telemetry } = this.#components;
     telemetry.count('weft_runner_restarts_total');
-    this.#blame(error.facts.how ?? error.message);
+    this.#blame(error);
     const lost = this.models.filter(({ phase }) => phase === 'loaded');
     log.warn({ pid: process.pid, code: error.code, models: lost.map(({ id }) => id) }, 'a runner was lost');
     for (const model of lost) {
+      model.rejectBackground();
       this.used(model);
-      model.residentBytes = 0;
       if (model.reason !== undefined) {
         this.#enter(model, 'quarantined');
         model.rejectAll(model.quarantineError());
       } else {
-        const wanted = model.leaving.length === 0 || model.pending.size > 0;
+        const wanted = model.leaving.length === 0 || model.wanted;
         this.#enter(model, 'disk');
         if (wanted) void this.#load(model);
       }
     }
   }
 
-  /** A load stands still whatever else the runner has, so when there is one, it is what the runner died by. */
-  #blame(how: string): void {
-    const flights = this.#flights.list().filter(({ model }) => model.phase !== 'unloading');
-    for (const { model } of flights.filter(({ lane }) => lane === 'load'))
-      model.reason ??= model.ledger.diedAtLoad(how);
+  /**
+   * A load stands still whatever else the runner has, so when there is one, it is what the runner died by. Of what
+   * happens on another device than the processor that device is guilty first, and the model only where it goes on there.
+   */
+  #blame(error: WeftError): void {
+    const how = error.facts.how ?? error.message;
+    const takenBytes = Number(error.facts.residentBytes ?? 0);
+    const flights = this.#sending.flights().filter(({ model }) => model.phase !== 'unloading');
+    for (const { model } of flights.filter(({ lane }) => lane === 'load')) {
+      // It was promised too little: the next load has more room, or is refused.
+      if (takenBytes > 0) model.loadPeakBytes = Math.max(model.loadPeakBytes, takenBytes - this.#occupied(model));
+      else if (model.choice.provider === 'cpu') model.reason ??= model.ledger.diedAtLoad(how);
+    }
     if (flights.some(({ lane }) => lane === 'load')) return;
     for (const model of this.models) {
       // Several batches of one request are one death of it.
       const ids = new Set(flights.flatMap((flight) => (flight.model === model ? flight.requestIds : [])));
-      model.reason ??= model.ledger.diedWorking(ids, how);
+      const reason = model.ledger.diedWorking(ids, how);
+      if (reason === undefined) continue;
+      if (model.choice.provider === 'cpu') model.reason ??= reason;
+      else {
+        this.#components.devices.failed(model.digest, model.choice, reason);
+        model.ledger.worked();
+      }
     }
+  }
+
+  /** What the other models of the process take. */
+  #occupied(but: ModelState): number {
+    return this.models.reduce((sum, model) => (model === but ? sum : sum + model.occupiedBytes), 0);
   }
 
   async #endIfEmpty(): Promise<void> {
-    if (this.models.every(({ phase }) => phase === 'disk' || phase === 'quarantined')) await this.#end();
-  }
-
-  async #end(): Promise<void> {
-    const process = this.#process;
-    this.#process = undefined;
-    if (process !== undefined) {
-      const ending = process.stop().finally(() => {
-        if (this.#ending === ending) this.#ending = undefined;
-      });
-      this.#ending = ending;
-    }
-    await this.#ending;
+    if (this.models.every(({ phase }) => phase === 'disk' || phase === 'quarantined')) await this.#process.end();
   }
 }
-
-/** The first job that is still wanted; those before it are dropped. */
-function firstWanted<Job extends { readonly pending: { readonly settled: boolean } }>(jobs: Job[]): Job | undefined {
-  while (jobs[0]?.pending.settled === true) jobs.shift();
-  return jobs[0];
-}
-
-const isWanted = (job: { readonly pending: { readonly settled: boolean } }): boolean => !job.pending.settled;

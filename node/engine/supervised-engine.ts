@@ -2,7 +2,7 @@
 // root makes one; dispatch and the mesh's server call it, as an Engine.
 import type { InstalledModel } from '../../models/installed.ts';
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
-import { WeftError } from '../../protocol/errors.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
@@ -14,13 +14,16 @@ import type {
   RunResult,
 } from '../../protocol/infer.ts';
 import { RUNNER_METHODS } from '../../protocol/methods.ts';
-import { assert } from '../core/assert.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock } from '../core/clock.ts';
-import type { LoadedModel, LocalEngine, WorkOptions } from '../core/engine.ts';
+import type { GenerationStatus, LoadedModel, LoadingProgress, LocalEngine, WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
+import type { MeasurableEngine, MeasuredProfile, ProfileReport } from '../core/profile.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { Backlog, type Cost } from './backlog.ts';
+import { type DeviceChooser, processorOnly } from './devices/chooser.ts';
+import { RAM } from './devices/device.ts';
+import { planThreads } from './devices/threads.ts';
 import { encodeJob, rowsOf } from './jobs.ts';
 import { RunnerRecords } from './leftovers.ts';
 import {
@@ -30,11 +33,12 @@ import {
   QUEUE_LENGTH_MAX,
   QUEUE_MS_MAX,
 } from './limits.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 import { ModelState } from './model-state.ts';
 import { Pending } from './pending.ts';
 import { RecentMedian } from './profile.ts';
-import { planRoom, predictedBytes, type Resident, residentTotal } from './residency.ts';
-import { RunnerSlot } from './runner-slot.ts';
+import { RunnerSlot, type RunnerSlotInit } from './runner-slot.ts';
+import { Slots } from './slots.ts';
 import { checkEncode, checkGenerate, checkRun } from './validate.ts';
 import { VerifiedFiles } from './verified.ts';
 
@@ -42,14 +46,16 @@ export interface SupervisedEngineComponents {
   readonly clock: Clock;
   readonly log: Log;
   readonly telemetry: Telemetry;
+  /** @default everything runs on the processor */
+  readonly devices?: DeviceChooser;
 }
 
 export interface SupervisedEngineInit {
   readonly node: NodeId;
   /** What this node executes; empty when it offers nothing. */
   readonly models: readonly InstalledModel[];
-  /** Threads of each runner within one operator. */
-  readonly threads: number;
+  /** Threads of all runners together within one operator. Asked for every load: cores may be counted while a node runs. */
+  readonly threads: number | (() => number);
   /** Resident memory that all runners may take together. */
   readonly memoryBytesMax: number;
   /** How long an idle model stays in memory; Infinity = for good. Asked whenever one becomes idle. */
@@ -58,6 +64,8 @@ export interface SupervisedEngineInit {
   readonly queueMsMax?: () => number;
   /** Generations of one language model at once. @default GENERATIONS_IN_FLIGHT_MAX */
   readonly generationsMax?: number;
+  /** The same request with the same seed gives the same text, whoever else is served; slower. @default false */
+  readonly exact?: boolean;
   /** Path of runner/main.ts, or of what it was built into. */
   readonly runnerEntry: string;
   /** The Node binary that runners run on. */
@@ -66,45 +74,54 @@ export interface SupervisedEngineInit {
   /** Where the pids of runners are noted. One daemon at a time. */
   readonly pidFolder: string;
   readonly liveness?: { readonly intervalMs?: number; readonly timeoutMs?: number };
+  /** @default by what the work was predicted to take */
+  readonly hangMs?: RunnerSlotInit['hangMs'];
 }
-
-/** Small models share a runner; a language model has its own, which its KV caches fill. */
-const slotKey = ({ ref, manifest }: InstalledModel): string =>
-  manifest.task === 'text-generation' ? ref.digest : 'small';
 
 /** A generation's share of the queue is predicted with at most this many tokens: few answers are longer. */
 const PREDICTED_TOKENS_MAX = 256;
 
-export class SupervisedEngine implements LocalEngine {
+export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   readonly node: NodeId;
   readonly #components: SupervisedEngineComponents;
   readonly #init: SupervisedEngineInit;
   readonly #records: RunnerRecords;
   readonly #models = new Map<string, ModelState>();
-  readonly #slots = new Map<string, RunnerSlot>();
+  readonly #slots: Slots;
+  readonly #devices: DeviceChooser;
+  readonly #memory: MemoryKeeper;
   readonly #listeners = new Set<() => void>();
+  readonly #loadListeners = new Set<(progress: LoadingProgress) => void>();
   readonly #latency = new RecentMedian();
-  readonly #backlogs = new Map<RunnerSlot, Backlog>();
   #arrivals = 0;
+  #demandEndedMs: number;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(components: SupervisedEngineComponents, init: SupervisedEngineInit) {
     this.node = init.node;
     this.#components = components;
     this.#init = init;
+    this.#demandEndedMs = components.clock.now();
     this.#records = new RunnerRecords({ folder: init.pidFolder, entry: init.runnerEntry });
     const verified = new VerifiedFiles();
-    const keys = new Set(init.models.map(slotKey));
-    const { queueMsMax = () => QUEUE_MS_MAX, generationsMax = GENERATIONS_IN_FLIGHT_MAX } = init;
-    for (const key of keys) {
-      const slot = this.#makeSlot(verified, keys.size > 1, generationsMax);
-      this.#slots.set(key, slot);
-      this.#backlogs.set(slot, new Backlog(components, { queueMsMax, requestsMax: QUEUE_LENGTH_MAX, generationsMax }));
-    }
+    const { queueMsMax = () => QUEUE_MS_MAX, generationsMax = GENERATIONS_IN_FLIGHT_MAX, memoryBytesMax } = init;
+    this.#devices = components.devices ?? processorOnly(memoryBytesMax);
+    this.#memory = new MemoryKeeper(
+      { clock: components.clock, slots: () => this.#slots.slots() },
+      {
+        budgetOf: (pool) =>
+          pool === RAM ? memoryBytesMax : (this.#devices.budgets().get(pool) ?? Number.POSITIVE_INFINITY),
+        sequencesMax: generationsMax,
+      },
+    );
+    this.#slots = new Slots({
+      makeSlot: () => this.#makeSlot(verified, generationsMax),
+      makeBacklog: () => new Backlog(components, { queueMsMax, requestsMax: QUEUE_LENGTH_MAX, generationsMax }),
+    });
     for (const installed of init.models) {
       const model = new ModelState(installed);
       this.#models.set(model.digest, model);
-      this.#slotOf(model).models.push(model);
+      this.#slots.add(model);
     }
   }
 
@@ -116,7 +133,7 @@ export class SupervisedEngine implements LocalEngine {
     const cost = model.profile.predictMs(1);
     const pending = this.#takeIn<RunResult>(model, options, RUNNER_METHODS.run.timeouts.totalMs, { work: cost });
     model.runs.push({ pending, request });
-    this.#slotOf(model).pump();
+    this.#slots.of(model).pump();
     return pending.result;
   }
 
@@ -128,8 +145,10 @@ export class SupervisedEngine implements LocalEngine {
     const cost = model.profile.predictMs(ids.length);
     const pending = this.#takeIn<EncodeResult>(model, options, RUNNER_METHODS.encode.timeouts.totalMs, { work: cost });
     const job = encodeJob(pending, request, manifest.encoding?.dimensions ?? 0);
-    model.rows.add(rowsOf(job), pending.arrival, `${pooling}-${normalize}`);
-    this.#slotOf(model).pump();
+    // A measurement must not slow a batch that somebody waits for.
+    const kind = `${pooling}-${normalize}-${pending.background}`;
+    model.rows.add(rowsOf(job), pending.arrival, kind);
+    this.#slots.of(model).pump();
     return pending.result;
   }
 
@@ -141,8 +160,14 @@ export class SupervisedEngine implements LocalEngine {
     const cost = model.profile.predictMs(promptLength) + steps * model.profile.decodeMs;
     const budgetMsMax = RUNNER_METHODS.generate.timeouts.totalMs;
     const pending = this.#takeIn<GenerateResult>(model, options, budgetMsMax, { generation: cost });
-    model.generations.push({ pending, request, onTokens });
-    this.#slotOf(model).pump();
+    const { clock } = this.#components;
+    const onCounted: OnTokens = (firstIndex, ids, logprobs) => {
+      model.tokens.add(ids.length, clock.now());
+      this.#refreshStats(model);
+      onTokens(firstIndex, ids, logprobs);
+    };
+    model.generations.push({ pending, request, onTokens: onCounted });
+    this.#slots.of(model).pump();
     return pending.result;
   }
 
@@ -155,11 +180,11 @@ export class SupervisedEngine implements LocalEngine {
   load(): Load {
     let queuedMs = 0;
     let requestsInFlight = 0;
-    for (const backlog of this.#backlogs.values()) {
+    for (const backlog of this.#slots.backlogs()) {
       queuedMs = Math.max(queuedMs, backlog.queuedMs);
       requestsInFlight += backlog.requests;
     }
-    const memoryFreeBytes = Math.max(0, this.#init.memoryBytesMax - residentTotal(this.#residents()));
+    const memoryFreeBytes = this.#memory.freeBytes();
     return { requestsInFlight, queuedMs, latencyMs: this.#latency.median, memoryFreeBytes };
   }
 
@@ -167,23 +192,64 @@ export class SupervisedEngine implements LocalEngine {
     const now = this.#components.clock.now();
     return [...this.#models.values()].flatMap((model) => {
       const { phase } = model;
+      const { manifest } = model.installed;
       if (phase === 'disk' || phase === 'unloading') return [];
       return {
         id: model.id,
         state: phase,
         provider: model.provider,
-        runnerPid: phase === 'quarantined' ? undefined : this.#slotOf(model).pid,
+        fallbackReason: model.fallbackReason,
+        runnerPid: phase === 'quarantined' ? undefined : this.#slots.of(model).pid,
         residentBytes: model.residentBytes,
-        requestsInFlight: model.pending.size,
+        requestsInFlight: model.demand,
         idleUntilMs: model.idleAtMs === undefined ? undefined : Math.max(0, model.idleAtMs - now),
+        pinned: model.pinned,
         reason: model.reason,
+        generation: this.#generationOf(model),
+        batching: phase === 'loaded' && manifest.generation === undefined ? model.batching.state : undefined,
       };
     });
   }
 
+  async ensureLoaded(digest: string, { signal, pin = false }: { signal: AbortSignal; pin?: boolean }): Promise<void> {
+    const model = this.#models.get(digest);
+    if (model === undefined) throw notOffered(digest);
+    if (this.#state !== 'running') throw stopping();
+    signal.throwIfAborted();
+    if (model.phase === 'quarantined') throw model.quarantineError();
+    model.popularity.add(this.#components.clock.now());
+    await orAborted(this.#slots.of(model).ensureLoaded(model), signal);
+    if (!pin) return;
+    model.pinnedByRequest = true;
+    this.#slots.of(model).used(model);
+  }
+
+  keepLoaded(digests: readonly string[]): void {
+    const kept = new Set(digests);
+    for (const model of this.#models.values()) {
+      if (model.pinnedBySettings === kept.has(model.digest)) continue;
+      model.pinnedBySettings = kept.has(model.digest);
+      const slot = this.#slots.of(model);
+      if (!model.pinned) slot.released(model);
+      else if (model.phase === 'loaded') slot.used(model);
+      else if (this.#state === 'running' && model.phase !== 'quarantined') {
+        slot.ensureLoaded(model).catch((error: unknown) => {
+          const { code } = toWeftError(error);
+          this.#components.log.warn({ model: model.id, code }, 'a model that is to stay in memory was not loaded');
+        });
+      }
+    }
+  }
+
+  onLoading(listener: (progress: LoadingProgress) => void): () => void {
+    this.#loadListeners.add(listener);
+    return () => this.#loadListeners.delete(listener);
+  }
+
   async unload(digest: string): Promise<boolean> {
     const model = this.#models.get(digest);
-    return model === undefined ? false : this.#slotOf(model).leave(model);
+    if (model !== undefined) model.pinnedByRequest = false;
+    return model === undefined ? false : this.#slots.of(model).leave(model);
   }
 
   async withdraw(digest: string): Promise<void> {
@@ -191,10 +257,25 @@ export class SupervisedEngine implements LocalEngine {
     if (model === undefined) return;
     this.#models.delete(digest);
     model.rejectAll(notOffered(model.id));
-    const slot = this.#slotOf(model);
-    await slot.leave(model);
-    slot.models.splice(slot.models.indexOf(model), 1);
+    await this.#slots.of(model).leave(model);
+    this.#slots.remove(model);
     for (const listener of this.#listeners) listener();
+  }
+
+  quietMs(): number {
+    for (const { requests } of this.#slots.backlogs()) if (requests > 0) return 0;
+    return this.#components.clock.now() - this.#demandEndedMs;
+  }
+
+  claim(digest: string, claim: MeasuredProfile): void {
+    const model = this.#models.get(digest);
+    if (model === undefined) return;
+    model.profile.claim(claim);
+    this.#slots.of(model).tell(model);
+  }
+
+  profile(digest: string): ProfileReport | undefined {
+    return this.#models.get(digest)?.profile.report();
   }
 
   onChange(listener: () => void): () => void {
@@ -216,7 +297,7 @@ export class SupervisedEngine implements LocalEngine {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     for (const model of this.#models.values()) model.rejectAll(stopping());
-    await Promise.all([...this.#slots.values()].map((slot) => slot.stop()));
+    await Promise.all(this.#slots.slots().map((slot) => slot.stop()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -235,82 +316,68 @@ export class SupervisedEngine implements LocalEngine {
     if (this.#state !== 'running') throw stopping();
     if (options.signal.aborted) throw toAbortError(options.signal);
     if (model.phase === 'quarantined') throw model.quarantineError();
-    const slot = this.#slotOf(model);
-    const backlog = this.#backlogs.get(slot);
-    assert(backlog !== undefined, 'every slot has its backlog');
-    const takeOut = backlog.add(cost);
+    if (options.background) return this.#takeInBackground(model, options, budgetMsMax);
+    const takeOut = this.#slots.backlogOf(model).add(cost);
+    for (const other of this.#models.values()) other.rejectBackground();
     const { clock } = this.#components;
     const onSettled = (): void => {
       takeOut();
       model.pending.delete(pending);
+      this.#demandEndedMs = clock.now();
       if (!pending.waitedForLoad) this.#latency.add(clock.now() - pending.arrivedAtMs);
-      slot.released(model);
+      this.#slots.of(model).released(model);
+      // A device may have failed on it, which only its runner knows.
+      if (model.provider !== 'cpu') this.#refreshStats(model);
     };
     const init = { options, arrival: this.#arrivals++, budgetMsMax };
     const pending: Pending<Result> = new Pending<Result>({ clock, onSettled }, init);
     model.pending.add(pending);
-    slot.used(model);
+    model.popularity.add(clock.now());
+    this.#slots.of(model).used(model);
     return pending;
   }
 
-  // ── Memory ────────────────────────────────────────────────────────────────────────────────────
-
-  /** Those that are withdrawn included, until they are gone. */
-  #residents(): Resident[] {
-    return [...this.#slots.values()]
-      .flatMap(({ models }) => models)
-      .filter(({ phase }) => phase === 'loading' || phase === 'loaded')
-      .map((model) => ({
-        digest: model.digest,
-        bytes: model.residentBytes,
-        lastUsedMs: model.lastUsedMs,
-        idle: model.phase === 'loaded' && model.idle,
-      }));
-  }
-
-  /** Reserves memory for a load, before anything is waited for: two loads at a time don't count on the same room. */
-  async #makeRoom(model: ModelState, newProcess: boolean): Promise<void> {
-    const { memoryBytesMax } = this.#init;
-    const needed = model.measuredBytes > 0 ? model.measuredBytes : predictedBytes(model.sizeBytes, newProcess);
-    const others = this.#residents().filter(({ digest }) => digest !== model.digest);
-    const plan = planRoom(others, needed, memoryBytesMax);
-    if (!plan.fits) throw outOfMemory(model, needed, plan.heldBytes, memoryBytesMax);
-    model.residentBytes = needed;
-    await this.#unload(plan.unload);
-  }
-
-  /** What was predicted may have been too little: then idle models leave, or in the end this one. */
-  #measured(model: ModelState): void {
-    const { memoryBytesMax } = this.#init;
-    const others = this.#residents().filter(({ digest }) => digest !== model.digest);
-    const plan = planRoom(others, model.residentBytes, memoryBytesMax);
-    if (plan.fits) {
-      void this.#unload(plan.unload);
-      return;
+  /** A measurement: counted nowhere, and only while nobody else wants anything of this engine. */
+  #takeInBackground<Result>(model: ModelState, options: WorkOptions, budgetMsMax: number): Pending<Result> {
+    if (model.phase !== 'loaded' || model.leaving.length > 0 || this.quietMs() === 0) {
+      throw new WeftError({ code: 'cancelled', message: 'Measurements wait until the node has nothing else to do.' });
     }
-    model.rejectAll(outOfMemory(model, model.residentBytes, plan.heldBytes, memoryBytesMax));
-    void this.#slotOf(model).unload(model);
+    const { clock } = this.#components;
+    const onSettled = (): void => {
+      model.pending.delete(pending);
+      model.background.delete(pending);
+    };
+    const init = { options, arrival: this.#arrivals++, budgetMsMax };
+    const pending: Pending<Result> = new Pending<Result>({ clock, onSettled }, init);
+    model.pending.add(pending);
+    model.background.add(pending);
+    return pending;
   }
 
-  async #unload(digests: readonly string[]): Promise<void> {
-    const models = digests.flatMap((digest) => this.#models.get(digest) ?? []);
-    await Promise.all(models.map((model) => this.#slotOf(model).unload(model)));
+  // ── Text generators ───────────────────────────────────────────────────────────────────────────
+
+  /** Undefined for models of other tasks, and while it isn't loaded. */
+  #generationOf(model: ModelState): GenerationStatus | undefined {
+    if (model.phase !== 'loaded' || model.installed.manifest.task !== 'text-generation') return undefined;
+    this.#refreshStats(model);
+    const { decoder, decoderReason, sequencesMax, kvBytesMax, kvBytesPerToken } = model;
+    const tokensPerS = model.tokens.at(this.#components.clock.now());
+    return { ...model.stats.last, decoder, decoderReason, sequencesMax, kvBytesMax, kvBytesPerToken, tokensPerS };
+  }
+
+  /** Asked for while it works or is looked at: nobody waits for the answer. */
+  #refreshStats(model: ModelState): void {
+    if (model.phase !== 'loaded') return;
+    model.stats.refresh(this.#components.clock, () => this.#slots.of(model).askStats(model));
   }
 
   // ── Parts ─────────────────────────────────────────────────────────────────────────────────────
 
-  #slotOf(model: ModelState): RunnerSlot {
-    const slot = this.#slots.get(slotKey(model.installed));
-    assert(slot !== undefined, 'every model has a slot');
-    return slot;
-  }
-
-  #makeSlot(verified: VerifiedFiles, shareCores: boolean, generationsMax: number): RunnerSlot {
+  #makeSlot(verified: VerifiedFiles, generationsMax: number): RunnerSlot {
     const { clock, log, telemetry } = this.#components;
-    const { nodePath, execArgv = [], runnerEntry, threads, keepAliveMs } = this.#init;
+    const { nodePath, execArgv = [], runnerEntry, threads, keepAliveMs, hangMs } = this.#init;
     const liveness = { intervalMs: LIVENESS_INTERVAL_MS, timeoutMs: LIVENESS_TIMEOUT_MS, ...this.#init.liveness };
-    const args = shareCores ? ['--share-cores'] : [];
-    return new RunnerSlot(
+    const slot: RunnerSlot = new RunnerSlot(
       {
         clock,
         log,
@@ -318,14 +385,26 @@ export class SupervisedEngine implements LocalEngine {
         records: this.#records,
         verified,
         jobs: { now: () => clock.now(), node: this.node },
-        makeRoom: (model, newProcess) => this.#makeRoom(model, newProcess),
-        measured: (model) => this.#measured(model),
+        memory: this.#memory,
+        devices: this.#devices,
+        threads: () => planThreads(typeof threads === 'number' ? threads : threads(), this.#slots.othersThan(slot)),
+        home: (model, onDevice) => this.#slots.home(model, onDevice),
         onChange: () => {
           for (const listener of this.#listeners) listener();
         },
+        onLoading: (progress) => {
+          for (const listener of this.#loadListeners) listener(progress);
+        },
       },
-      { launch: { nodePath, execArgv, entry: runnerEntry, args, liveness }, threads, keepAliveMs, generationsMax },
+      {
+        launch: { nodePath, execArgv, entry: runnerEntry, args: [], liveness },
+        keepAliveMs,
+        generationsMax,
+        exact: this.#init.exact ?? false,
+        ...(hangMs === undefined ? {} : { hangMs }),
+      },
     );
+    return slot;
   }
 }
 
@@ -334,13 +413,11 @@ const notOffered = (id: string): WeftError =>
 
 const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });
 
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-
-function outOfMemory(model: ModelState, neededBytes: number, heldBytes: number, maxBytes: number): WeftError {
-  const held = heldBytes > 0 ? `, of which ${mib(heldBytes)} are in use` : '';
-  return new WeftError({
-    code: 'out_of_memory',
-    message: `${model.id} needs ${mib(neededBytes)}; models may take ${mib(maxBytes)}${held}.`,
-    facts: { model: model.id, neededBytes: String(neededBytes), limitBytes: String(maxBytes) },
+/** Gives up waiting, not what is waited for. @throws the signal's reason as a WeftError */
+function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => reject(toAbortError(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

@@ -12,8 +12,11 @@ const refuse = (code: ErrorCode, message: string, param: string): WeftError =>
 
 /** @throws WeftError `bad_request`, `context_too_long` */
 export function checkEncode(request: EncodeRequest, manifest: Manifest): void {
-  const { ids, lengths } = request;
+  const { ids, lengths, pooling, firstLengths } = request;
   if (manifest.encoding === undefined) throw wrongTask(manifest, 'embeddings');
+  if ((pooling === 'logits') !== (manifest.encoding.pooling === 'logits')) {
+    throw wrongTask(manifest, pooling === 'logits' ? 'ranking' : 'embeddings');
+  }
   if (lengths.length === 0) throw refuse('bad_request', 'There is no text to encode.', 'lengths');
   if (lengths.length > TEXTS_PER_REQUEST_MAX) {
     throw refuse('bad_request', `More than ${TEXTS_PER_REQUEST_MAX} texts in one request.`, 'lengths');
@@ -26,6 +29,12 @@ export function checkEncode(request: EncodeRequest, manifest: Manifest): void {
   }
   if (sum !== ids.length) {
     throw refuse('bad_request', `The lengths sum to ${sum}, but ${ids.length} ids came.`, 'lengths');
+  }
+  if (firstLengths !== undefined) {
+    const within = firstLengths.every((first, text) => first >= 0 && first <= (lengths[text] as number));
+    if (firstLengths.length !== lengths.length || !within) {
+      throw refuse('bad_request', 'The first segments are not parts of their texts.', 'firstLengths');
+    }
   }
   // The size of an encoder's vocabulary is in its graph only: ids beyond it are refused there.
   checkIds(ids, Number.POSITIVE_INFINITY, 'ids');
@@ -47,8 +56,30 @@ export function checkGenerate(request: GenerateRequest, manifest: Manifest): voi
   }
   if (stopIds.length > STOP_IDS_MAX) throw refuse('bad_request', `More than ${STOP_IDS_MAX} stop ids.`, 'stopIds');
   checkGeneration(request);
+  checkFeatures(request, manifest);
   const biased = (sampling.logitBias ?? []).map(({ id }) => id);
   checkIds(biased, manifest.generation.vocabularySize, 'logitBias');
+}
+
+/** A speech model needs a sound, in the one shape that its encoder takes; any other model takes none. */
+function checkFeatures({ features, constraint }: GenerateRequest, { id, speech }: Manifest): void {
+  if (speech === undefined) {
+    if (features !== undefined) throw refuse('bad_request', `${id} listens to no sound.`, 'features');
+    return;
+  }
+  if (constraint !== undefined)
+    throw refuse('unsupported', `${id} writes what it hears, in no other form.`, 'constraint');
+  const wanted = [1, speech.melBins, speech.frames];
+  if (features === undefined) throw refuse('bad_request', `${id} needs a sound to listen to.`, 'features');
+  if (features.type !== 'float32' || !fitsPort(features.dims, wanted)) {
+    const { type, dims } = features;
+    throw refuse(
+      'tensor_invalid',
+      `${id} takes features float32 [${wanted.join(', ')}], but ${type} [${dims.join(', ')}] came.`,
+      'features',
+    );
+  }
+  checkTensor(features);
 }
 
 /** @throws WeftError `tensor_invalid`, `bad_request` */

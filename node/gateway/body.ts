@@ -83,7 +83,8 @@ export function readBody(
   });
 }
 
-function grown(
+/** The buffer, or a larger one with the same beginning, so that `needed` bytes fit. @throws what `take` throws */
+export function grown(
   buffer: Buffer,
   length: number,
   needed: number,

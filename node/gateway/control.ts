@@ -8,6 +8,7 @@ import {
   InvitationRequest,
   JoinRequest,
   LOG_LINES_LISTED,
+  LoadRequest,
   LogsQuery,
   ModelRequest,
   REQUESTS_LISTED,
@@ -107,6 +108,14 @@ function models({ control }: ControlComponents): readonly Endpoint[] {
   return [
     // Ids have a slash in them, which clients escape or don't.
     { method: 'GET', url: '/api/v1/models/*', handle: ({ wildcard: name }) => control.model(name) },
+    {
+      method: 'POST',
+      url: '/api/v1/models/load',
+      async handle(exchange) {
+        const { model, pin = false } = await exchange.readJson(LoadRequest);
+        return control.load(model, { pin, signal: exchange.signal });
+      },
+    },
     {
       method: 'POST',
       url: '/api/v1/models/unload',

@@ -9,6 +9,7 @@ import type { RequestOptions } from '../core/coordinator.ts';
 import type { RequestTrace } from '../core/trace.ts';
 import type { Guards } from './auth.ts';
 import { type ByteBudget, checkEncoding, parseJson, readBody } from './body.ts';
+import { checkForm, readForm } from './form.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ignoredHeader, parseBody, parseLeniently } from './parameters.ts';
 import { EventStream } from './sse.ts';
@@ -35,6 +36,8 @@ export interface Endpoint {
   readonly url: string;
   /** It runs models: its way is noted down from the first byte to the last. */
   readonly traced?: true;
+  /** Its body is a form with a file. */
+  readonly form?: true;
   /** Resolves to the JSON body (or text, or a stream) of a 200; to undefined when it has streamed its answer itself. */
   handle(exchange: Exchange): unknown;
 }
@@ -108,7 +111,21 @@ export class Exchange implements RequestOptions {
    * dropped, and named in the answer's headers.
    */
   async readParameters<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
-    const body = await this.#read();
+    return this.#checked(schema, await this.#read());
+  }
+
+  /**
+   * The body as a form, checked as {@link readParameters} does: texts by name, and the bytes of its file.
+   * @throws WeftError as {@link readForm} and {@link parseBody} do; HttpError 415 for another type
+   */
+  async readForm<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
+    const { limits, request, reply } = this.#components;
+    checkForm(request);
+    checkEncoding(request.raw);
+    return this.#checked(schema, await readForm(request, reply, limits, (count) => this.#take(count)));
+  }
+
+  #checked<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
     if (!this.#lenient) return parseBody(schema, body);
     const { value, ignored } = parseLeniently(schema, body);
     if (ignored.length > 0) this.reply.header('x-weft-ignored', ignoredHeader(ignored));
@@ -116,15 +133,18 @@ export class Exchange implements RequestOptions {
   }
 
   async #read(): Promise<unknown> {
-    const { guards, budget, limits, request, reply } = this.#components;
+    const { guards, limits, request, reply } = this.#components;
     guards.contentType(request.headers);
     checkEncoding(request.raw);
-    const bytes = await readBody(request.raw, reply.raw, limits, (count) => {
-      this.signal.throwIfAborted();
-      budget.take(count);
-      this.#bytes += count;
-    });
+    const bytes = await readBody(request.raw, reply.raw, limits, (count) => this.#take(count));
     return parseJson(bytes, limits);
+  }
+
+  /** Memory of the body, which counts until the exchange is over. */
+  #take(bytes: number): void {
+    this.signal.throwIfAborted();
+    this.#components.budget.take(bytes);
+    this.#bytes += bytes;
   }
 
   /** An answer as server-sent events. The endpoint opens it when it knows its headers. */

@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import { WeftError } from '../../protocol/errors.ts';
 import { type Clock, delay, type Random } from '../core/clock.ts';
@@ -22,6 +23,7 @@ import { embeddings } from './embeddings.ts';
 import { errorBody, HttpError, retryAfter, toClientError } from './errors.ts';
 import { events } from './events.ts';
 import { type Endpoint, Exchange } from './exchange.ts';
+import { formOptions } from './form.ts';
 import { OPEN_PATHS, registerHealth } from './health.ts';
 import { newId } from './ids.ts';
 import { infer } from './infer.ts';
@@ -29,9 +31,11 @@ import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
 import { openApi } from './openapi.ts';
+import { rerank } from './rerank.ts';
 import { ResponseStore } from './response-store.ts';
 import { responses } from './responses.ts';
 import { createServer, listen, malformedAnswer } from './server.ts';
+import { transcriptions } from './transcriptions.ts';
 
 export interface GatewayComponents {
   readonly clock: Clock;
@@ -186,6 +190,8 @@ export class Gateway {
       completions(answers),
       ...responses({ ...answers, store: new ResponseStore({ clock }, this.#limits) }),
       embeddings({ coordinator, nameOf }),
+      rerank({ coordinator, nameOf }),
+      ...transcriptions({ coordinator, nameOf, failure: answers.failure }),
       ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
       metrics({ telemetry }),
       ...control({ control: nodeControl, coordinator }),
@@ -193,10 +199,16 @@ export class Gateway {
       infer({ coordinator, nameOf }),
       openApi({ version: () => nodeControl.status().version }),
     ];
-    for (const endpoint of this.#endpoints) {
+    const route = (scope: FastifyInstance, endpoint: Endpoint): void => {
       const { method, url } = endpoint;
-      server.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
-    }
+      scope.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
+    };
+    for (const endpoint of this.#endpoints) if (endpoint.form !== true) route(server, endpoint);
+    // In a scope of their own: no other endpoint is to understand forms.
+    void server.register(async (scope) => {
+      await scope.register(multipart, formOptions(this.#limits));
+      for (const endpoint of this.#endpoints) if (endpoint.form === true) route(scope, endpoint);
+    });
     for (const [url, own] of Map.groupBy(this.#endpoints, (endpoint) => endpoint.url)) {
       refuseOtherMethods(server, url, new Set(own.map(({ method }) => method)));
     }

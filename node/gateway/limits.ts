@@ -7,6 +7,9 @@ const MIB = 1 << 20;
 export interface GatewayLimits {
   readonly bodyBytesMax: number;
   readonly bodiesBytesMax: number;
+  readonly fileBytesMax: number;
+  readonly formFieldsMax: number;
+  readonly formFieldBytesMax: number;
   readonly jsonDepthMax: number;
   readonly jsonValuesMax: number;
   readonly jsonNumbersMax: number;
@@ -42,6 +45,11 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   bodyBytesMax: 16 * MIB,
   /** All bodies of unanswered requests together: memory stays flat however many clients send the most they may. */
   bodiesBytesMax: 128 * MIB,
+  /** A file in a form: as large as OpenAI takes a sound. */
+  fileBytesMax: 25 * MIB,
+  /** Fields of a form beside its file, and bytes of each: a prompt is the longest. */
+  formFieldsMax: 32,
+  formFieldBytesMax: 64 * KIB,
   /** A JSON schema of 32 levels, four levels down in a request. Nothing else nests deeper than 6; `metadata` may be anything. */
   jsonDepthMax: 40,
   /**

@@ -1,9 +1,9 @@
 // Bounds of the prep layer.
 
-/** Texts that wait behind the one in work. A person's batch of documents fits, a flood doesn't. */
+/** Texts or sounds that wait behind the one in work. A person's batch of documents fits, a flood doesn't. */
 export const QUEUE_LENGTH_MAX = 64;
 
-/** Characters of all waiting texts together: four bodies of the largest size. */
+/** Characters of all waiting texts, or bytes of all waiting sounds: four bodies of the largest size. */
 export const QUEUE_CHARS_MAX = 64 << 20;
 
 /** Starting the process, loading a tokenizer and reading one text. The slowest text allowed, 1 Mi spaces, takes 9 s. */
@@ -26,3 +26,26 @@ export const TOKENIZERS_MAX = 4;
 
 /** A killed process is gone within milliseconds; one that isn't is stuck in the kernel, and nothing waits for it. */
 export const EXIT_MS_MAX = 5_000;
+
+/** Longest sound. An hour of Whisper's spectra takes 115 MB, or 184 MB with 128 bins. */
+export const SOUND_SECONDS_MAX = 3_600;
+
+/** Decoding an hour of MP3 and making its spectra takes 30 to 60 s on one core. */
+export const SOUND_MS_MAX = 180_000;
+
+/** Frames of a spectrogram that cross to the node at a time: a megabyte and 1 ms of its main thread. */
+export const FRAMES_PER_MESSAGE = 3_000;
+
+/** Channels of a sound: Vorbis and Opus give no meaning to more. */
+export const CHANNELS_MAX = 8;
+
+/** Samples a second of a sound: from telephones to studios. */
+export const SAMPLE_RATE_MIN = 4_000;
+export const SAMPLE_RATE_MAX = 192_000;
+
+/**
+ * Bytes given to a decoder at a time. A FLAC frame of 16 bytes unpacks to 65,536 samples in 8 channels: a KiB becomes 130
+ * MB at most. MP3 has no such frames.
+ */
+export const PACKED_BYTES_PER_PIECE = 1 << 10;
+export const MP3_BYTES_PER_PIECE = 16 << 10;

@@ -1,10 +1,10 @@
-// The prep process: tokenises long texts, one at a time, in a heap and under permissions of its own. Started by
-// PrepProcess, never by a person. It may be killed at any moment: it holds nothing but caches.
+// The prep process: tokenises long texts and decodes sounds, one at a time, in a heap and under permissions of its own.
+// Started by PrepProcess, never by a person. It may be killed at any moment: it holds nothing but caches.
 import { Worker } from 'node:worker_threads';
 import { loadTokenizer, type TextTokenizer } from '../../models/tasks/tokenizer.ts';
 import { toWeftError } from '../../protocol/errors.ts';
-import { TOKENIZERS_MAX } from './limits.ts';
-import type { PrepReply, PrepRequest } from './messages.ts';
+import { FRAMES_PER_MESSAGE, SOUND_SECONDS_MAX, TOKENIZERS_MAX } from './limits.ts';
+import type { Heard, ListenTask, PrepReply, PrepRequest } from './messages.ts';
 
 /** By folder, least recently used first. */
 const tokenizers = new Map<string, TextTokenizer>();
@@ -20,15 +20,31 @@ async function tokenizerOf(folder: string): Promise<TextTokenizer> {
   return tokenizer;
 }
 
-async function answer(request: PrepRequest): Promise<PrepReply> {
-  const { id, tokenizerFolder, text, tokensMax, specialTokens } = request;
+async function answer({ id, task }: PrepRequest): Promise<PrepReply> {
   try {
+    if (task.kind === 'listen') return { id, result: await listen(id, task) };
+    const { tokenizerFolder, text, tokensMax, specialTokens } = task;
     const tokenizer = await tokenizerOf(tokenizerFolder);
     return { id, result: tokenizer.encode(text, { tokensMax, specialTokens }) };
   } catch (error) {
     const { code, message, remedy, facts } = toWeftError(error);
     return { id, fault: { code, message, remedy, facts } };
   }
+}
+
+/** The spectra go ahead in parts: one message of an hour's would hold up the node for as long as it takes to read it. */
+async function listen(id: number, { file, spec }: ListenTask): Promise<Heard> {
+  // Five decoders that texts have no use for.
+  const { decodeSound } = await import('./audio/decode.ts');
+  const { spectrogram } = await import('./audio/spectrogram.ts');
+  const samples = await decodeSound(file, { sampleRate: spec.sampleRate, secondsMax: SOUND_SECONDS_MAX });
+  const { data, ...heard } = spectrogram(samples, spec);
+  const values = FRAMES_PER_MESSAGE * spec.melBins;
+  for (let at = 0; at < data.length; at += values) {
+    const part: PrepReply = { id, part: data.slice(at, at + values) };
+    await new Promise<void>((resolve) => process.send?.(part, () => resolve()));
+  }
+  return heard;
 }
 
 /**

@@ -1,13 +1,26 @@
 // What node and prep process say to each other, by fork's channel with structured cloning. One request at a time.
-import type { Tokenized } from '../core/prep.ts';
+import type { SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
 
-export interface PrepRequest {
-  readonly id: number;
+export interface TokenizeTask {
+  readonly kind: 'tokenize';
   /** Holds tokenizer.json and tokenizer_config.json. */
   readonly tokenizerFolder: string;
   readonly text: string;
   readonly tokensMax: number;
   readonly specialTokens: boolean;
+}
+
+export interface ListenTask {
+  readonly kind: 'listen';
+  readonly file: Uint8Array;
+  readonly spec: SoundSpec;
+}
+
+export type PrepTask = TokenizeTask | ListenTask;
+
+export interface PrepRequest {
+  readonly id: number;
+  readonly task: PrepTask;
 }
 
 /** A WeftError as fields. */
@@ -18,6 +31,10 @@ export interface PrepFault {
   readonly facts: Readonly<Record<string, string>>;
 }
 
+/** The last word on a spectrogram: its values came in parts before. */
+export type Heard = Omit<Spectrogram, 'data'>;
+
 export type PrepReply =
-  | { readonly id: number; readonly result: Tokenized }
+  | { readonly id: number; readonly part: Float32Array }
+  | { readonly id: number; readonly result: Tokenized | Heard }
   | { readonly id: number; readonly fault: PrepFault };

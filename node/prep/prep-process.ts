@@ -1,11 +1,11 @@
-// The node's side of the prep process: queue, deadlines, and a process that is started when there is work, killed when
+// The node's side of a prep process: queue, deadlines, and a process that is started when there is work, killed when
 // it takes too long or too much, and ended when it is idle. Made by the composition root, used by the coordinator.
 import { type ChildProcess, fork } from 'node:child_process';
 import { isErrorCode, WeftError } from '../../protocol/errors.ts';
 import { assert } from '../core/assert.ts';
 import { type Clock, delay, type Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Prep, Tokenized } from '../core/prep.ts';
+import type { Prep, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
 import {
   CANCEL_GRACE_MS,
   EXIT_MS_MAX,
@@ -13,10 +13,11 @@ import {
   IDLE_MS,
   QUEUE_CHARS_MAX,
   QUEUE_LENGTH_MAX,
+  SOUND_MS_MAX,
   WAIT_MS_MAX,
   WORK_MS_MAX,
 } from './limits.ts';
-import type { PrepFault, PrepReply, PrepRequest } from './messages.ts';
+import type { Heard, PrepFault, PrepReply, PrepRequest, PrepTask } from './messages.ts';
 
 export interface PrepProcessComponents {
   readonly clock: Clock;
@@ -34,14 +35,18 @@ export interface PrepProcessInit {
   readonly idleMs?: number;
   /** @default HEAP_MB_MAX */
   readonly heapMbMax?: number;
-  /** Longest time that one text may take. @default WORK_MS_MAX */
+  /** Longest time that one text may take, or one sound. @default WORK_MS_MAX, SOUND_MS_MAX */
   readonly workMsMax?: number;
 }
 
-/** One text, from when it is asked for until its promise settles. */
+/** One text or sound, from when it is asked for until its promise settles. */
 interface Job {
   readonly request: PrepRequest;
-  readonly resolve: (result: Tokenized) => void;
+  /** Characters, or bytes. */
+  readonly size: number;
+  /** Of a spectrogram, in order. */
+  readonly parts: Float32Array[];
+  readonly resolve: (result: Tokenized | Heard, parts: readonly Float32Array[]) => void;
   readonly reject: (error: WeftError) => void;
   readonly unsubscribe: () => void;
   /** Bounds the wait, then the work. */
@@ -78,23 +83,49 @@ export class PrepProcess implements Prep {
     options: { readonly tokensMax: number; readonly specialTokens: boolean; readonly signal: AbortSignal },
   ): Promise<Tokenized> {
     const { tokensMax, specialTokens, signal } = options;
+    const task: PrepTask = { kind: 'tokenize', tokenizerFolder, text, tokensMax, specialTokens };
+    return this.#ask(task, text.length, signal, (result) => result as Tokenized);
+  }
+
+  listen(file: Uint8Array, spec: SoundSpec, { signal }: { readonly signal: AbortSignal }): Promise<Spectrogram> {
+    return this.#ask({ kind: 'listen', file, spec }, file.byteLength, signal, (result, parts) => {
+      const heard = result as Heard;
+      const data = new Float32Array(heard.frames * heard.melBins);
+      let offset = 0;
+      for (const part of parts) {
+        data.set(part, offset);
+        offset += part.length;
+      }
+      return { ...heard, data };
+    });
+  }
+
+  /** @param read makes the answer of what came back */
+  #ask<Result>(
+    task: PrepTask,
+    size: number,
+    signal: AbortSignal,
+    read: (result: Tokenized | Heard, parts: readonly Float32Array[]) => Result,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#stopped) return reject(stopping());
       if (signal.aborted) return reject(cancelled(signal));
-      if (this.#waiting.length >= QUEUE_LENGTH_MAX || this.#waitingChars + text.length > QUEUE_CHARS_MAX) {
-        return reject(new WeftError({ code: 'overloaded', message: 'Too many long texts are waiting to be read.' }));
+      if (this.#waiting.length >= QUEUE_LENGTH_MAX || this.#waitingChars + size > QUEUE_CHARS_MAX) {
+        return reject(new WeftError({ code: 'overloaded', message: 'Too many long texts or sounds are waiting.' }));
       }
       const onAbort = (): void => this.#cancel(job, cancelled(signal));
       const job: Job = {
-        request: { id: this.#nextId++, tokenizerFolder, text, tokensMax, specialTokens },
-        resolve,
+        request: { id: this.#nextId++, task },
+        size,
+        parts: [],
+        resolve: (result, parts) => resolve(read(result, parts)),
         reject,
         unsubscribe: () => signal.removeEventListener('abort', onAbort),
         timer: this.#components.clock.after(WAIT_MS_MAX, () => this.#cancel(job, tookTooLong(WAIT_MS_MAX))),
       };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(job);
-      this.#waitingChars += text.length;
+      this.#waitingChars += size;
       this.#next();
     });
   }
@@ -122,9 +153,9 @@ export class PrepProcess implements Prep {
       this.#idle = this.#components.clock.after(this.#init.idleMs ?? IDLE_MS, () => this.#kill(stopping()));
       return;
     }
-    this.#waitingChars -= job.request.text.length;
+    this.#waitingChars -= job.size;
     job.timer.cancel();
-    const limitMs = this.#init.workMsMax ?? WORK_MS_MAX;
+    const limitMs = this.#init.workMsMax ?? (job.request.task.kind === 'listen' ? SOUND_MS_MAX : WORK_MS_MAX);
     job.timer = this.#components.clock.after(limitMs, () => this.#kill(tookTooLong(limitMs)));
     this.#child ??= this.#start();
     const child = this.#child;
@@ -177,9 +208,13 @@ export class PrepProcess implements Prep {
   #onReply(child: ChildProcess, reply: PrepReply): void {
     const current = this.#current;
     if (current === undefined || current.child !== child || reply.id !== current.job.request.id) return;
-    this.#current = undefined;
     const { job } = current;
-    settle(job, () => ('result' in reply ? job.resolve(reply.result) : job.reject(errorOf(reply.fault))));
+    if ('part' in reply) {
+      job.parts.push(reply.part);
+      return;
+    }
+    this.#current = undefined;
+    settle(job, () => ('result' in reply ? job.resolve(reply.result, job.parts) : job.reject(errorOf(reply.fault))));
     this.#next();
   }
 
@@ -215,7 +250,7 @@ export class PrepProcess implements Prep {
     const index = this.#waiting.indexOf(job);
     if (index >= 0) {
       this.#waiting.splice(index, 1);
-      this.#waitingChars -= job.request.text.length;
+      this.#waitingChars -= job.size;
     } else assert(this.#current?.job === job, 'a job that is not settled waits or is in work');
     settle(job, () => job.reject(error));
     if (index < 0) job.timer = this.#components.clock.after(CANCEL_GRACE_MS, () => this.#kill(error));
@@ -244,20 +279,20 @@ const cancelled = (signal: AbortSignal): WeftError =>
 const tookTooLong = (limitMs: number): WeftError =>
   new WeftError({
     code: 'deadline_exceeded',
-    message: `Reading the text took more than ${limitMs} ms.`,
-    remedy: 'Send a shorter text, or try again when the node is less busy.',
+    message: `Reading the text or sound took more than ${limitMs} ms.`,
+    remedy: 'Send a shorter one, or try again when the node is less busy.',
   });
 
 const tooMuchMemory = (limitMb: number): WeftError =>
   new WeftError({
     code: 'bad_request',
-    message: `Reading the text takes more than the ${limitMb} MB that are allowed.`,
-    remedy: 'Send a shorter text.',
+    message: `Reading the text or sound takes more than the ${limitMb} MB that are allowed.`,
+    remedy: 'Send a shorter one.',
   });
 
 const lost = (): WeftError =>
   new WeftError({
     code: 'runner_lost',
-    message: 'The process that reads long texts ended while it read this one.',
+    message: 'The process that reads long texts and sounds ended while it read this one.',
     remedy: 'Try again; the process is started anew.',
   });

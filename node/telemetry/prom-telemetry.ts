@@ -42,6 +42,15 @@ const GAUGES: Record<GaugeName, string> = {
   weft_models_loaded: 'Models that runners of this node hold.',
   weft_runner_memory_bytes: 'Memory of the models that runners of this node hold.',
   weft_queued_seconds: 'Predicted time until work that arrives now would begin here.',
+  weft_kv_bytes: 'Keys and values of sequences that this node decodes.',
+  weft_prefix_bytes: 'Keys and values of prefixes that this node keeps for later prompts.',
+  weft_sequences: 'Sequences that this node decodes.',
+  weft_sequences_waiting: 'Sequences that wait for a slot or for memory.',
+  weft_decode_tokens_per_second: 'Tokens of all sequences together, over the last seconds.',
+  weft_prefill_tokens_total: 'Tokens of prompts that this node was given, those from kept prefixes included.',
+  weft_prefix_hit_tokens_total: 'Tokens of prompts that were taken from kept prefixes.',
+  weft_draft_tokens_total: 'Tokens that were drafted.',
+  weft_draft_accepted_total: 'Drafted tokens that turned out right.',
 };
 
 /** From the time between two tokens (milliseconds) to a long generation (minutes). */
@@ -92,10 +101,19 @@ export class PromTelemetry implements Telemetry {
   /** The last reader of a name counts. */
   gauge(name: GaugeName, read: () => number): void {
     this.#registry.removeSingleMetric(name);
+    const shape = { name, help: GAUGES[name], registers: [this.#registry] };
+    if (name.endsWith('_total')) {
+      new Counter({
+        ...shape,
+        collect() {
+          this.reset();
+          this.inc(Math.max(0, read()));
+        },
+      });
+      return;
+    }
     new Gauge({
-      name,
-      help: GAUGES[name],
-      registers: [this.#registry],
+      ...shape,
       collect() {
         this.set(read());
       },

@@ -1,6 +1,14 @@
 // What Weft supports of OpenAI's API, endpoint by endpoint. The gateway checks requests against these schemas and builds
 // its answers to them; whatever a schema does not name is refused by name.
 export {
+  TranscriptEvent,
+  type TranscriptFormat,
+  Transcription,
+  TranscriptionRequest,
+  TranslationRequest,
+  VerboseTranscription,
+} from './openai/audio.ts';
+export {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,

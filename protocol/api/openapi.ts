@@ -3,6 +3,9 @@
 import { z } from 'zod';
 import * as control from './control.ts';
 import * as openai from './openai.ts';
+import * as ranking from './rerank.ts';
+
+type AnswerName = keyof typeof ANSWERS;
 
 /** An endpoint as the document shows it. */
 interface Operation {
@@ -13,8 +16,10 @@ interface Operation {
   readonly query?: z.ZodObject;
   /** Name of the body's schema. */
   readonly request?: keyof typeof REQUESTS;
-  /** Name of the answer's schema, or another type of content. */
-  readonly answer: keyof typeof ANSWERS | { readonly type: string };
+  /** The body is a form. */
+  readonly form?: true;
+  /** Name of the answer's schema, or of those that it may have, or another type of content. */
+  readonly answer: AnswerName | readonly AnswerName[] | { readonly type: string };
   /** Name of the schema of a streamed answer's events. */
   readonly events?: keyof typeof ANSWERS;
   /** Answered without a key. */
@@ -28,13 +33,17 @@ const REQUESTS = {
   ChatCompletionRequest: openai.ChatCompletionRequest,
   CompletionRequest: openai.CompletionRequest,
   EmbeddingRequest: openai.EmbeddingRequest,
+  RerankRequest: ranking.RerankRequest,
   ResponseRequest: openai.ResponseRequest,
+  TranscriptionRequest: openai.TranscriptionRequest,
+  TranslationRequest: openai.TranslationRequest,
   ConfigRequest: control.ConfigRequest,
   EmptyRequest: control.EmptyRequest,
   InferRequest: control.InferRequest,
   InvitationRequest: control.InvitationRequest,
   JoinRequest: control.JoinRequest,
   ModelRequest: control.ModelRequest,
+  LoadRequest: control.LoadRequest,
   RevokeRequest: control.RevokeRequest,
 } as const satisfies Record<string, z.ZodType>;
 
@@ -50,6 +59,10 @@ const ANSWERS = {
   Response: openai.Response,
   ResponseDeleted: openai.ResponseDeleted,
   ResponseEvent: openai.ResponseEvent,
+  RerankAnswer: ranking.RerankAnswer,
+  TranscriptEvent: openai.TranscriptEvent,
+  Transcription: openai.Transcription,
+  VerboseTranscription: openai.VerboseTranscription,
   ConfigAnswer: control.ConfigAnswer,
   ControlEvent: control.ControlEvent,
   DoctorAnswer: control.DoctorAnswer,
@@ -71,6 +84,7 @@ const ANSWERS = {
   StatusAnswer: control.StatusAnswer,
   StopAnswer: control.StopAnswer,
   UnloadAnswer: control.UnloadAnswer,
+  LoadAnswer: control.LoadAnswer,
 } as const satisfies Record<string, z.ZodType>;
 
 const V1 = '/api/v1';
@@ -120,6 +134,30 @@ const OPERATIONS: readonly Operation[] = [
     request: 'EmbeddingRequest',
     answer: 'EmbeddingList',
   },
+  {
+    method: 'post',
+    path: '/v1/rerank',
+    summary: 'How well documents answer a query, best first',
+    request: 'RerankRequest',
+    answer: 'RerankAnswer',
+  },
+  {
+    method: 'post',
+    path: '/v1/audio/transcriptions',
+    summary: 'What is said in a sound',
+    request: 'TranscriptionRequest',
+    form: true,
+    answer: ['Transcription', 'VerboseTranscription'],
+    events: 'TranscriptEvent',
+  },
+  {
+    method: 'post',
+    path: '/v1/audio/translations',
+    summary: 'The same in English',
+    request: 'TranslationRequest',
+    form: true,
+    answer: ['Transcription', 'VerboseTranscription'],
+  },
   { method: 'get', path: '/v1/models', summary: 'What the mesh can run now', answer: 'ModelList' },
   { method: 'get', path: '/v1/models/{model}', summary: 'One model, by hub id or short name', answer: 'Model' },
 
@@ -153,6 +191,13 @@ const OPERATIONS: readonly Operation[] = [
     path: `${V1}/models/{model}`,
     summary: 'A model that is installed here: its files, inputs and outputs',
     answer: 'ModelAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/load`,
+    summary: 'Loads a model on this node, and pins it if asked to',
+    request: 'LoadRequest',
+    answer: 'LoadAnswer',
   },
   {
     method: 'post',
@@ -276,7 +321,7 @@ export function openApiDocument({ version }: { readonly version: string }): Read
   };
 }
 
-function describe({ method, path, summary, query, request, answer, events, open }: Operation): object {
+function describe({ method, path, summary, query, request, form, answer, events, open }: Operation): object {
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
@@ -286,9 +331,7 @@ function describe({ method, path, summary, query, request, answer, events, open 
     })),
     ...(query === undefined ? [] : queryParameters(query)),
   ];
-  const ref = (name: string): object => ({ schema: { $ref: SCHEMAS + name } });
-  const content: Record<string, object> =
-    typeof answer === 'string' ? { 'application/json': ref(answer) } : { [answer.type]: {} };
+  const content = contentOf(answer);
   if (events !== undefined) content['text/event-stream'] = ref(events);
   return {
     operationId: method + path.replace(/[^a-zA-Z0-9]+(\w?)/g, (_all, next: string) => next.toUpperCase()),
@@ -298,12 +341,26 @@ function describe({ method, path, summary, query, request, answer, events, open 
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(request === undefined
       ? {}
-      : { requestBody: { required: true, content: { 'application/json': ref(request) } } }),
+      : {
+          requestBody: {
+            required: true,
+            content: { [form === true ? 'multipart/form-data' : 'application/json']: ref(request) },
+          },
+        }),
     responses: {
       200: { description: 'The answer.', content },
       ...(open === true ? {} : { default: { $ref: '#/components/responses/Error' } }),
     },
   };
+}
+
+const ref = (name: string): object => ({ schema: { $ref: SCHEMAS + name } });
+
+function contentOf(answer: Operation['answer']): Record<string, object> {
+  if (typeof answer === 'string') return { 'application/json': ref(answer) };
+  if ('type' in answer) return { [answer.type]: {} };
+  const anyOf = answer.map((name) => ({ $ref: SCHEMAS + name }));
+  return { 'application/json': { schema: { anyOf } } };
 }
 
 function queryParameters(query: z.ZodObject): object[] {

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Threads of every runtime session. */
   readonly threads: number;
+  /** The weights for llama.cpp, where that is a contender. */
+  readonly gguf: string | undefined;
   /** Progress lines, for people. */
   readonly say: (line: string) => void;
 }
@@ -20,6 +22,8 @@ export interface BenchOptions {
 export interface Benchmark {
   readonly name: string;
   readonly summary: string;
+  /** Where none are asked for. @default 1 */
+  readonly threads?: number;
   run(options: BenchOptions): Promise<BenchResult>;
 }
 

@@ -1,33 +1,39 @@
-// `npm run bench -- NAME [--rounds N] [--threads N] [--json]`: runs one benchmark side by side with its contenders.
+// `npm run bench -- NAME [--rounds N] [--threads N] [--gguf PATH] [--json]`: runs one benchmark side by side with its contenders.
 // With --json the last line of the output is one JSON object; everything else goes to stderr.
 import { parseArgs } from 'node:util';
+import { batch } from './batch.ts';
 import { decode } from './decode.ts';
+import { encode } from './encode.ts';
 import { grammar } from './grammar.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
 import { http } from './http.ts';
+import { llm } from './llm.ts';
+import { memory } from './memory.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [remote, decode, startup, recover, http, grammar];
+const BENCHMARKS: readonly Benchmark[] = [remote, encode, decode, startup, recover, http, grammar, llm, batch, memory];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '9' },
-    threads: { type: 'string', default: '1' },
+    threads: { type: 'string' },
+    gguf: { type: 'string' },
   },
 });
 const benchmark = BENCHMARKS.find(({ name }) => name === positionals[0]);
 if (benchmark === undefined) {
-  console.error('Usage: npm run bench -- NAME [--rounds N] [--threads N] [--json]\n');
+  console.error('Usage: npm run bench -- NAME [--rounds N] [--threads N] [--gguf PATH] [--json]\n');
   for (const { name, summary } of BENCHMARKS) console.error(`  ${name.padEnd(10)} ${summary}`);
   process.exitCode = 2;
 } else {
   const result = await benchmark.run({
     rounds: Number(values.rounds),
-    threads: Number(values.threads),
+    threads: Number(values.threads ?? benchmark.threads ?? 1),
+    gguf: values.gguf,
     say: (line) => console.error(line),
   });
   for (const [series, samples] of Object.entries(result.samples)) {

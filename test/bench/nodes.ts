@@ -16,12 +16,19 @@ export interface LocalNode {
   stop(): Promise<void>;
 }
 
-async function startLocal(env: Record<string, string>, joinTicket?: string): Promise<LocalNode> {
+/** @param env settings, over the defaults of a benchmark: loopback, free ports, a folder of its own */
+export async function startLocal(env: Record<string, string>, joinTicket?: string): Promise<LocalNode> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-bench-'));
   const home = await openHome({ folder });
   const settingsInit = {
     flags: {},
-    env: { WEFT_HOST: '127.0.0.1:0', WEFT_LISTEN: '/ip4/127.0.0.1/tcp/0', WEFT_MDNS: 'false', ...env },
+    env: {
+      WEFT_HOST: '127.0.0.1:0',
+      WEFT_LISTEN: '/ip4/127.0.0.1/tcp/0',
+      WEFT_MDNS: 'false',
+      WEFT_MEASURE: 'false',
+      ...env,
+    },
     home: folder,
   };
   const node = await startNode({

@@ -2,7 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { parseManifest } from '../../models/manifest.ts';
+import { rewriteDecoder } from '../../models/onnx/kv-rewrite/rewrite.ts';
+import { readModel, writeModel } from '../../models/onnx/model-file.ts';
+import { capacityFor, KvBlock } from '../../node/engine/runner/decoder/kv-block.ts';
+import { RewrittenModel } from '../../node/engine/runner/decoder/rewritten-model.ts';
+import { openGraph } from '../../node/engine/runner/session.ts';
 
+const SMOLLM2 = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 const BUNDLED = new URL('../../models/bundled/', import.meta.url).pathname;
 
 /** Folder of a bundled model. */
@@ -66,7 +73,7 @@ export class PlainDecoder {
   }
 
   static async open(threads: number): Promise<PlainDecoder> {
-    const folder = modelFolder('HuggingFaceTB/SmolLM2-135M-Instruct');
+    const folder = modelFolder(SMOLLM2);
     const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as { num_hidden_layers: number };
     const session = await InferenceSession.create(join(folder, 'onnx/model_q4.onnx'), sessionOptions(threads));
     return new PlainDecoder(session, config.num_hidden_layers);
@@ -91,9 +98,7 @@ export class PlainDecoder {
       });
       const logits = output.logits as Tensor;
       const vocabulary = logits.dims[2] as number;
-      const last = (logits.data as Float32Array).subarray((next.length - 1) * vocabulary);
-      let best = 0;
-      for (let id = 1; id < vocabulary; id++) if ((last[id] as number) > (last[best] as number)) best = id;
+      const best = likeliest((logits.data as Float32Array).subarray((next.length - 1) * vocabulary));
       tokens.push(best);
       onToken?.(best);
       past = {};
@@ -105,4 +110,65 @@ export class PlainDecoder {
     }
     return tokens;
   }
+}
+
+/** SmolLM2, greedy, on the graph that gives new keys and values only, in the form in which runners keep them. */
+export class RewrittenDecoder {
+  readonly #model: RewrittenModel;
+
+  private constructor(model: RewrittenModel) {
+    this.#model = model;
+  }
+
+  /** @throws Error when the graph can't be rewritten */
+  static async open(threads: number): Promise<RewrittenDecoder> {
+    const folder = modelFolder(SMOLLM2);
+    const { generation } = parseManifest(await readFile(join(folder, 'weft-manifest.json'), 'utf8'));
+    if (generation === undefined) throw new Error(`${SMOLLM2} generates no text.`);
+    const rewritten = rewriteDecoder(readModel(join(folder, 'onnx/model_q4.onnx')), generation);
+    if ('reason' in rewritten) throw new Error(`${SMOLLM2} can't be rewritten: ${rewritten.reason}.`);
+    // As the engine makes it, so that what is compared is all that stands around it.
+    const { session } = await openGraph(
+      writeModel(rewritten.model),
+      { threads, shareCores: false },
+      { inputs: [] },
+      { 'session.model_external_initializers_file_folder_path': join(folder, 'onnx') },
+    );
+    return new RewrittenDecoder(new RewrittenModel(session, rewritten.layout));
+  }
+
+  /** @returns the `count` tokens behind the prompt */
+  async generate(prompt: Int32Array, count: number, onToken?: (id: number) => void): Promise<number[]> {
+    const { layout } = this.#model;
+    const block = new KvBlock(layout, 1, capacityFor(prompt.length));
+    const tokens: number[] = [];
+    let next = prompt;
+    let length = 0;
+    while (tokens.length < count) {
+      const wanted = [next.length - 1];
+      const { logits, rows } = await this.#model.step({ block, firstSlot: 0, lengths: [length], ids: next, wanted });
+      block.resize(1, capacityFor(length + next.length, block.capacity), [length]);
+      block.append(rows, { index: 0, tokens: next.length }, 0, length, next.length);
+      length += next.length;
+      const best = likeliest(logits);
+      tokens.push(best);
+      onToken?.(best);
+      next = Int32Array.of(best);
+    }
+    block.close();
+    return tokens;
+  }
+}
+
+function likeliest(logits: Float32Array): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if ((logits[id] as number) > (logits[best] as number)) best = id;
+  return best;
+}
+
+/** Tokens per second behind the first one of a generation in this process. */
+export async function rateOf(generate: (onToken: () => void) => Promise<readonly number[]>): Promise<number> {
+  const atMs: number[] = [];
+  const { length } = await generate(() => atMs.push(performance.now()));
+  return ((length - 1) * 1000) / ((atMs.at(-1) ?? Number.NaN) - (atMs[0] ?? Number.NaN));
 }

@@ -11,7 +11,7 @@ let daemon: Daemon;
 let openai: OpenAI;
 
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await startDaemon({ env: { WEFT_EXACT: 'true' } });
   openai = clientOf(daemon);
 });
 afterAll(() => daemon.stop());

@@ -1,32 +1,48 @@
 // Runners and peers that are lost in the middle of a stream: the short form of test/chaos.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type StreamedAnswer, streamChat } from '../support/chat.ts';
+import { streamChat } from '../support/chat.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { type PeerFault, peerKillRun, referenceAnswers, runnerKillRun } from '../support/kills.ts';
+import {
+  type Ask,
+  counting,
+  type PeerFault,
+  peerKillRun,
+  type Reference,
+  referenceAnswers,
+  runnerKillRun,
+  story,
+} from '../support/kills.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { type StarMesh, startStarMesh } from '../support/star-mesh.ts';
 
-describe('a runner lost during a stream', () => {
+const KINDS: readonly { nodes: string; env: Record<string, string>; ask: Ask; kills: number }[] = [
+  { nodes: 'a node as it comes', env: {}, ask: counting, kills: 10 },
+  { nodes: 'an exact node', env: { WEFT_EXACT: 'true' }, ask: story, kills: 20 },
+];
+
+describe.each(KINDS)('a runner of $nodes lost during a stream', ({ env, ask, kills }) => {
   let daemon: Daemon;
-  let reference: ReadonlyMap<number, StreamedAnswer>;
+  let reference: Reference;
   beforeAll(async () => {
-    daemon = await startDaemon();
-    reference = await referenceAnswers(daemon, [0, 1, 2, 3]);
+    daemon = await startDaemon({ env });
+    reference = await referenceAnswers(daemon, ask, [0, 1, 2, 3]);
   });
   afterAll(() => daemon.stop());
 
-  it('costs no token, in 20 kills and stops at random moments', async () => {
+  it(`costs no token, in ${kills} kills and stops at random moments`, async () => {
     const random = seededRandom('runner kills');
-    for (let run = 0; run < 20; run++) await runnerKillRun(daemon, reference, random, ['kill', 'kill', 'kill', 'stop']);
+    for (let run = 0; run < kills; run++) {
+      await runnerKillRun(daemon, reference, random, ['kill', 'kill', 'kill', 'stop']);
+    }
   });
 });
 
 describe('a peer lost during a stream', () => {
   let mesh: StarMesh;
-  let reference: ReadonlyMap<number, StreamedAnswer>;
+  let reference: Reference;
   beforeAll(async () => {
     mesh = await startStarMesh(2);
-    reference = await referenceAnswers(mesh.entry, [0, 1]);
+    reference = await referenceAnswers(mesh.entry, counting, [0]);
   });
   afterAll(() => mesh.stop());
 

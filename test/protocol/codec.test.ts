@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isNewer, type Load } from '../../protocol/capability.ts';
 import { type Codec, loadFromMessage, loadToMessage, readMessage, writeMessage } from '../../protocol/codec.ts';
+import { BATCH_POINTS_MAX } from '../../protocol/limits.ts';
 import * as pb from '../../protocol/messages/weft_pb.js';
 import { PEER_METHODS } from '../../protocol/methods.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
@@ -16,6 +17,7 @@ const error = (...codes: string[]): unknown =>
   expect.objectContaining({ name: 'WeftError', code: expect.stringMatching(`^(${codes.join('|')})$`) });
 const bad = error('bad_request');
 const model = { id: 'owner/name', digest: 'sha256:0' };
+const TIMING = { queueMs: 0, loadMs: 0, computeMs: 5, prefillMs: 2 };
 const ints = (name: string, ...values: number[]): NamedTensor =>
   tensorOf(name, 'int32', [values.length], Int32Array.from(values));
 
@@ -105,9 +107,21 @@ describe('encode', () => {
     ['lengths that overflow', valid, [ints('ids', 1), ints('lengths', 0x7fff_ffff, 0x7fff_ffff, 3)]],
     ['a negative id', valid, [ints('ids', -1), ints('lengths', 1)]],
     ['another pooling', { ...valid, pooling: 'constructor' }, [ints('ids', 1), ints('lengths', 1)]],
+    ['too few segments', valid, [ints('ids', 1, 2), ints('lengths', 1, 1), ints('first_lengths', 1)]],
+    ['a segment longer than its text', valid, [ints('ids', 1), ints('lengths', 1), ints('first_lengths', 2)]],
+    ['a negative segment', valid, [ints('ids', 1), ints('lengths', 1), ints('first_lengths', -1)]],
     ['no model', { ...valid, model: undefined }, [ints('ids', 1), ints('lengths', 1)]],
   ])('refuses %s', (_what, message, carried) => {
     expect(() => decode(message, ...carried)).toThrow(error('bad_request', 'tensor_invalid'));
+  });
+
+  it('carries the segments of pairs, where texts are pairs', () => {
+    const texts = { model, ids: Int32Array.of(1, 2, 3), lengths: Int32Array.of(1, 2), normalize: false };
+    const pairs = { ...texts, pooling: 'logits', firstLengths: Int32Array.of(0, 1) } as const;
+    expect(encode.request.decode(encode.request.encode(pairs))).toEqual(pairs);
+    expect(encode.request.decode(encode.request.encode({ ...texts, pooling: 'cls' }))).not.toHaveProperty(
+      'firstLengths',
+    );
   });
 
   it.each([[[6]], [[2, 3, 1]], [[6, 0]]])('refuses embeddings of shape %j', (dims) => {
@@ -130,8 +144,21 @@ describe('generate', () => {
   const decode = (message: object, ...carried: NamedTensor[]) =>
     generate.request.decode({ payload: writeMessage(pb.GenerateRequestSchema, message), tensors: carried });
 
+  it('says how much of the prompt was kept, where something was', () => {
+    const result = { finish: 'stop' as const, generated: 3, node: 'n', timing: TIMING };
+    const { encode, decode } = generate.response;
+    expect(decode(encode(result))).toEqual(result);
+    expect(decode(encode({ ...result, cachedTokens: 64 }))).toEqual({ ...result, cachedTokens: 64 });
+  });
+
   it('takes a request with nothing in it but what it must have', () => {
     expect(decode(valid, ints('ids', 1, 2))).toMatchObject({ promptLength: 2, stopIds: [] });
+  });
+
+  it('carries what a speech model listens to', () => {
+    const features = tensorOf('features', 'float32', [1, 2, 3], Float32Array.of(1, 2, 3, 4, 5, 6));
+    const request = { model, ids: Int32Array.of(7), promptLength: 1, maxNewTokens: 5, stopIds: [], sampling, features };
+    expect(generate.request.decode(generate.request.encode(request))).toEqual(request);
   });
 
   it.each<[string, object, NamedTensor[]]>([
@@ -194,6 +221,26 @@ describe('sync', () => {
     const changed = decode(advertOf({ offers: [...strange, ...offers], hardware }));
     expect(changed.advert.offers).toEqual(advert.offers);
     expect(changed.advert.hardware).toEqual(advert.hardware);
+  });
+
+  it('carries a batch curve, without points that measure nothing, and not beyond its bound', () => {
+    const [offer] = readMessage(pb.SyncRequestSchema, advertOf({})).advert?.offers ?? [];
+    const read = (batch: readonly object[]) =>
+      decode(advertOf({ offers: [{ ...offer, profile: { ...offer?.profile, batch } }] })).advert.offers[0]?.profile
+        .batch;
+    const point = (size: number, ms: number) => create(pb.BatchPointSchema, { size, ms });
+    const curve = [point(1, 11.5), point(8, 32.25)];
+    expect(read(curve)).toEqual([
+      { size: 1, ms: 11.5 },
+      { size: 8, ms: 32.25 },
+    ]);
+    const nothing = [Number.NaN, Number.POSITIVE_INFINITY, -5, 0].map((ms) => point(2, ms));
+    expect(read([...nothing, point(0, 3), ...curve])).toHaveLength(2);
+    expect(read(nothing)).toBeUndefined();
+    expect(read(new Array(1_000).fill(point(1, 1)))).toHaveLength(BATCH_POINTS_MAX);
+    const { advert } = decode(advertOf({ offers: [{ ...offer, profile: { ...offer?.profile, batch: curve } }] }));
+    const parts = sync.request.encode({ advert, statements: [], known: [] });
+    expect(decode(parts.payload).advert).toEqual(advert);
   });
 });
 

@@ -22,6 +22,7 @@ describe('the table of methods', () => {
       '31 join-prove/1',
       '100 load/1',
       '101 unload/1',
+      '102 stats/1',
     ];
     const rows = new Set([...peers, ...runners].map(({ id, name, version }) => `${id} ${name}/${version}`));
     expect([...rows]).toEqual(used);
@@ -71,9 +72,9 @@ describe('the table of methods', () => {
       // The fourth column is words.
       return /^\d+$/.test(cells[1] ?? '') && cells.length === 13 ? [cells.slice(1, 5).concat(cells.slice(6, 12))] : [];
     });
-    const { load, unload } = RUNNER_METHODS;
+    const { load, unload, stats } = RUNNER_METHODS;
     expect(rows).toEqual(
-      [...peers, load, unload].map(({ id, name, version, access, pooledStreams, quota, timeouts }) => [
+      [...peers, load, unload, stats].map(({ id, name, version, access, pooledStreams, quota, timeouts }) => [
         `${id}`,
         name,
         `${version}`,

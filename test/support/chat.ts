@@ -12,6 +12,9 @@ export const LONG_ANSWER = [
   { role: 'user' as const, content: 'Write a short story about a robot who learns to paint.' },
 ];
 
+/** One whose next token is never in doubt: its text is the same however sequences share runs. */
+export const SURE_ANSWER = [{ role: 'user' as const, content: 'Count from 1 to 30.' }];
+
 export interface StreamedAnswer {
   readonly text: string;
   /** Pieces in the order in which they came. */

@@ -63,12 +63,13 @@ export interface DaemonInit {
   readonly args?: readonly string[];
 }
 
-/** Loopback, free ports, one thread, and no word to other machines. */
+/** Loopback, free ports, one thread, no word to other machines, and no work that nobody asked for. */
 const DEFAULTS = {
   WEFT_HOST: '127.0.0.1:0',
   WEFT_LISTEN: '/ip4/127.0.0.1/tcp/0',
   WEFT_THREADS: '1',
   WEFT_MDNS: 'false',
+  WEFT_MEASURE: 'false',
 } as const;
 
 /** Every process that has not ended, with its folder. */

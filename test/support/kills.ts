@@ -1,7 +1,7 @@
 // The kill tests' engine room: one stream, one fault at a random moment of it, and what must hold afterwards. Used by the
 // short form in test/e2e and the long form in test/chaos.
 import { expect } from 'vitest';
-import { type StreamedAnswer, streamChat } from './chat.ts';
+import { LONG_ANSWER, type StreamedAnswer, type StreamInit, SURE_ANSWER, streamChat } from './chat.ts';
 import { connectedPeers } from './connected-peers.ts';
 import type { Daemon } from './daemon.ts';
 import type { SeededRandom } from './seeded.ts';
@@ -23,19 +23,30 @@ async function findChatRunnerPid(daemon: Daemon): Promise<number | undefined> {
   return models.find(({ id, state }) => id.includes('SmolLM2') && state === 'loaded')?.runnerPid;
 }
 
-/** What the stream is without a fault, by seed and temperature. */
-export async function referenceAnswers(
-  daemon: Daemon,
-  seeds: readonly number[],
-): Promise<ReadonlyMap<number, StreamedAnswer>> {
-  const answers = new Map<number, StreamedAnswer>();
-  for (const seed of seeds) answers.set(seed, await streamChat(daemon, requestOf(seed)));
-  return answers;
+/** What is asked by a seed. */
+export type Ask = (seed: number) => StreamInit;
+
+/** For nodes that compute exactly: a story by every even seed is greedy, by every odd one sampled. */
+export const story: Ask = (seed) => ({
+  messages: LONG_ANSWER,
+  maxTokens: TOKENS,
+  seed,
+  temperature: seed % 2 === 0 ? 0 : 0.8,
+});
+
+/** For any node. What is lost, doubled or out of order shows in numbers that are counted. */
+export const counting: Ask = (seed) => ({ messages: SURE_ANSWER, maxTokens: TOKENS, seed });
+
+/** Streams, and what they are without a fault. */
+export interface Reference {
+  readonly ask: Ask;
+  readonly answers: ReadonlyMap<number, StreamedAnswer>;
 }
 
-/** Even seeds are greedy, odd ones are sampled: both must resume exactly. */
-function requestOf(seed: number): { maxTokens: number; seed: number; temperature: number } {
-  return { maxTokens: TOKENS, seed, temperature: seed % 2 === 0 ? 0 : 0.8 };
+export async function referenceAnswers(daemon: Daemon, ask: Ask, seeds: readonly number[]): Promise<Reference> {
+  const answers = new Map<number, StreamedAnswer>();
+  for (const seed of seeds) answers.set(seed, await streamChat(daemon, ask(seed)));
+  return { ask, answers };
 }
 
 function expectSame(answer: StreamedAnswer, reference: StreamedAnswer | undefined, context: string): void {
@@ -48,11 +59,11 @@ function expectSame(answer: StreamedAnswer, reference: StreamedAnswer | undefine
 /** One stream whose runner is lost after a random number of pieces (0 = before the first). */
 export async function runnerKillRun(
   daemon: Daemon,
-  reference: ReadonlyMap<number, StreamedAnswer>,
+  { ask, answers }: Reference,
   random: SeededRandom,
   faults: readonly Fault[],
 ): Promise<void> {
-  const seed = random.pick([...reference.keys()]);
+  const seed = random.pick([...answers.keys()]);
   const fault = random.pick(faults);
   const moment = random.between(0, TOKENS - 6);
   const context = `seed ${random.seed}: request seed ${seed}, ${fault} after piece ${moment}`;
@@ -62,12 +73,12 @@ export async function runnerKillRun(
   };
   if (moment === 0) strike();
   const answer = await streamChat(daemon, {
-    ...requestOf(seed),
+    ...ask(seed),
     onPiece: (count) => {
       if (count === moment) strike();
     },
   });
-  expectSame(answer, reference.get(seed), context);
+  expectSame(answer, answers.get(seed), context);
   await until(`${context}: the lost runner to be gone`, async () => !(await isAlive(pid)));
 }
 
@@ -83,11 +94,11 @@ export interface Target {
 export async function peerKillRun(
   entry: Daemon,
   targets: readonly Target[],
-  reference: ReadonlyMap<number, StreamedAnswer>,
+  { ask, answers }: Reference,
   random: SeededRandom,
   fault: PeerFault,
 ): Promise<void> {
-  const seed = random.pick([...reference.keys()]);
+  const seed = random.pick([...answers.keys()]);
   const moment = random.between(1, TOKENS - 6);
   const runners = new Map<string, number>();
   if (fault === 'runner') {
@@ -99,7 +110,7 @@ export async function peerKillRun(
   const context = `seed ${random.seed}: request seed ${seed}, ${fault} of the peer after piece ${moment}`;
   let struck: Target | undefined;
   const answer = await streamChat(entry, {
-    ...requestOf(seed),
+    ...ask(seed),
     onPiece: (count, node) => {
       if (count !== moment) return;
       struck = targets.find(({ daemon }) => daemon().node === node);
@@ -110,7 +121,7 @@ export async function peerKillRun(
     },
   });
   expect(struck, `${context}: the executing peer is one of the targets`).toBeDefined();
-  expectSame(answer, reference.get(seed), context);
+  expectSame(answer, answers.get(seed), context);
   await struck?.restore(fault);
   await connectedPeers(entry, targets.length);
 }

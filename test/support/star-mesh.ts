@@ -16,7 +16,8 @@ export interface StarMesh {
 /** Nothing listens there: a node that announces it can dial, but not be dialled. */
 const UNREACHABLE = '/ip4/127.0.0.1/tcp/9';
 
-export async function startStarMesh(workers: number): Promise<StarMesh> {
+/** @param shared environment of every node */
+export async function startStarMesh(workers: number, shared: Readonly<Record<string, string>> = {}): Promise<StarMesh> {
   const proxies: SilentProxy[] = [];
   const daemons: Daemon[] = [];
   const targets: Target[] = [];
@@ -25,7 +26,11 @@ export async function startStarMesh(workers: number): Promise<StarMesh> {
     const port = await freePort();
     const proxy = await SilentProxy.start({ target: { host: '127.0.0.1', port } });
     proxies.push(proxy);
-    const env = { WEFT_LISTEN: `/ip4/127.0.0.1/tcp/${port}`, WEFT_ANNOUNCE: `/ip4/127.0.0.1/tcp/${proxy.port}` };
+    const env = {
+      ...shared,
+      WEFT_LISTEN: `/ip4/127.0.0.1/tcp/${port}`,
+      WEFT_ANNOUNCE: `/ip4/127.0.0.1/tcp/${proxy.port}`,
+    };
     const args = ticketFrom === undefined ? [] : ['--join', await ticketOf(ticketFrom)];
     daemons[index] = await startDaemon({ env, args });
     const home = (daemons[index] as Daemon).home;
@@ -43,7 +48,7 @@ export async function startStarMesh(workers: number): Promise<StarMesh> {
     });
   }
   const entry = await startDaemon({
-    env: { WEFT_ANNOUNCE: UNREACHABLE },
+    env: { ...shared, WEFT_ANNOUNCE: UNREACHABLE },
     args: ['--offer', 'none', '--join', await ticketOf(ticketFrom as Daemon)],
   });
   await connectedPeers(entry, workers);

@@ -9,6 +9,7 @@ import type { DeviceKey, Membership } from '../../core/trust.ts';
 import type { PackagePaths } from '../paths.ts';
 import type { Check } from './check.ts';
 import { clockChecks } from './clock.ts';
+import { deviceChecks } from './devices.ts';
 import { diskChecks } from './disk.ts';
 import { mdnsChecks } from './mdns.ts';
 import { membershipChecks } from './membership.ts';
@@ -69,13 +70,12 @@ export function createDoctor(
 
 /** The checks that need no daemon and no membership. */
 export function machineChecks({ home, settings, paths }: MachineInit): readonly Check[] {
-  const { memoryBytes, threads, models, apiKey } = settings;
+  const { memoryBytes, threads, models, apiKey, device } = settings;
+  const nodePath = process.execPath;
+  const packageFolder = dirname(dirname(paths.bundledModels));
   return [
-    ...runtimeChecks({
-      nodePath: process.execPath,
-      nodeVersion: process.versions.node,
-      packageFolder: dirname(dirname(paths.bundledModels)),
-    }),
+    ...runtimeChecks({ nodePath, nodeVersion: process.versions.node, packageFolder }),
+    ...deviceChecks({ nodePath, packageFolder, setting: device }),
     ...systemChecks({ home, memoryBytes, threads }),
     ...diskChecks({ home, askedKey: apiKey }),
     ...modelChecks({ home, modelsFolder: models, bundledModels: paths.bundledModels }),

@@ -1,10 +1,9 @@
-// Layers `runtime` and `driver`: the Node that runs this, and ONNX Runtime with what it can compute on. The runtime is
-// loaded in a process of its own, as everywhere: what crashes there harms nobody.
+// Layer `runtime`: the Node that runs this, and ONNX Runtime. The runtime is loaded in a process of its own, as
+// everywhere: what crashes there harms nobody. What it can compute on beside the processor is in devices.ts.
 import { spawn } from 'node:child_process';
-import { access } from 'node:fs/promises';
 import { RUNTIME_ENV } from '../../core/runtime-env.ts';
-import { type Check, type Finding, failed, ok, quoted, skipped } from './check.ts';
-import { DRIVER_MS_MAX, NODE_VERSION_MIN, OUTPUT_CHARS_MAX, QUICK_MS_MAX, RUNTIME_MS_MAX } from './limits.ts';
+import { type Check, type Finding, failed, ok, quoted } from './check.ts';
+import { NODE_VERSION_MIN, OUTPUT_CHARS_MAX, QUICK_MS_MAX, RUNTIME_MS_MAX } from './limits.ts';
 
 export interface RuntimeInit {
   /** The Node that runners are started with. */
@@ -67,17 +66,6 @@ export function runtimeChecks(init: RuntimeInit): readonly Check[] {
       overdueRemedy: 'Look whether the machine is out of memory or overloaded, and try again.',
       run: async (signal) => [judgeRuntime(await probe(init, ['cpu'], signal))],
     },
-    {
-      layer: 'driver',
-      name: 'GPU',
-      deadlineMs: RUNTIME_MS_MAX,
-      overdueRemedy: "Update the GPU's driver; models run on the processor meanwhile.",
-      // A driver may hang or crash: in a process apart from the one that tells of the processor, and no fault of the node.
-      run: async (signal) => {
-        const patience = AbortSignal.any([signal, AbortSignal.timeout(DRIVER_MS_MAX)]);
-        return [judgeDriver(await probe(init, ['webgpu', 'cuda'], patience), await nvidiaDevice())];
-      },
-    },
   ];
 }
 
@@ -103,21 +91,6 @@ export function judgeRuntime(result: ProbeResult): Finding {
   const error = attempts.find(({ provider }) => provider === 'cpu')?.error;
   if (error === undefined) return ok(name, `version ${version} computes on the processor`);
   return failed(name, `version ${version} is loaded, and can't compute: ${quoted(error)}`, REINSTALL);
-}
-
-/** Only tells: models of this version run on the processor. */
-export function judgeDriver({ answer, failure }: ProbeResult, nvidia: boolean): Finding {
-  const working = answer?.attempts.filter(({ error }) => error === undefined).map(({ provider }) => provider) ?? [];
-  if (working.length > 0) return ok('GPU', `${working.join(' and ')} can be used; models run on the processor`);
-  const seen = nvidia ? 'An NVIDIA device is there, but ' : '';
-  const reasons = answer?.attempts.map(({ provider, error }) => `${provider}: ${reason(error ?? '')}`) ?? [failure];
-  return skipped('GPU', `${seen}none can be used (${reasons.join('; ')}); models run on the processor`);
-}
-
-/** The last sentence of what the runtime says: before it come its own source files. */
-function reason(error: string): string {
-  const known = /No supported adapters|Failed to load shared library|backend not found/.exec(error)?.[0];
-  return known ?? quoted(error);
 }
 
 export interface ProbeResult {
@@ -169,11 +142,4 @@ function parse(stdout: string): ProbeAnswer | undefined {
   } catch {
     return undefined; // The runtime itself printed something, or the child ended in the middle.
   }
-}
-
-async function nvidiaDevice(): Promise<boolean> {
-  return access('/dev/nvidia0').then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,48 +3,22 @@ import type { Command } from 'commander';
 import type { PeersAnswer, PsAnswer, StatusAnswer } from '../../../protocol/api/control.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
-import { type Column, formatBytes, formatMs, orDash, printable, table } from '../format.ts';
+import { type LoadedElsewhere, psText } from '../ps-view.ts';
 import { readingOptions } from '../reading-command.ts';
-
-type Loaded = PsAnswer['models'][number];
-
-/** A model in another node's memory, by what that node says of itself. */
-interface LoadedElsewhere {
-  readonly node: string;
-  readonly name: string;
-  readonly id: string;
-  readonly state: string;
-  readonly sizeBytes: number;
-  /** Of the whole node. */
-  readonly requestsInFlight: number | undefined;
-  readonly queuedMs: number | undefined;
-}
-
-interface Row {
-  readonly id: string;
-  readonly node: string;
-  readonly state: string;
-  readonly bytes: number;
-  readonly here: Loaded | undefined;
-  readonly queuedMs: number | undefined;
-}
 
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command).action(async (options: ReadingOptions) => {
     const { client } = await connect(context, options);
-    const [{ models }, { peers }, status] = await Promise.all([
+    const [{ models }, { peers }, { name }] = await Promise.all([
       client.get<PsAnswer>('/api/v1/ps', context),
       client.get<PeersAnswer>('/api/v1/peers', context),
       client.get<StatusAnswer>('/api/v1/status', context),
     ]);
     const elsewhere = loadedElsewhere(peers);
-    if (options.json) return printJson(context, { models, elsewhere });
-    const rows = [...models.map((model) => rowHere(model, status)), ...elsewhere.map(rowElsewhere)];
-    if (rows.length > 0) context.stdout.write(table(COLUMNS, rows));
-    else context.stderr.write('No model is loaded. A request loads one: try `weft run smollm2`.\n');
-    for (const { id, reason } of models) {
-      if (reason !== undefined) context.stdout.write(`\n${printable(id)} is quarantined: ${printable(reason)}\n`);
-    }
+    const { stdout, stderr } = context;
+    if (options.json) printJson(context, { models, elsewhere });
+    else if (models.length + elsewhere.length > 0) stdout.write(psText({ name, models, elsewhere }, stdout.columns));
+    else stderr.write('No model is loaded. A request loads one: try `weft run smollm2`.\n');
   });
 }
 
@@ -65,33 +39,3 @@ function loadedElsewhere(peers: PeersAnswer['peers']): LoadedElsewhere[] {
         })),
     );
 }
-
-const rowHere = (here: Loaded, { name, load }: StatusAnswer): Row => ({
-  id: here.id,
-  node: `${name} (here)`,
-  state: here.state,
-  bytes: here.residentBytes,
-  here,
-  queuedMs: load.queuedMs,
-});
-
-const rowElsewhere = ({ id, name, state, sizeBytes, queuedMs }: LoadedElsewhere): Row => ({
-  id,
-  node: name,
-  state,
-  bytes: sizeBytes,
-  here: undefined,
-  queuedMs,
-});
-
-const COLUMNS: readonly Column<Row>[] = [
-  { title: 'NAME', value: ({ id }) => id },
-  { title: 'NODE', value: ({ node }) => node },
-  { title: 'STATE', value: ({ state }) => state },
-  { title: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
-  { title: 'PROCESSOR', value: ({ here }) => orDash(here, ({ provider }) => provider) },
-  { title: 'RUNNING', value: ({ here }) => orDash(here, (model) => String(model.requestsInFlight)), align: 'right' },
-  { title: 'QUEUE', value: ({ queuedMs }) => orDash(queuedMs, formatMs), align: 'right' },
-  { title: 'PID', value: ({ here }) => orDash(here?.runnerPid, String), align: 'right' },
-  { title: 'UNTIL', value: ({ here }) => orDash(here?.idleUntilMs, (ms) => `in ${formatMs(ms)}`) },
-];

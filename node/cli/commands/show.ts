@@ -7,7 +7,12 @@ import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
 import { type Column, factSheet, formatBytes, orDash, table } from '../format.ts';
 import { describeNode, installedModel, listed, type ModelListing, taskName } from '../model-facts.ts';
+import { profileText } from '../profile-view.ts';
 import { readingOptions } from '../reading-command.ts';
+
+interface ShowOptions extends ReadingOptions {
+  readonly profile?: boolean;
+}
 
 /** What both tell of the model. */
 type Known = Pick<ModelAnswer, 'id' | 'aliases' | 'contextLength' | 'dimensions' | 'sizeBytes'> & {
@@ -25,11 +30,12 @@ export interface ShownModel {
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command)
     .argument('<model>', 'short name or hub id, such as minilm')
-    .action(async (name: string, options: ReadingOptions) => {
+    .option('--profile', 'show how fast it is here: measured, observed, and told to peers')
+    .action(async (name: string, options: ShowOptions) => {
       const { client } = await connect(context, options);
       const model = await readModel(client, name, context);
       if (options.json) printJson(context, toJson(model));
-      else context.stdout.write(describeModel(model));
+      else context.stdout.write(options.profile ? describeProfile(model) : describeModel(model));
     });
 }
 
@@ -69,6 +75,7 @@ export function describeFacts({ known, details, nodes }: ShownModel): string {
     ['Installed', describeInstalled(details)],
     ['Runs on', nodes.length === 0 ? 'no node that is reached now' : nodes.map(describeNode).join(', ')],
   ];
+  if (details?.decoder !== undefined) facts.push(['Decoder', describeDecoder(details)]);
   if (details !== undefined) facts.push(['Licence', orDash(details.licence, String)], ['Digest', details.digest]);
   return factSheet(facts);
 }
@@ -85,6 +92,17 @@ function describeModel(model: ShownModel): string {
     ...(outputs.length === 0 ? [] : [table(portColumns('OUTPUT'), foldSeries(outputs))]),
   ];
   return parts.join('\n');
+}
+
+/** @throws WeftError `model_not_found` where this node doesn't offer it */
+function describeProfile(model: ShownModel): string {
+  const { details, known } = model;
+  if (details?.profile !== undefined) return [describeFacts(model), profileText(details, details.profile)].join('\n');
+  throw new WeftError({
+    code: 'model_not_found',
+    message: `This node does not offer ${known.id}, so it has no profile of it.`,
+    remedy: 'Ask a node that does: `weft show` says which ones they are.',
+  });
 }
 
 type Port = ModelAnswer['inputs'][number];
@@ -111,6 +129,11 @@ function describeInstalled(details: ModelAnswer | undefined): string {
   if (details === undefined) return 'not here';
   const notes = [...(details.bundled ? ['came with Weft'] : []), ...(details.offered ? [] : ['not offered'])];
   return ['here', ...notes].join(', ');
+}
+
+function describeDecoder({ decoder, decoderReason }: ModelAnswer): string {
+  if (decoder === 'rewritten') return 'rewritten: conversations share steps, and the cache stays where it is';
+  return `as it was exported: ${decoderReason ?? 'its graph could not be rewritten.'}`;
 }
 
 const FILES: readonly Column<ModelAnswer['files'][number]>[] = [

@@ -24,6 +24,12 @@ function describe(status: StatusAnswer, keyFile: string | undefined): [string, s
     ['Swarm', status.addresses.length === 0 ? '-' : status.addresses.join(', ')],
     ['Offers', typeof offer === 'string' ? offer : offer.join(', ')],
     ['Hardware', `${hardware.cpuCount} × ${hardware.cpuModel}, ${formatBytes(hardware.memoryBytes)}`],
+    ...hardware.devices
+      .filter(({ kind }) => kind !== 'cpu')
+      .map(({ kind, name, memoryBytes }): [string, string] => [
+        'Device',
+        `${name} (${kind})${memoryBytes > 0 ? `, ${formatBytes(memoryBytes)}` : ''}`,
+      ]),
     ['Requests', `${status.requestsInFlight} running`],
     ['Up for', formatMs(status.uptimeSeconds * 1_000)],
     ['Data', status.home],

@@ -60,8 +60,11 @@ export async function startDaemon(
       WEFT_LISTEN: `/ip4/127.0.0.1/tcp/${init.port}`,
       WEFT_ANNOUNCE: init.announce,
       WEFT_MDNS: 'false',
-      // Five on one machine: each gets a little of it.
+      // Five on one machine: each gets a little of it, and none measures itself while others work.
       WEFT_THREADS: '1',
+      WEFT_MEASURE: 'false',
+      // The answer with a loss in its middle is compared with the one without.
+      WEFT_EXACT: 'true',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -36,6 +36,14 @@ export function padBatch(ids: Int32Array, lengths: Int32Array, padId: number): P
   return { rows, width, ids: padded, mask };
 }
 
+/** Token types of a padded batch, int64 [rows, width]: 0 in each text's first segment and 1 in the second. */
+export function tokenTypes(firstLengths: Int32Array, lengths: Int32Array, width: number): BigInt64Array {
+  const types = new BigInt64Array(lengths.length * width);
+  for (const [row, length] of lengths.entries())
+    types.fill(1n, row * width + (firstLengths[row] ?? length), row * width + length);
+  return types;
+}
+
 /**
  * One vector per text.
  * @param hidden float32 [rows, width, dimensions]
@@ -77,10 +85,17 @@ export class TextEncoder {
   readonly #spec: EncodingSpec;
   readonly #inputs: ReadonlySet<string>;
   readonly #output: string;
+  /** The output is of whole texts: nothing is pooled. */
+  readonly #whole: boolean;
 
   /** @throws WeftError `model_load_failed` when the graph is not of the shape of a text encoder */
   constructor(session: InferenceSession, manifest: Manifest) {
-    const output = manifest.outputs.find(({ type, dims }) => type === 'float32' && dims.length === 3);
+    this.#whole = manifest.encoding?.pooling === 'logits';
+    const output = manifest.outputs.find(({ name, type, dims }) =>
+      this.#whole
+        ? name === 'logits' && type === 'float32' && dims.length === 2
+        : type === 'float32' && dims.length === 3,
+    );
     const inputs = new Set(manifest.inputs.map(({ name }) => name));
     const known = ['input_ids', 'attention_mask', 'token_type_ids'];
     if (
@@ -104,13 +119,20 @@ export class TextEncoder {
     const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', ids, dims) };
     if (this.#inputs.has('attention_mask')) feeds.attention_mask = new Tensor('int64', mask, dims);
     if (this.#inputs.has('token_type_ids')) {
-      feeds.token_type_ids = new Tensor('int64', new BigInt64Array(rows * width), dims);
+      feeds.token_type_ids = new Tensor(
+        'int64',
+        tokenTypes(request.firstLengths ?? request.lengths, request.lengths, width),
+        dims,
+      );
     }
     const hidden = (await runSession(this.#session, feeds, [this.#output], 'bad_request'))[this.#output];
     const { dimensions } = this.#spec;
-    if (!(hidden?.data instanceof Float32Array) || hidden.data.length !== rows * width * dimensions) {
+    const values = rows * dimensions * (this.#whole ? 1 : width);
+    if (!(hidden?.data instanceof Float32Array) || hidden.data.length !== values) {
       throw new WeftError({ code: 'internal', message: 'The graph gave vectors of another shape than its manifest.' });
     }
+    // A view of the output, which is a new buffer at every run.
+    if (this.#whole) return hidden.data;
     const vectors = pool(hidden.data, request.lengths, dimensions, request);
     hidden.dispose();
     return vectors;

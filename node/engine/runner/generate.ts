@@ -3,10 +3,8 @@ import type { TokenRun } from '../../../protocol/codec.ts';
 import type { GenerateRequest, GenerateResult } from '../../../protocol/infer.ts';
 import { assert } from '../../core/assert.ts';
 import { PREFILL_TOKENS, REPLAY_TOKENS_MAX } from '../limits.ts';
-import { tokenLogprob } from '../logprobs.ts';
-import { Penalties } from '../penalties.ts';
-import { sample } from '../sampling.ts';
 import type { TokenConstraint } from './constraint.ts';
+import { Draw } from './draw.ts';
 import type { TextGenerator } from './generator.ts';
 import type { Turns } from './turns.ts';
 
@@ -95,74 +93,23 @@ export async function generate(
   }
 }
 
-/** A token that was drawn, and how it is sent. */
-interface Drawn {
-  readonly id: number;
-  readonly run: TokenRun;
-}
-
-/** From logits to tokens: all that a request asks for, in the order that node/engine/penalties.ts names. */
-class Draw {
-  readonly #request: GenerateRequest;
-  readonly #constraint: TokenConstraint | undefined;
-  readonly #signal: AbortSignal;
-  readonly #penalties: Penalties;
-  /** The model's own logits, where they are reported on: the others are changed in place. */
-  #raw: Float32Array | undefined;
-
-  constructor(request: GenerateRequest, constraint: TokenConstraint | undefined, signal: AbortSignal) {
-    const { sampling, ids, promptLength } = request;
-    this.#request = request;
-    this.#constraint = constraint;
-    this.#signal = signal;
-    this.#penalties = new Penalties(sampling, ids, promptLength);
-    for (const id of ids.subarray(promptLength)) constraint?.accept(id);
-  }
-
-  /** @param logits of the generator's last step: they are this loop's to change until the next one */
-  async next(logits: Float32Array, index: number): Promise<Drawn> {
-    const { sampling, logprobs: top } = this.#request;
-    if (top !== undefined) {
-      this.#raw ??= new Float32Array(logits.length);
-      this.#raw.set(logits);
-    }
-    this.#penalties.apply(logits);
-    if (this.#constraint !== undefined) await orAborted(this.#constraint.mask(logits), this.#signal);
-    const id = sample(logits, sampling, index);
-    const run = { firstIndex: index, ids: [id] };
-    if (top === undefined || this.#raw === undefined) return { id, run };
-    return { id, run: { ...run, logprobs: [tokenLogprob(this.#raw, id, top)] } };
-  }
-
-  /** A token was drawn, and another one will be. */
-  accept(id: number): void {
-    this.#penalties.accept(id);
-    this.#constraint?.accept(id);
-  }
-}
-
-/** A mask may take long where a grammar is hard: whoever has cancelled doesn't hold the device for it. */
-function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+/**
+ * How many of so many tokens are computed next: PREFILL_TOKENS, or fewer at the end, and never so that a single one is left
+ * where it can be avoided. How a prompt is cut then depends on its length alone.
+ */
+export function nextPiece(left: number): number {
+  return left === PREFILL_TOKENS + 1 ? PREFILL_TOKENS - 1 : Math.min(left, PREFILL_TOKENS);
 }
 
 /**
- * The prompt in pieces of PREFILL_TOKENS, then what was generated, token by token. Prompt pieces are never a single token
- * where it can be avoided, so that how it is cut never changes the result. Beyond REPLAY_TOKENS_MAX generated tokens all
- * is taken in pieces: a long stream goes on soon rather than exactly.
+ * The prompt in pieces, then what was generated, token by token. Beyond REPLAY_TOKENS_MAX generated tokens all is taken in
+ * pieces: a long stream goes on soon rather than exactly.
  */
 export function piecesOf(ids: Int32Array, promptLength: number): Int32Array[] {
   const pieces: Int32Array[] = [];
   const inPieces = ids.length - promptLength <= REPLAY_TOKENS_MAX ? promptLength : ids.length;
-  let from = 0;
-  while (from < inPieces) {
-    const left = inPieces - from;
-    const length = left === PREFILL_TOKENS + 1 ? PREFILL_TOKENS - 1 : Math.min(left, PREFILL_TOKENS);
+  for (let from = 0; from < inPieces; ) {
+    const length = nextPiece(inPieces - from);
     pieces.push(ids.subarray(from, from + length));
     from += length;
   }

@@ -1,5 +1,5 @@
 // Entry of a runner process, the only one that loads ONNX Runtime. Started by node/engine/runner-process.ts with frames
-// on fd 3 and the lifeline on fd 4; `--share-cores` as the only argument. It ends when either of them does.
+// on fd 3 and the lifeline on fd 4. It ends when either of them does.
 import { Socket } from 'node:net';
 import { systemClock } from '../../core/clock.ts';
 import { SocketWriter } from '../frame-socket.ts';
@@ -16,10 +16,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new SocketWriter(socket);
-const server = new RunnerServer(
-  { writer, clock: systemClock },
-  { shareCores: process.argv.slice(2).includes('--share-cores') },
-);
+const server = new RunnerServer({ writer, clock: systemClock });
 socket.on('data', (chunk: Uint8Array) => server.push(chunk));
 socket.on('end', () => process.exit(0));
 socket.on('error', () => process.exit(1));

@@ -1,5 +1,4 @@
 // What a runner answers: load, unload, run, encode and generate, over the frames of its socket. Made by the entry.
-import type { InferenceSession } from 'onnxruntime-node';
 import type { Manifest } from '../../../models/manifest.ts';
 import type { TokenRun } from '../../../protocol/codec.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -17,11 +16,12 @@ import { type CallContext, type CallHandler, CallServer, type Registered } from 
 import type { Clock } from '../../core/clock.ts';
 import type { SocketWriter } from '../frame-socket.ts';
 import type { TokenConstraint } from './constraint.ts';
-import { TextEncoder } from './encode.ts';
+import type { DecoderOpenInit } from './decoder/open-decoder.ts';
 import { generate } from './generate.ts';
-import { plainGenerator, type TextGeneratorFactory } from './generator.ts';
 import { Grammars } from './grammar/grammars.ts';
-import { openSession, PROVIDER, runGraph } from './session.ts';
+import { LoadedModel } from './loaded-model.ts';
+import { joinParts } from './run-batch.ts';
+import { placeOf, runGraph } from './session.ts';
 import { Turns } from './turns.ts';
 
 export interface RunnerServerComponents {
@@ -29,41 +29,30 @@ export interface RunnerServerComponents {
   readonly clock: Clock;
 }
 
-export interface RunnerServerInit {
-  /** Other runners use the same cores. */
-  readonly shareCores: boolean;
-}
-
-interface Loaded {
-  readonly manifest: Manifest;
-  readonly folder: string;
-  readonly session: InferenceSession;
-  readonly encoder: TextEncoder | undefined;
-  readonly generators: TextGeneratorFactory | undefined;
-}
-
 type LoadRequest = Parameters<typeof RUNNER_METHODS.load.request.encode>[0];
+type LoadItem = Parameters<typeof RUNNER_METHODS.load.item.encode>[0];
 type LoadResponse = Parameters<typeof RUNNER_METHODS.load.response.encode>[0];
 type UnloadRequest = Parameters<typeof RUNNER_METHODS.unload.request.encode>[0];
+type StatsRequest = Parameters<typeof RUNNER_METHODS.stats.request.encode>[0];
+type StatsResponse = Parameters<typeof RUNNER_METHODS.stats.response.encode>[0];
 type UnloadResponse = Parameters<typeof RUNNER_METHODS.unload.response.encode>[0];
 
 const residentBytes = (): bigint => BigInt(process.memoryUsage.rss());
 
 /** Holds the sessions of this process and answers the daemon's calls on them. */
 export class RunnerServer {
-  readonly #init: RunnerServerInit;
   readonly #turns: Turns;
   readonly #calls: CallServer;
-  readonly #models = new Map<string, Loaded>();
+  readonly #models = new Map<string, LoadedModel>();
   readonly #grammars = new Grammars();
 
-  constructor(components: RunnerServerComponents, init: RunnerServerInit) {
+  constructor(components: RunnerServerComponents) {
     const { writer, clock } = components;
-    this.#init = init;
     this.#turns = new Turns({ flushed: () => writer.flushed() });
     const methods = [
-      this.#answering(RUNNER_METHODS.load, (request, context) => this.#load(request, context.signal)),
+      this.#answering(RUNNER_METHODS.load, (request, context) => this.#load(request, context)),
       this.#answering(RUNNER_METHODS.unload, (request, context) => this.#unload(request, context.signal)),
+      this.#answering(RUNNER_METHODS.stats, async (request) => this.#stats(request)),
       this.#answering(RUNNER_METHODS.run, (request, context) => this.#run(request, context)),
       this.#answering(RUNNER_METHODS.encode, (request, context) => this.#encode(request, context)),
       this.#answering(RUNNER_METHODS.generate, (request, context) => this.#generate(request, context)),
@@ -99,46 +88,76 @@ export class RunnerServer {
     };
   }
 
-  async #load(request: LoadRequest, signal: AbortSignal): Promise<LoadResponse> {
+  async #load(request: LoadRequest, context: CallContext<LoadItem>): Promise<LoadResponse> {
     const { digest } = refOf(request.model);
     // The daemon has parsed and checked this manifest; here it only comes back from text.
     const manifest = JSON.parse(request.manifestJson) as Manifest;
-    const opened = await this.#turns.take(signal, () =>
-      openSession({
-        folder: request.folder,
-        manifest,
-        threads: request.threads,
-        shareCores: this.#init.shareCores,
-        verifyLarge: request.verifyLarge,
-      }),
-    );
-    const { session, loadMs, verifyMs } = opened;
-    try {
-      const encoder = manifest.task === 'feature-extraction' ? new TextEncoder(session, manifest) : undefined;
-      const generators = manifest.task === 'text-generation' ? plainGenerator(session, manifest) : undefined;
-      this.#models.set(digest, { manifest, folder: request.folder, session, encoder, generators });
-    } catch (error) {
-      await session.release();
-      throw error;
-    }
-    return { loadMs, verifyMs, residentBytes: residentBytes(), provider: PROVIDER };
+    const { decoderChecked, exact, kvBytesMax, sequencesMax } = request;
+    const init = {
+      folder: request.folder,
+      manifest,
+      threads: request.threads,
+      shareCores: !request.spin,
+      verifyLarge: request.verifyLarge,
+      place: placeOf(request.provider, request.device),
+      kvBytesMax: Number(kvBytesMax),
+      sequencesMax,
+      decoderChecked,
+      exact,
+      onProgress: progressOf(context),
+    };
+    const model = await LoadedModel.open(init, this.#turns, context.signal);
+    this.#models.set(digest, model);
+    const { loadMs, verifyMs, provider, fallbackReason } = model.opened;
+    return {
+      loadMs,
+      verifyMs,
+      residentBytes: residentBytes(),
+      provider: provider(),
+      fallbackReason: fallbackReason() ?? '',
+      decoder: model.decoder?.form ?? '',
+      decoderReason: model.decoderReason ?? '',
+      kvBytesPerToken: BigInt(model.decoder?.kvBytesPerToken ?? 0),
+    };
   }
 
   async #unload(request: UnloadRequest, signal: AbortSignal): Promise<UnloadResponse> {
     const { digest } = refOf(request.model);
     const model = this.#find(digest);
-    await this.#turns.take(signal, () => model.session.release());
+    // Generations end first: they take turns too.
+    await model.decoder?.close();
+    await this.#turns.take(signal, () => model.release());
     this.#models.delete(digest);
     return { residentBytes: residentBytes() };
   }
 
+  #stats(request: StatsRequest): StatsResponse {
+    const { opened, decoder } = this.#find(refOf(request.model).digest);
+    const stats = decoder?.stats;
+    return {
+      provider: opened.provider(),
+      fallbackReason: opened.fallbackReason() ?? '',
+      sequences: stats?.sequences ?? 0,
+      waiting: stats?.waiting ?? 0,
+      kvBytes: BigInt(stats?.kvBytes ?? 0),
+      prefixBytes: BigInt(stats?.prefixBytes ?? 0),
+      promptTokens: BigInt(stats?.promptTokens ?? 0),
+      cachedTokens: BigInt(stats?.cachedTokens ?? 0),
+      draftedTokens: BigInt(stats?.draftedTokens ?? 0),
+      acceptedTokens: BigInt(stats?.acceptedTokens ?? 0),
+      residentBytes: residentBytes(),
+    };
+  }
+
   async #run(request: RunRequest, context: CallContext<void>): Promise<RunResult> {
-    const { session } = this.#find(request.model.digest);
-    return this.#turns.take(context.signal, async () => {
-      const begun = performance.now();
-      const outputs = await runGraph(session, request);
-      return { outputs, node: '', timing: computed(begun) };
-    });
+    const model = this.#find(request.model.digest);
+    return this.#turns.take(context.signal, () =>
+      model.withGraph(async (session) => {
+        const begun = performance.now();
+        const outputs = await runGraph(session, { ...request, inputs: joinParts(request.inputs) });
+        return { outputs, node: '', timing: computed(begun) };
+      }),
+    );
   }
 
   async #encode(request: EncodeRequest, context: CallContext<void>): Promise<EncodeResult> {
@@ -154,10 +173,11 @@ export class RunnerServer {
 
   async #generate(request: GenerateRequest, context: CallContext<TokenRun>): Promise<GenerateResult> {
     const model = this.#find(request.model.digest);
-    const { generators, manifest } = model;
-    if (generators === undefined) throw wrongTask();
+    const { decoder, manifest } = model;
     const constraint = await this.#constraint(model, request, context.signal);
-    const generator = generators.open();
+    if (decoder !== undefined) return decoder.generate(request, context, constraint);
+    const generator = model.openGenerator(request);
+    if (generator === undefined) throw wrongTask();
     try {
       return await generate(request, manifest.contextLength, generator, this.#turns, context, constraint);
     } finally {
@@ -167,7 +187,7 @@ export class RunnerServer {
 
   /** Made before the first turn: a grammar that takes long holds up nobody else. */
   async #constraint(
-    { folder, manifest }: Loaded,
+    { folder, manifest }: LoadedModel,
     { model, constraint, stopIds }: GenerateRequest,
     signal: AbortSignal,
   ): Promise<TokenConstraint | undefined> {
@@ -176,12 +196,25 @@ export class RunnerServer {
     return this.#grammars.open({ digest: model.digest, folder, vocabularySize }, { constraint, stopIds }, signal);
   }
 
-  #find(digest: string): Loaded {
+  #find(digest: string): LoadedModel {
     const model = this.#models.get(digest);
     if (model === undefined) throw new WeftError({ code: 'internal', message: 'The model is not in this runner.' });
     return model;
   }
 }
+
+/** Sends phases as they begin, and steps of one that tells how far it is. */
+function progressOf(context: CallContext<LoadItem>): DecoderOpenInit['onProgress'] {
+  let told: LoadItem | undefined;
+  return (phase, fraction = -1) => {
+    if (told?.phase === phase && fraction - told.fraction < PROGRESS_STEP) return;
+    told = { phase, fraction };
+    void context.item(told);
+  };
+}
+
+/** News of a load are worth a frame in steps of this. */
+const PROGRESS_STEP = 0.05;
 
 const wrongTask = (): WeftError =>
   new WeftError({ code: 'bad_request', message: 'The model is not made for this kind of request.' });

@@ -14,6 +14,11 @@ import {
   packStrings,
   unpackStrings,
 } from '../../../protocol/tensor.ts';
+import { type DeviceKind, parseDeviceSetting } from '../../core/devices.ts';
+import type { LoadPhase } from '../../core/engine.ts';
+import { providerOptions } from '../devices/provider.ts';
+import { FallbackSession, fallbackReason } from './fallback-session.ts';
+import { trialFeeds } from './trial.ts';
 
 /** How a session is made. */
 export interface SessionInit {
@@ -25,6 +30,19 @@ export interface SessionInit {
   readonly shareCores: boolean;
   /** Hash the large files too. */
   readonly verifyLarge: boolean;
+  /** What it is to run on. @default the processor */
+  readonly place?: SessionPlace | undefined;
+  /** Told when a phase of the load begins, and how far it is, 0 to 1, where that is known. */
+  readonly onProgress?: ((phase: RunnerLoadPhase, fraction?: number) => void) | undefined;
+}
+
+/** What a runner does for a load, in order. */
+export type RunnerLoadPhase = Extract<LoadPhase, 'verify' | 'load' | 'check'>;
+
+/** One of the runtime's providers, and which of its devices. */
+export interface SessionPlace {
+  readonly provider: DeviceKind;
+  readonly device: number;
 }
 
 /** A session and how long it took to get it, in milliseconds. */
@@ -32,45 +50,126 @@ export interface OpenedSession {
   readonly session: InferenceSession;
   readonly verifyMs: number;
   readonly loadMs: number;
+  /** What it runs on now: a device that fails later gives it to the processor. */
+  readonly provider: () => DeviceKind;
+  /** Why that isn't what was asked for. */
+  readonly fallbackReason: () => string | undefined;
 }
 
-/** The runtime's provider that sessions of this version run on. */
-export const PROVIDER = 'cpu';
+/** How sessions of this runner use the processor. */
+export type SessionThreads = Pick<SessionInit, 'threads' | 'shareCores'>;
+
+const PROCESSOR: SessionPlace = { provider: 'cpu', device: 0 };
+
+/** The place that a load asks for. @throws WeftError `bad_request` for a provider that Weft doesn't know */
+export function placeOf(provider: string, device: string): SessionPlace {
+  const place = parseDeviceSetting(device === '' ? provider || 'cpu' : `${provider}:${device}`);
+  if (place !== undefined && place.kind !== 'auto') return { provider: place.kind, device: place.index ?? 0 };
+  throw new WeftError({ code: 'bad_request', message: 'The load names a provider that is not known.' });
+}
 
 /**
- * Verifies the files and creates the session. Blocks this thread while the runtime reads the graph.
+ * Verifies the files and creates the session; on the processor where another provider refuses the graph. Blocks this
+ * thread while the runtime reads the graph.
  * @throws WeftError `model_corrupt` when files or graph aren't what the manifest says, `model_load_failed` with what
  *   the runtime reported
  */
 export async function openSession(init: SessionInit): Promise<OpenedSession> {
   const { folder, manifest } = init;
   const begun = performance.now();
-  await verifyFiles(folder, manifest, init.verifyLarge ? 'all' : 'small');
+  await verifySession(init);
   const verified = performance.now();
-  let session: InferenceSession;
+  init.onProgress?.('load');
+  const graph = join(folder, ...manifest.graph.split('/'));
+  const opened = await openGraph(graph, init, manifest);
+  checkPorts(manifest, opened.session);
+  return { ...opened, verifyMs: verified - begun, loadMs: performance.now() - verified };
+}
+
+/** Verifies a model's files. @throws WeftError `model_corrupt` */
+export function verifySession({ folder, manifest, verifyLarge, onProgress }: SessionInit): Promise<void> {
+  return verifyFiles(folder, manifest, verifyLarge ? 'all' : 'small', (fraction) => onProgress?.('verify', fraction));
+}
+
+/**
+ * Creates a session of a file's graph, or of a changed graph's bytes, where `init.place` says. On a device other than
+ * the processor it is tried once on made-up inputs; what fails there, or later in the middle, goes on on the processor.
+ * @param ports what the graph takes, for that trial; none = no trial: whoever opens it tries it
+ * @param extra further settings of the session, by the runtime's names
+ * @throws WeftError `model_load_failed` with what the runtime reported
+ */
+export async function openGraph(
+  graph: string | Uint8Array,
+  init: SessionThreads & Pick<SessionInit, 'place'>,
+  ports: Pick<Manifest, 'inputs'>,
+  extra: Readonly<Record<string, string>> = {},
+): Promise<Pick<OpenedSession, 'session' | 'provider' | 'fallbackReason'>> {
+  const place = init.place ?? PROCESSOR;
+  const open = (where: SessionPlace): Promise<InferenceSession> => {
+    const options = sessionOptions(where, init, extra);
+    // Two overloads of one method.
+    return typeof graph === 'string'
+      ? InferenceSession.create(graph, options)
+      : InferenceSession.create(graph, options);
+  };
+  const openOnProcessor = (): Promise<InferenceSession> => open(PROCESSOR);
+  if (place.provider !== 'cpu') {
+    try {
+      const session = new FallbackSession({ session: await open(place), provider: place.provider, openOnProcessor });
+      const feeds = trialFeeds(ports);
+      if (feeds !== undefined) await session.trial(feeds);
+      return { session, provider: () => session.provider, fallbackReason: () => session.fallbackReason };
+    } catch (error) {
+      const reason = fallbackReason(place.provider, error);
+      const session = await openOnProcessor().catch((cause: unknown) => {
+        throw runtimeError('model_load_failed', cause);
+      });
+      return { session, provider: () => 'cpu', fallbackReason: () => reason };
+    }
+  }
   try {
-    session = await InferenceSession.create(join(folder, ...manifest.graph.split('/')), {
-      executionProviders: [PROVIDER],
-      intraOpNumThreads: init.threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      // 3 = errors: warnings about a graph concern its author, not whoever runs it.
-      logSeverityLevel: 3,
-      extra: {
-        // Two 2-thread sessions on two cores: 51 tokens/s with spinning, 75 without.
-        session: { intra_op: { allow_spinning: init.shareCores ? '0' : '1' } },
-        // The kernel that this puts in place of Add and LayerNormalization is slower than the two: MiniLM on 8 texts of 16
-        // tokens takes 25.3 ms with it and 22.4 ms without, on 16 texts 49.4 and 43.7 ms (one core, 1.30).
-        optimization: { disable_specified_optimizers: 'SkipLayerNormFusion' },
-      },
-    });
+    return { session: await openOnProcessor(), provider: () => 'cpu', fallbackReason: () => undefined };
   } catch (error) {
     throw runtimeError('model_load_failed', error);
   }
-  checkPorts(manifest, session);
-  return { session, verifyMs: verified - begun, loadMs: performance.now() - verified };
 }
+
+function sessionOptions(
+  place: SessionPlace,
+  { threads, shareCores }: SessionThreads,
+  extra: Readonly<Record<string, string>>,
+): InferenceSession.SessionOptions {
+  const onProcessor = place.provider === 'cpu';
+  return {
+    executionProviders: [providerOptions(place.provider, place.device)],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // 3 = errors: warnings about a graph concern its author, not whoever runs it. What another provider refuses is told
+    // as the reason of the fallback.
+    logSeverityLevel: onProcessor ? 3 : 4,
+    // DirectML wants it off.
+    ...(place.provider === 'dml' ? { enableMemPattern: false } : {}),
+    extra: {
+      // Two 2-thread sessions on two cores: 51 tokens/s with spinning, 75 without.
+      session: { intra_op: { allow_spinning: shareCores ? '0' : '1' } },
+      ...(onProcessor ? PROCESSOR_EXTRA : DEVICE_EXTRA),
+      ...extra,
+    },
+  };
+}
+
+const PROCESSOR_EXTRA = {
+  // The kernel that this puts in place of Add and LayerNormalization is slower than the two: MiniLM on 8 texts of 16
+  // tokens takes 25.3 ms with it and 22.4 ms without, on 16 texts 49.4 and 43.7 ms (one core, 1.30).
+  optimization: { disable_specified_optimizers: 'SkipLayerNormFusion' },
+} as const;
+
+const DEVICE_EXTRA = {
+  // Weights beside the arena, which grows by doubling and keeps what it has: the binding can't bound it.
+  'session.use_device_allocator_for_initializers': '1',
+} as const;
 
 /** What requests are checked against must be what the graph has. */
 function checkPorts(manifest: Manifest, session: InferenceSession): void {

@@ -40,6 +40,10 @@ export type NodeChange = z.infer<typeof NodeChange>;
 const ModelChange = z.object({
   id: z.string(),
   state: z.enum(['loading', 'loaded', 'quarantined', 'unloaded']),
+  /** While it loads: `room`, `start`, `verify`, `load`, `check` or `warm`. */
+  phase: z.string().optional(),
+  /** Of the phase, 0 to 1; left out where it isn't known. */
+  fraction: z.number().optional(),
   reason: z.string().optional(),
 });
 export type ModelChange = z.infer<typeof ModelChange>;

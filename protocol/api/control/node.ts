@@ -32,6 +32,7 @@ const ModelOffer = z.object({
     decodeMs: z.number(),
     loadMs: z.number(),
     samples: z.number(),
+    batch: z.array(z.object({ size: z.number(), ms: z.number() })).optional(),
   }),
   aliases: z.array(z.string()),
 });

@@ -1,7 +1,7 @@
 // What watchers are told of members and models.
 import { describe, expect, it } from 'vitest';
 import { publishChanges } from '../../../node/app/changes.ts';
-import type { LoadedModel } from '../../../node/core/engine.ts';
+import type { LoadedModel, LoadingProgress } from '../../../node/core/engine.ts';
 import type { PeerRecord } from '../../../node/core/mesh.ts';
 import type { Member } from '../../../node/core/trust.ts';
 import { ControlEvent } from '../../../protocol/api/control.ts';
@@ -30,6 +30,9 @@ const LOADED: LoadedModel = {
   residentBytes: 0,
   requestsInFlight: 0,
   idleUntilMs: undefined,
+  fallbackReason: undefined,
+  pinned: false,
+  generation: undefined,
   reason: undefined,
 };
 
@@ -52,6 +55,7 @@ function make() {
     loaded: [] as LoadedModel[],
   };
   const listeners = { members: new Set<() => void>(), peers: new Set<() => void>(), engine: new Set<() => void>() };
+  const loading = new Set<(progress: LoadingProgress) => void>();
   const on = (set: Set<() => void>) => (listener: () => void) => {
     set.add(listener);
     return () => set.delete(listener);
@@ -67,13 +71,20 @@ function make() {
     },
     membership: { members: () => world.members, onChange: on(listeners.members) },
     mesh: { self: SELF, peer: (node) => world.peers.get(node), onPeers: on(listeners.peers) },
-    engine: { loaded: () => world.loaded, onChange: on(listeners.engine) },
+    engine: {
+      loaded: () => world.loaded,
+      onChange: on(listeners.engine),
+      onLoading: (listener) => {
+        loading.add(listener);
+        return () => loading.delete(listener);
+      },
+    },
   });
   const tell = (of: keyof typeof listeners): unknown[] => {
     for (const listener of listeners[of]) listener();
     return published.splice(0);
   };
-  return { world, listeners, published, end, tell };
+  return { world, listeners, loading, published, end, tell };
 }
 
 describe('members', () => {
@@ -122,8 +133,19 @@ describe('models', () => {
   });
 });
 
+it('tells how far a load is', () => {
+  const { loading, published } = make();
+  const model = (data: object): unknown => ({ type: 'model', data: { id: 'owner/model', state: 'loading', ...data } });
+  for (const tell of loading) {
+    tell({ id: 'owner/model', phase: 'start', fraction: undefined });
+    tell({ id: 'owner/model', phase: 'verify', fraction: 0.25 });
+  }
+  expect(published).toEqual([model({ phase: 'start' }), model({ phase: 'verify', fraction: 0.25 })]);
+});
+
 it('ends', () => {
-  const { listeners, end } = make();
+  const { listeners, loading, end } = make();
   end();
+  expect(loading.size).toBe(0);
   expect(Object.values(listeners).map(({ size }) => size)).toEqual([0, 0, 0]);
 });

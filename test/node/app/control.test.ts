@@ -11,6 +11,7 @@ import type { ConfigReport, DoctorReport } from '../../../node/core/control.ts';
 import type { LocalEngine } from '../../../node/core/engine.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { Mesh } from '../../../node/core/mesh.ts';
+import type { MeasuredProfile, ProfileReport } from '../../../node/core/profile.ts';
 import type { Member } from '../../../node/core/trust.ts';
 import { EventLog } from '../../../node/telemetry/event-log.ts';
 import { LogRing } from '../../../node/telemetry/log-ring.ts';
@@ -47,8 +48,13 @@ async function make(overrides: Partial<ControlComponents> = {}) {
   const logs = new LogRing({ clock, printed: silentLog, events }, { level: 'info' });
   const done: string[] = [];
   const digest = models.find('owner/tiny')?.ref.digest ?? '';
-  const engine: Partial<LocalEngine> = {
+  const engine: Partial<ControlComponents['engine']> = {
+    loaded: () => [],
+    profile: () => undefined,
     offers: () => [{ model: { id: 'owner/tiny', digest } }] as unknown as ReturnType<LocalEngine['offers']>,
+    ensureLoaded: async (which, { pin }) => {
+      done.push(`load ${which} ${pin}`);
+    },
     unload: async (which) => {
       done.push(`unload ${which}`);
       return which === digest;
@@ -65,7 +71,6 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       traces,
       logs,
       models,
-      engine: engine as LocalEngine,
       mesh: { self: SELF, peer: () => undefined } as unknown as Mesh,
       membership: {
         meshId: 'ab'.repeat(32),
@@ -80,6 +85,7 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       requestStop: () => void done.push('stop'),
       join: async () => undefined,
       ...overrides,
+      engine: { ...engine, ...overrides.engine } as ControlComponents['engine'],
     },
     { version: '1.2.3', home: '/data', offer: 'all', hardware: HARDWARE, api: () => 'http://127.0.0.1:1' },
   );
@@ -106,6 +112,27 @@ describe('models', () => {
     expect(minilm.sizeBytes).toBe(minilm.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     for (const details of [tiny, minilm]) expect(ModelAnswer.parse(details)).toEqual(details);
     expect(() => control.model('nothing')).toThrow(expect.objectContaining({ code: 'model_not_found' }));
+  });
+
+  it('are shown with their speed, and how their graph was decoded last', async () => {
+    const claim = { decoder: 'plain', decoderReason: 'measured so', batch: [] } as unknown as MeasuredProfile;
+    const profile = { claim, observed: {}, offered: {} } as ProfileReport;
+    const { control } = await make({ engine: { profile: () => profile } as unknown as ControlComponents['engine'] });
+    expect(control.model('tiny')).toMatchObject({ profile, decoder: 'plain', decoderReason: 'measured so' });
+    const generation = { decoder: 'rewritten', decoderReason: undefined };
+    const engine = { profile: () => profile, loaded: () => [{ id: 'owner/tiny', generation }] };
+    const { control: loaded } = await make({ engine: engine as unknown as ControlComponents['engine'] });
+    expect(loaded.model('tiny')).toMatchObject({ decoder: 'rewritten', decoderReason: undefined });
+    expect(loaded.model('minilm').decoder).toBe('plain');
+  });
+
+  it('are loaded by the engine, pinned or not', async () => {
+    const { control, done, digest } = await make();
+    const { signal } = new AbortController();
+    expect(await control.load('tiny', { pin: true, signal })).toMatchObject({ id: 'owner/tiny', wasLoaded: false });
+    await control.load('tiny', { pin: false, signal });
+    expect(done).toEqual([`load ${digest} true`, `load ${digest} false`]);
+    await expect(control.load('nothing', { pin: true, signal })).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
   it('are unloaded by the engine', async () => {
@@ -136,7 +163,7 @@ describe('status', () => {
   it("has this node's load as its peers hear of it", async () => {
     const load = { requestsInFlight: 2, queuedMs: 40, latencyMs: 12, memoryFreeBytes: 1_000_000 };
     const { control } = await make({
-      engine: { load: () => load } as LocalEngine,
+      engine: { load: () => load } as unknown as ControlComponents['engine'],
       mesh: { self: SELF, addresses: () => [], peers: () => [] } as unknown as Mesh,
       membership: {
         self: MEMBERS[0],

@@ -26,6 +26,31 @@ const details = {
   files: [{ path: HOSTILE, sizeBytes: 1, sha256: HOSTILE }],
   inputs: [port],
   outputs: [port],
+  decoder: 'plain',
+  decoderReason: HOSTILE,
+  profile: {
+    claim: {
+      device: HOSTILE,
+      machine: HOSTILE,
+      version: HOSTILE,
+      measuredAtMs: 0,
+      work: [{ tokens: 1, ms: 1 }],
+      decode: [],
+      batch: [{ size: 1, ms: 1 }],
+      loadMs: 1,
+    },
+    observed: {
+      samples: 0,
+      answers: 0,
+      fixedMs: 0,
+      perTokenMs: 0,
+      decodeMs: 0,
+      loadMs: 0,
+      workRatio: 1,
+      decodeRatio: 1,
+    },
+    offered: { fixedMs: 0, perTokenMs: 1, decodeMs: 0, loadMs: 1, samples: 1 },
+  },
 };
 const offer = { ...PEER.offers[0], model: { id: HOSTILE, digest: HOSTILE }, aliases: [HOSTILE], state: 'loaded' };
 const peer = {
@@ -62,6 +87,20 @@ const loaded = {
   residentBytes: 1,
   requestsInFlight: 0,
   reason: HOSTILE,
+  fallbackReason: HOSTILE,
+  pinned: false,
+  generation: {
+    decoder: 'plain',
+    decoderReason: HOSTILE,
+    sequences: 0,
+    sequencesMax: 1,
+    waiting: 0,
+    tokensPerS: 0,
+    kvBytes: 0,
+    prefixBytes: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+  },
 };
 
 const routes: Routes = {
@@ -102,6 +141,7 @@ const routes: Routes = {
 const COMMANDS: readonly (readonly string[])[] = [
   ['list'],
   ['show', 'm'],
+  ['show', 'm', '--profile'],
   ['ps'],
   ['stop', 'm'],
   ['rm', 'm', '--yes'],

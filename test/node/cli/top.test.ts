@@ -43,6 +43,12 @@ const routes = {
 };
 
 describe('topLines', () => {
+  it('says how fast this node decodes while it does', () => {
+    const [model] = snapshot.models;
+    const busy = { ...model, generation: { tokensPerS: 98.4 } } as unknown as TopSnapshot['models'][number];
+    expect(topLines({ ...snapshot, models: [busy, busy] })[0]).toContain(' · 1 running · 197 tok/s here · up');
+  });
+
   it('shows nodes, and running requests before others', () => {
     expect(topLines(snapshot)).toEqual([
       '09:15:02 · weft 0.1.0 · laptop · 2 of 3 nodes · 1 running · up 1 m 15 s',

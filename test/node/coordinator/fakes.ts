@@ -12,7 +12,7 @@ import { systemClock } from '../../../node/core/clock.ts';
 import type { AnswerDelta } from '../../../node/core/coordinator.ts';
 import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../../../node/core/dispatcher.ts';
 import { silentLog } from '../../../node/core/log.ts';
-import type { Tokenized } from '../../../node/core/prep.ts';
+import type { Prep, Tokenized } from '../../../node/core/prep.ts';
 import type { RequestTrace, Span } from '../../../node/core/trace.ts';
 import type { Transfer } from '../../../node/core/transfer.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
@@ -110,6 +110,7 @@ export interface FakeCoordinatorInit {
   readonly encode?: Encode;
   readonly run?: Run;
   readonly transfer?: Transfer;
+  readonly listen?: Prep['listen'];
   readonly tokenize?: (folder: string, text: string, tokensMax: number, specialTokens: boolean) => Promise<Tokenized>;
 }
 
@@ -138,6 +139,7 @@ export function fakeCoordinator(init: FakeCoordinatorInit) {
       tokenize: (folder, text, { tokensMax, specialTokens }) =>
         (init.tokenize ?? unexpected)(folder, text, tokensMax, specialTokens),
     },
+    hearing: { listen: init.listen ?? unexpected },
     transfer: init.transfer ?? { fetch: unexpected, fetchManifest: unexpected },
     models: store,
     nodeName: (node) => `name of ${node}`,

@@ -1,10 +1,8 @@
-// The supervisor's pure decisions: who is quarantined, who leaves memory, what speed is predicted.
-import fc from 'fast-check';
+// The supervisor's pure decisions: who is quarantined, what speed is predicted.
 import { describe, expect, it } from 'vitest';
+import type { MeasuredProfile } from '../../../node/core/profile.ts';
 import { fitLine, ModelProfile, median, worthTelling } from '../../../node/engine/profile.ts';
 import { DeathLedger } from '../../../node/engine/quarantine.ts';
-import { planRoom, predictedBytes, type Resident, residentTotal } from '../../../node/engine/residency.ts';
-import { runs } from '../../support/property.ts';
 
 describe('DeathLedger', () => {
   const died = (ledger: DeathLedger, ...ids: string[]): string | undefined =>
@@ -44,54 +42,25 @@ describe('DeathLedger', () => {
   });
 });
 
-describe('planRoom', () => {
-  const resident = (digest: string, bytes: number, lastUsedMs: number, idle = true): Resident => ({
-    digest,
-    bytes,
-    lastUsedMs,
-    idle,
-  });
-
-  it('unloads nothing that need not go', () => {
-    expect(planRoom([resident('a', 50, 1)], 50, 100)).toEqual({ fits: true, unload: [] });
-  });
-
-  it('unloads the least recently used first, and no more than needed', () => {
-    const residents = [resident('new', 30, 9), resident('old', 30, 1), resident('middle', 30, 5)];
-    expect(planRoom(residents, 40, 100)).toEqual({ fits: true, unload: ['old'] });
-    expect(planRoom(residents, 70, 100)).toEqual({ fits: true, unload: ['old', 'middle'] });
-  });
-
-  it('leaves alone what is at work', () => {
-    const residents = [resident('busy', 80, 1, false), resident('idle', 10, 2)];
-    expect(planRoom(residents, 50, 100)).toEqual({ fits: false, heldBytes: 80 });
-  });
-
-  it('never exceeds the budget, and never unloads without need', () => {
-    const arbitrary = fc.array(fc.record({ bytes: fc.nat(100), lastUsedMs: fc.nat(100), idle: fc.boolean() }), {
-      maxLength: 12,
-    });
-    fc.assert(
-      fc.property(arbitrary, fc.nat(100), fc.nat(400), (parts, needed, budget) => {
-        const residents = parts.map((part, index) => ({ digest: String(index), ...part }));
-        const plan = planRoom(residents, needed, budget);
-        if (!plan.fits) {
-          expect(plan.heldBytes + needed).toBeGreaterThan(budget);
-          return;
-        }
-        const left = residents.filter(({ digest }) => !plan.unload.includes(digest));
-        expect(residentTotal(left) + needed).toBeLessThanOrEqual(budget);
-        const last = residents.find(({ digest }) => digest === plan.unload.at(-1));
-        if (last !== undefined) expect(residentTotal(left) + last.bytes + needed).toBeGreaterThan(budget);
-      }),
-      runs(200),
-    );
-  });
-
-  it('predicts a new process with its model', () => {
-    expect(predictedBytes(100, true) - predictedBytes(100, false)).toBe(64 * 2 ** 20);
-  });
-});
+const CLAIM: MeasuredProfile = {
+  device: 'cpu',
+  machine: 'Example CPU, 2 threads',
+  version: '0.1.0',
+  measuredAtMs: 0,
+  work: [
+    { tokens: 32, ms: 68 },
+    { tokens: 256, ms: 516 },
+  ],
+  decode: [
+    { context: 40, ms: 10 },
+    { context: 240, ms: 14 },
+  ],
+  batch: [
+    { size: 1, ms: 10 },
+    { size: 8, ms: 30 },
+  ],
+  loadMs: 500,
+};
 
 describe('ModelProfile', () => {
   it('finds the line behind times, some of them disturbed', () => {
@@ -129,6 +98,56 @@ describe('ModelProfile', () => {
     profile.loaded(500);
     expect(profile.predictMs(100)).toBeCloseTo(105);
     expect(profile.snapshot()).toMatchObject({ decodeMs: 14, loadMs: 500, samples: 8 });
+  });
+
+  it('takes a measurement for its speed until enough requests say otherwise', () => {
+    const profile = new ModelProfile();
+    profile.loaded(480);
+    profile.claim(CLAIM);
+    expect(profile.snapshot()).toEqual({
+      fixedMs: expect.closeTo(4),
+      perTokenMs: expect.closeTo(2),
+      decodeMs: expect.closeTo(14.32),
+      loadMs: 480,
+      samples: 4,
+      batch: CLAIM.batch,
+    });
+    for (let sample = 0; sample < 7; sample++) profile.worked(100, 3 * 204);
+    expect(profile.predictMs(100)).toBeCloseTo(204);
+    for (let sample = 0; sample < 25; sample++) profile.worked(50, 3 * 104);
+    expect(profile.predictMs(100)).toBeCloseTo(3 * 204);
+    // What was never asked for is corrected as well: the line keeps its shape.
+    expect(profile.predictMs(1_000)).toBeCloseTo(3 * 2_004);
+    expect(profile.report().observed).toMatchObject({ samples: 32, workRatio: expect.closeTo(3), decodeRatio: 1 });
+  });
+
+  it('makes no correction for company that the measured curve accounts for', () => {
+    const profile = new ModelProfile();
+    profile.claim(CLAIM);
+    // Eight sequences share steps of three times the length.
+    for (let answer = 0; answer < 20; answer++) profile.decoded(10, 10 * 30, { context: 40, sequences: 8 });
+    expect(profile.report().observed).toMatchObject({ answers: 20, decodeMs: 30, decodeRatio: expect.closeTo(1) });
+    expect(profile.decodeMs).toBeCloseTo(14.32);
+    for (let answer = 0; answer < 32; answer++) profile.decoded(10, 10 * 20, { context: 40, sequences: 1 });
+    expect(profile.decodeMs).toBeCloseTo(2 * 14.32);
+    expect(profile.snapshot().batch).toEqual([
+      { size: 1, ms: expect.closeTo(20) },
+      { size: 8, ms: expect.closeTo(60) },
+    ]);
+  });
+
+  it('goes by requests alone where a part could not be measured', () => {
+    const profile = new ModelProfile();
+    profile.worked(10, 30);
+    profile.decoded(4, 40);
+    profile.claim({ ...CLAIM, work: [], decode: [], batch: [] });
+    expect(profile.snapshot()).toEqual({ fixedMs: 0, perTokenMs: 3, decodeMs: 10, loadMs: 500, samples: 1 });
+  });
+
+  it('is told anew when it has got a batch curve', () => {
+    const { batch: _batch, ...told } = { fixedMs: 0, perTokenMs: 1, decodeMs: 1, loadMs: 0, samples: 1, batch: [] };
+    expect(worthTelling(told, { ...told, batch: CLAIM.batch })).toBe(true);
+    expect(worthTelling({ ...told, batch: CLAIM.batch }, { ...told, batch: CLAIM.batch })).toBe(false);
   });
 
   it('follows a machine that has become slower', () => {

@@ -52,8 +52,10 @@ describe('a lost runner', () => {
       const tokens: number[] = [];
       const lost = await failure(
         engine.generate(request, workOptions(), (_, ids) => {
+          // Some steps give several tokens.
+          const wasShort = tokens.length < 4;
           tokens.push(...ids);
-          if (tokens.length === 4) process.kill(pid, signal);
+          if (wasShort && tokens.length >= 4) process.kill(pid, signal);
         }),
       );
       expect(lost.code).toBe(code);

@@ -18,6 +18,7 @@ import {
   InvitationAnswer,
   JoinAnswer,
   KeyAnswer,
+  LoadAnswer,
   LogsAnswer,
   MembersAnswer,
   ModelAnswer,
@@ -100,11 +101,37 @@ describe('the control API', () => {
       requestsInFlight: 0,
       idleUntilMs: undefined,
       reason: 'died twice',
+      fallbackReason: undefined,
+      pinned: false,
+      generation: undefined,
     };
-    const { call } = await startGateway({ control: { loaded: () => [loaded] } });
+    const generating = {
+      ...loaded,
+      id: 'a/chat',
+      state: 'loaded' as const,
+      fallbackReason: 'CUDA is not there.',
+      pinned: true,
+      generation: {
+        decoder: 'plain' as const,
+        decoderReason: 'An operator is not known.',
+        sequences: 2,
+        sequencesMax: 16,
+        waiting: 1,
+        tokensPerS: 151.5,
+        kvBytes: 10,
+        prefixBytes: 20,
+        kvBytesMax: 300,
+        kvBytesPerToken: 5,
+        promptTokens: 100,
+        cachedTokens: 60,
+        draftedTokens: 9,
+        acceptedTokens: 3,
+      },
+    };
+    const { call } = await startGateway({ control: { loaded: () => [loaded, generating] } });
     expect(MembersAnswer.parse(await (await call('/api/v1/members')).json()).members).toHaveLength(1);
     expect(ModelsAnswer.parse(await (await call('/api/v1/models')).json())).toEqual({ models: LISTINGS });
-    expect(PsAnswer.parse(await (await call('/api/v1/ps')).json())).toEqual({ models: [loaded] });
+    expect(PsAnswer.parse(await (await call('/api/v1/ps')).json())).toEqual({ models: [loaded, generating] });
   });
 
   it('makes invitations for as long as was asked, a day where nothing was', async () => {
@@ -174,6 +201,31 @@ const MODEL: ModelDetails = {
   files: [{ path: 'onnx/model.onnx', sizeBytes: 10, sha256: '0'.repeat(64) }],
   inputs: [{ name: 'x', type: 'float32', dims: ['batch', 3] }],
   outputs: [{ name: 'y', type: 'float32', dims: [-1] }],
+  decoder: undefined,
+  decoderReason: undefined,
+  profile: {
+    claim: {
+      device: 'cpu',
+      machine: 'Example CPU, 2 threads',
+      version: '0.1.0',
+      measuredAtMs: 1_795_000_000_000,
+      work: [{ tokens: 1, ms: 2.5 }],
+      decode: [],
+      batch: [{ size: 8, ms: 9 }],
+      loadMs: 120,
+    },
+    observed: {
+      samples: 3,
+      answers: 0,
+      fixedMs: 0,
+      perTokenMs: 3,
+      decodeMs: 0,
+      loadMs: 125,
+      workRatio: 1,
+      decodeRatio: 1,
+    },
+    offered: { fixedMs: 0, perTokenMs: 2.5, decodeMs: 0, loadMs: 125, samples: 4, batch: [{ size: 8, ms: 9 }] },
+  },
 };
 
 describe('models', () => {
@@ -194,10 +246,14 @@ describe('models', () => {
     expect(asked).toEqual(['owner/graph', 'owner/graph', 'graph']);
   });
 
-  it('are unloaded and removed by name', async () => {
+  it('are loaded, unloaded and removed by name', async () => {
     const done: string[] = [];
     const { call } = await startGateway({
       control: {
+        load: async (name, { pin, signal }) => {
+          done.push(`load ${name} ${pin} ${signal.aborted}`);
+          return { id: 'owner/graph', wasLoaded: false, pinned: pin, provider: 'cpu', residentBytes: 9 };
+        },
         unload: async (name) => {
           done.push(`unload ${name}`);
           return { id: 'owner/graph', wasLoaded: true };
@@ -208,11 +264,16 @@ describe('models', () => {
         },
       },
     });
+    const loaded = await call('/api/v1/models/load', { model: 'graph', pin: true });
+    expect(LoadAnswer.parse(await loaded.json())).toMatchObject({ id: 'owner/graph', pinned: true, residentBytes: 9 });
+    await call('/api/v1/models/load', { model: 'graph' });
+    expect((await call('/api/v1/models/load', { model: 'graph', pin: 'yes' })).status).toBe(400);
+    expect(done.splice(0)).toEqual(['load graph true false', 'load graph false false']);
     const unloaded = await call('/api/v1/models/unload', { model: 'graph' });
     expect(UnloadAnswer.parse(await unloaded.json())).toEqual({ id: 'owner/graph', wasLoaded: true });
     expect((await call('/api/v1/models/remove', { model: 'graph' })).status).toBe(403);
     expect(done).toEqual(['unload graph', 'remove graph']);
-    for (const action of ['unload', 'remove']) {
+    for (const action of ['load', 'unload', 'remove']) {
       expect((await call(`/api/v1/models/${action}`, {})).status).toBe(400);
       expect((await call(`/api/v1/models/${action}`)).status).toBe(405);
     }

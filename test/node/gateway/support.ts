@@ -111,6 +111,8 @@ export function fakeCoordinator(overrides: Partial<Coordinator> = {}): Coordinat
     chat: helloChat,
     complete: unexpected,
     embed: embedLengths,
+    rerank: unexpected,
+    transcribe: unexpected,
     run: unexpected,
     ...overrides,
   };
@@ -163,6 +165,7 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     loaded: () => [],
     events: { publish: () => undefined, since: () => [], last: 0, subscribe: () => () => undefined },
     model: unexpected,
+    load: unexpected,
     unload: unexpected,
     remove: unexpected,
     requests: () => [],

@@ -8,7 +8,7 @@ import { judgeSpace } from '../../../../node/app/doctor/disk.ts';
 import { judgeMdns, type MdnsObservation } from '../../../../node/app/doctor/mdns.ts';
 import { judgeMembership } from '../../../../node/app/doctor/membership.ts';
 import { judgeConnected, judgeGone, type Outcome } from '../../../../node/app/doctor/peers.ts';
-import { judgeDriver, judgeNode, judgeRuntime } from '../../../../node/app/doctor/runtime.ts';
+import { judgeNode, judgeRuntime } from '../../../../node/app/doctor/runtime.ts';
 import { judgeMemory, judgeOpenFiles, judgeThreads, judgeWatch } from '../../../../node/app/doctor/system.ts';
 import { systemClock } from '../../../../node/core/clock.ts';
 import type { PeerRecord } from '../../../../node/core/mesh.ts';
@@ -41,24 +41,6 @@ describe('the runtime', () => {
       failure: '',
     });
     expect(wrong).toMatchObject({ status: 'failed', detail: expect.stringContaining('wrong values') });
-  });
-
-  it('on a GPU is told of, and is no fault where it is not', () => {
-    const attempts = [
-      { provider: 'webgpu', error: 'long text: No supported adapters\n' },
-      { provider: 'cuda', error: 'x' },
-    ];
-    const none = judgeDriver({ answer: { version: '1', attempts }, failure: '' }, true);
-    expect(none).toMatchObject({
-      status: 'skipped',
-      detail: expect.stringMatching(/NVIDIA.*webgpu: No supported adapters; cuda: x/),
-    });
-    const some = judgeDriver({ answer: { version: '1', attempts: [{ provider: 'webgpu' }] }, failure: '' }, false);
-    expect(some.status).toBe('ok');
-    expect(judgeDriver({ answer: undefined, failure: 'crashed' }, false)).toMatchObject({
-      status: 'skipped',
-      detail: expect.stringContaining('crashed'),
-    });
   });
 });
 

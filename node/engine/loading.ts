@@ -1,0 +1,148 @@
+// Loads a model into a slot's runner: on the first device that takes it, with room reserved there and in memory, in as
+// many threads as the other runners leave. Tells how far it is. Called by the runner slot for every load.
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
+import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import { LOAD_PHASES, type LoadingProgress, type LoadPhase } from '../core/engine.ts';
+import { loadWhereItWorks } from './devices/attempts.ts';
+import { type DeviceChoice, PROCESSOR_CHOICE } from './devices/choose.ts';
+import type { DeviceChooser } from './devices/chooser.ts';
+import type { ThreadPlan } from './devices/threads.ts';
+import { LOAD_PROGRESS_STEP } from './limits.ts';
+import type { MemoryKeeper } from './memory-keeper.ts';
+import type { ModelState } from './model-state.ts';
+import type { RunnerProcess } from './runner-process.ts';
+import type { VerifiedFiles } from './verified.ts';
+
+/** The runner into which models are loaded. */
+export interface LoadingRunner {
+  readonly process: RunnerProcess | undefined;
+  /** The running process, or a new one. */
+  start(): Promise<RunnerProcess>;
+  /** A call that only the end of the node interrupts. */
+  call<Request, Item, Response>(
+    model: ModelState,
+    method: MethodSpec<Request, Item, Response>,
+    request: Request,
+    onItem: (item: Item) => void,
+  ): Promise<Response>;
+}
+
+export interface LoaderComponents {
+  readonly runner: LoadingRunner;
+  readonly verified: Pick<VerifiedFiles, 'look' | 'has' | 'add'>;
+  readonly memory: Pick<MemoryKeeper, 'makeRoom' | 'limitRunners' | 'toPlace'>;
+  readonly devices: DeviceChooser;
+  /** What the sessions of a load get, as things are now. */
+  readonly threads: () => ThreadPlan;
+  readonly onLoading: (progress: LoadingProgress) => void;
+}
+
+export interface LoaderInit {
+  /** The same request with the same seed gives the same text, whoever else is served. */
+  readonly exact: boolean;
+}
+
+type LoadResponse = ReturnType<typeof RUNNER_METHODS.load.response.decode>;
+
+interface Loaded extends Pick<LoadResponse, 'provider' | 'fallbackReason'> {
+  readonly response: LoadResponse;
+  readonly sequencesMax: number;
+}
+
+export class Loader {
+  readonly #components: LoaderComponents;
+  readonly #init: LoaderInit;
+
+  constructor(components: LoaderComponents, init: LoaderInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** It would be tried on something else than the processor. */
+  async isForDevice(model: ModelState): Promise<boolean> {
+    const { devices, memory } = this.#components;
+    const { order } = await devices.choose(memory.toPlace(model));
+    return order[0] !== undefined && order[0].provider !== 'cpu';
+  }
+
+  /** @returns resident bytes of the process once it has the model */
+  async load(model: ModelState): Promise<number> {
+    const { devices, memory } = this.#components;
+    const { loaded, pool, fallbackReason } = await loadWhereItWorks(devices, memory.toPlace(model), (choice) =>
+      this.#tryOn(model, choice),
+    );
+    const { response, sequencesMax } = loaded;
+    // The runner may have fallen back: then nothing of it is on the device.
+    if (response.provider !== model.choice.provider) model.onProcessor();
+    else model.device = pool;
+    model.provider = response.provider;
+    model.fallbackReason = fallbackReason;
+    model.sequencesMax = sequencesMax;
+    model.decoder = response.decoder === 'rewritten' ? 'rewritten' : 'plain';
+    model.decoderReason = response.decoderReason || undefined;
+    if (model.decoder === 'rewritten') model.decoderChecked.add(response.provider);
+    model.kvBytesPerToken = Number(response.kvBytesPerToken);
+    return Number(response.residentBytes);
+  }
+
+  /** A runner that took more than it was given says nothing against the device: it gets more, once. */
+  async #tryOn(model: ModelState, choice: DeviceChoice): Promise<Loaded> {
+    try {
+      return await this.#loadOn(model, choice);
+    } catch (thrown) {
+      const { facts } = toWeftError(thrown);
+      if (choice.provider === PROCESSOR_CHOICE.provider || facts.residentBytes === undefined) throw thrown;
+      return this.#loadOn(model, choice);
+    }
+  }
+
+  async #loadOn(model: ModelState, choice: DeviceChoice): Promise<Loaded> {
+    const { runner, memory, verified, threads } = this.#components;
+    model.choice = choice;
+    model.device = choice.pool;
+    const isNew = runner.process === undefined;
+    this.#progress(model, 'room');
+    const { kvBytesMax, sequencesMax } = await memory.makeRoom(model, isNew);
+    const looks = await verified.look(model.installed);
+    const verifyLarge = !verified.has(looks);
+    if (isNew) this.#progress(model, 'start');
+    const process = await runner.start();
+    memory.limitRunners();
+    const request = {
+      model: model.installed.ref,
+      folder: model.installed.folder,
+      manifestJson: model.manifestJson,
+      ...threads(),
+      provider: choice.provider,
+      verifyLarge,
+      kvBytesMax: BigInt(kvBytesMax),
+      sequencesMax,
+      device: String(choice.index),
+      exact: this.#init.exact,
+      decoderChecked: model.decoderChecked.has(choice.provider),
+    };
+    this.#progress(model, verifyLarge ? 'verify' : 'load');
+    const onItem = (item: { readonly phase: string; readonly fraction: number }): void => {
+      const phase = LOAD_PHASES.find((known) => known === item.phase);
+      const fraction = item.fraction >= 0 && item.fraction <= 1 ? item.fraction : undefined;
+      if (phase !== undefined) this.#progress(model, phase, fraction);
+    };
+    const response = await runner.call(model, RUNNER_METHODS.load, request, onItem);
+    verified.add(looks);
+    if (runner.process !== process) {
+      throw new WeftError({ code: 'runner_lost', message: 'The runner ended when it had loaded the model.' });
+    }
+    return { provider: response.provider, fallbackReason: response.fallbackReason, response, sequencesMax };
+  }
+
+  /** Told when a phase begins, and in steps within it. */
+  #progress({ id, loading }: ModelState, phase: LoadPhase, fraction?: number): void {
+    const isNews =
+      loading.phase !== phase ||
+      (fraction !== undefined && (fraction >= 1 || fraction - (loading.fraction ?? -1) >= LOAD_PROGRESS_STEP));
+    if (!isNews) return;
+    loading.phase = phase;
+    loading.fraction = fraction;
+    this.#components.onLoading({ id, phase, fraction });
+  }
+}

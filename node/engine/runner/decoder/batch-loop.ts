@@ -1,0 +1,564 @@
+// Continuous batching (Orca, Yu et al., OSDI 2022): all sequences of one model go forward together, one token each per
+// round; a newcomer joins at the next round, and its prompt is computed in pieces between the others' tokens (chunked
+// prefill: Sarathi-Serve, Agrawal et al., OSDI 2024). Runs in a runner process, one loop per model.
+import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
+import { WeftError } from '../../../../protocol/errors.ts';
+import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
+import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP } from '../../limits.ts';
+import type { TokenConstraint } from '../constraint.ts';
+import { type GenerationContext, nextPiece } from '../generate.ts';
+import type { Turns } from '../turns.ts';
+import { DraftPolicy } from './draft-policy.ts';
+import { type Group, Groups } from './groups.ts';
+import type { KvArray, NewRows } from './kv-block.ts';
+import { prefillChunk } from './prefill-chunk.ts';
+import { PrefixTree } from './prefix-tree.ts';
+import type { DecoderModel, Step, StepResult } from './rewritten-model.ts';
+import { Sequence } from './sequence.ts';
+import { planSlots } from './slot-plan.ts';
+import { StepCosts } from './step-costs.ts';
+
+/** New keys and values of one sequence, as a step gave them; valid during the call only. */
+export interface RowsEvent {
+  readonly request: GenerateRequest;
+  /** Position of the first of them in the sequence. */
+  readonly from: number;
+  readonly count: number;
+  readonly rows: NewRows;
+  /** Which of the B sequences within the rows, and S, how many tokens each has there. */
+  readonly index: number;
+  readonly tokens: number;
+  /** Which of the S tokens is the one at `from`. */
+  readonly first: number;
+}
+
+export interface BatchLoopComponents {
+  readonly model: DecoderModel;
+  readonly turns: Turns;
+  /** Told of every row that is kept, so that a standby can follow a session. */
+  readonly onRows?: (event: RowsEvent) => void;
+  /** Milliseconds. @default performance.now */
+  readonly now?: () => number;
+}
+
+export interface BatchLoopInit {
+  /** Most tokens of a sequence. */
+  readonly contextLength: number;
+  /** Bytes that rows may take: of running sequences and, as far as they leave room, of kept prefixes. */
+  readonly kvBytesMax: number;
+  /** Sequences that run side by side; more wait. */
+  readonly sequencesMax: number;
+  /**
+   * Computes every sequence by itself, in pieces that depend on it alone: nothing is shared, kept or guessed, and what was
+   * generated elsewhere is replayed token by token. Kernels for one row and for several round differently, and so do sums
+   * in other pieces: only so the same request gives the same text whoever else is served. @default false
+   */
+  readonly exact?: boolean;
+  /** @default true, unless exact */
+  readonly keepPrefixes?: boolean;
+  /** @default true, unless exact */
+  readonly draft?: boolean;
+}
+
+export interface BatchLoopStats {
+  readonly sequences: number;
+  readonly waiting: number;
+  readonly kvBytes: number;
+  readonly prefixBytes: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
+}
+
+const untilNextLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Weight of one step's guesses in what is expected of newcomers. */
+const ACCEPTANCE_WEIGHT = 0.05;
+
+/** Guesses of one step at most. */
+const DRAFT_TOKENS_MAX = 10;
+
+/** Every so many pieces it is the turn of whoever waits longest, whatever is left of the others' prompts. */
+const OLDEST_EVERY = 4;
+
+export class BatchLoop {
+  readonly #components: BatchLoopComponents;
+  readonly #init: BatchLoopInit;
+  readonly #keepsPrefixes: boolean;
+  readonly #drafts: boolean;
+  readonly #now: () => number;
+  readonly #contextLength: number;
+  readonly #groups: Groups;
+  readonly #tree: PrefixTree;
+  readonly #costs = new StepCosts();
+  readonly #closing = new AbortController();
+  readonly #waiting: Sequence[] = [];
+  /** In the order in which they were admitted. */
+  readonly #running: Sequence[] = [];
+  readonly #policies = new WeakMap<Sequence, DraftPolicy>();
+  #wake: (() => void) | undefined;
+  /** Something has happened since the loop looked last. */
+  #woken = false;
+  /** Sequences whose rows are not numbers any more, perhaps: their slots are cleared. */
+  readonly #spoilt = new WeakSet<Sequence>();
+  #loop: Promise<void> | undefined;
+  #arranged = true;
+  #pieces = 0;
+  /** Of recent guesses: what a newcomer's first ones are expected to be worth. */
+  #acceptance = 0.5;
+  /** Bytes that blocks are about to take. */
+  #growing = 0;
+  #promptTokens = 0;
+  #cachedTokens = 0;
+  #draftedTokens = 0;
+  #acceptedTokens = 0;
+
+  constructor(components: BatchLoopComponents, init: BatchLoopInit) {
+    this.#components = components;
+    this.#init = init;
+    const { exact = false } = init;
+    this.#keepsPrefixes = init.keepPrefixes ?? !exact;
+    this.#drafts = init.draft ?? !exact;
+    this.#now = components.now ?? (() => performance.now());
+    const { layout } = components.model;
+    const bytes = rowBytes(layout);
+    // A sequence that has all of the memory must have room for what it is promised.
+    const tokensMax = Math.floor(init.kvBytesMax / bytes / KV_CAPACITY_STEP) * KV_CAPACITY_STEP;
+    this.#contextLength = Math.min(init.contextLength, tokensMax);
+    this.#groups = new Groups({ layout, bytesMax: init.kvBytesMax, onGrowth: (extra) => this.#makeWay(extra) });
+    this.#tree = new PrefixTree({
+      blockTokens: KV_BLOCK_TOKENS,
+      blockBytes: KV_BLOCK_TOKENS * bytes,
+      bytesMax: () => (this.#keepsPrefixes ? Math.max(0, init.kvBytesMax - this.#groups.bytes - this.#growing) : 0),
+    });
+  }
+
+  get stats(): BatchLoopStats {
+    return {
+      sequences: this.#running.length,
+      waiting: this.#waiting.length,
+      kvBytes: this.#groups.bytes,
+      prefixBytes: this.#tree.bytes,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
+      draftedTokens: this.#draftedTokens,
+      acceptedTokens: this.#acceptedTokens,
+    };
+  }
+
+  /**
+   * Generates until a stop id, `maxNewTokens` or the context is reached; each run of tokens is one item. A cancellation is
+   * seen before the next step.
+   * @param constraint what the text must look like; closed in any case
+   * @throws the signal's reason; WeftError `out_of_memory` for a prompt that its memory never holds; what the graph, its
+   *   logits or the constraint say
+   */
+  async generate(
+    request: GenerateRequest,
+    context: GenerationContext,
+    constraint?: TokenConstraint,
+  ): Promise<GenerateResult> {
+    const { signal } = context;
+    const onAbort = (): void => this.#wakeUp();
+    try {
+      this.#closing.signal.throwIfAborted();
+      signal.throwIfAborted();
+      if (request.ids.length >= this.#contextLength && this.#contextLength < this.#init.contextLength) {
+        throw this.#tooLarge(request.ids.length);
+      }
+      const sequence = new Sequence({
+        request,
+        contextLength: this.#contextLength,
+        context,
+        constraint,
+        exact: this.#init.exact === true,
+      });
+      const finished = sequence.finishedBefore();
+      if (finished !== undefined) {
+        sequence.finish(finished);
+        return await sequence.result;
+      }
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(sequence);
+      this.#wakeUp();
+      this.#loop ??= this.#run();
+      return await sequence.result;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      constraint?.close();
+    }
+  }
+
+  /** Ends all generations with this reason, and gives all memory back. */
+  async close(reason: WeftError): Promise<void> {
+    this.#closing.abort(reason);
+    this.#wakeUp();
+    await this.#loop;
+    for (const sequence of [...this.#waiting.splice(0), ...this.#running.splice(0)]) sequence.fail(reason);
+    this.#groups.clear();
+    this.#tree.clear();
+  }
+
+  // ── The loop ──────────────────────────────────────────────────────────────────────────────────
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      // A run stands the process still: what came meanwhile, cancellations above all, is read before the next one.
+      await untilNextLoop();
+      this.#woken = false;
+      try {
+        this.#sweep();
+        this.#admit();
+        if (!(await this.#round())) await this.#untilWoken();
+      } catch (error) {
+        this.#startAgain(error);
+      }
+    }
+  }
+
+  /** Something that must not happen has happened: nobody waits for ever because of it, and newcomers find order. */
+  #startAgain(error: unknown): void {
+    for (const sequence of this.#running.splice(0)) sequence.fail(error);
+    this.#groups.clear();
+    this.#tree.clear();
+  }
+
+  /** One token for everyone who decodes, and one piece of one prompt. @returns false when there was nothing to do */
+  async #round(): Promise<boolean> {
+    this.#arrange();
+    let worked = false;
+    const due = this.#groups.all.filter(({ sequences }) => sequences.some(decodes));
+    for (const group of due) {
+      if (!this.#groups.all.includes(group) || !this.#makeRoom(group)) continue;
+      await this.#decode(group);
+      worked = true;
+      if (this.#closing.signal.aborted) return false;
+    }
+    const prompt = this.#nextPrompt();
+    if (prompt === undefined) return worked;
+    if (worked) await untilNextLoop();
+    await this.#prefill(prompt);
+    return true;
+  }
+
+  /** Those who have ended, or whose caller has gone, leave. Nowhere else: what a run was given stays where it is. */
+  #sweep(): void {
+    for (const list of [this.#waiting, this.#running]) {
+      for (const sequence of [...list]) {
+        if (!sequence.settled && sequence.signal.aborted) sequence.fail(sequence.signal.reason);
+        // Whoever draws still reads its logits; its slot is free at once all the same.
+        if (!sequence.settled) continue;
+        remove(list, sequence);
+        if (list === this.#waiting) continue;
+        this.#groups.close(sequence, this.#spoilt.has(sequence));
+        this.#arranged = false;
+      }
+    }
+  }
+
+  #admit(): void {
+    for (;;) {
+      const [sequence] = this.#waiting;
+      if (sequence === undefined || this.#running.length >= this.#init.sequencesMax) return;
+      const tokens = Math.min(sequence.ids.length + KV_CAPACITY_STEP, this.#contextLength);
+      // One alone always gets in: its bound is what the memory holds.
+      if (!this.#groups.open(sequence, tokens)) {
+        if (this.#running.length > 0) return;
+        if (!this.#groups.open(sequence, sequence.ids.length)) {
+          this.#waiting.shift();
+          sequence.fail(this.#tooLarge(sequence.ids.length));
+          continue;
+        }
+      }
+      this.#waiting.shift();
+      this.#running.push(sequence);
+      this.#reuse(sequence);
+    }
+  }
+
+  /** Rows of a prefix that is kept are copied; the last id is always computed, because its logits are wanted. */
+  #reuse(sequence: Sequence): void {
+    const { ids } = sequence;
+    const match = this.#tree.match('', ids, ids.length - 1);
+    const { group, slot } = this.#groups.placeOf(sequence);
+    for (const [index, { data }] of match.rows.entries()) {
+      group.block.write(slot, index * KV_BLOCK_TOKENS, data as KvArray);
+    }
+    match.release();
+    sequence.length = match.tokens;
+    sequence.cachedTokens = match.tokens;
+    this.#promptTokens += ids.length;
+    this.#cachedTokens += match.tokens;
+  }
+
+  /** Sequences that decode stand together where that is cheaper. */
+  #arrange(): void {
+    if (this.#arranged || this.#init.exact === true) return;
+    this.#arranged = true;
+    const decoding = this.#running.filter((sequence) => !sequence.settled && sequence.piecesLeft === 0);
+    if (decoding.length < 2) return;
+    const groups = this.#groups.all;
+    const runs = planSlots({
+      lengths: decoding.map(({ length }) => length + 1),
+      current: groups.map(({ sequences }) => sequences.map((one) => decoding.indexOf(one)).filter((at) => at >= 0)),
+      costs: this.#costs,
+    });
+    this.#groups.arrange(runs.map((members) => members.map((index) => decoding[index] as Sequence)));
+  }
+
+  // ── Steps ─────────────────────────────────────────────────────────────────────────────────────
+
+  async #decode(group: Group): Promise<void> {
+    const { block } = group;
+    const members = [...group.sequences];
+    const guesses = this.#guess(members);
+    const tokens = 1 + guesses.length;
+    const [only] = members;
+    const ids = new Int32Array(members.length * tokens);
+    const wanted: number[] = [];
+    for (const [index, sequence] of members.entries()) {
+      // One that can't go forward now takes part all the same, because slots stand side by side: its row is not kept.
+      ids[index] = sequence.ids[sequence.length] ?? 0;
+      if (decodes(sequence) && sequence.debt === 1) wanted.push(index);
+    }
+    if (only !== undefined && guesses.length > 0) {
+      ids.set(guesses, 1);
+      wanted.push(...guesses.map((_, at) => at + 1));
+    }
+    const taking = members.filter(decodes);
+    const lengths = members.map(({ length }) => length);
+    await this.#step({ block, firstSlot: 0, lengths, ids, wanted }, taking, (result, ms) => {
+      this.#costs.add(members.length * tokens, block.capacity, ms);
+      const vocabulary = this.#components.model.layout.vocabularySize;
+      const row = (at: number): Float32Array => result.logits.subarray(at * vocabulary, (at + 1) * vocabulary);
+      for (const sequence of taking) {
+        const index = members.indexOf(sequence);
+        const last = sequence.debt === 1;
+        this.#keep(sequence, result.rows, { index, tokens }, 1);
+        if (!last) continue;
+        const rows = guesses.length > 0 ? wanted.map((_, at) => row(at)) : [row(wanted.indexOf(index))];
+        this.#draw(sequence, rows, guesses, result.rows);
+      }
+    });
+  }
+
+  /** What a sequence that is alone may get in one step, as far as its own text tells and as long as that has paid. */
+  #guess(members: readonly Sequence[]): number[] {
+    const [sequence] = members;
+    if (!this.#drafts || sequence === undefined || this.#running.length > 1) return [];
+    if (sequence.debt !== 1) return [];
+    const policy = this.#policies.get(sequence) ?? new DraftPolicy({ acceptance: this.#acceptance });
+    this.#policies.set(sequence, policy);
+    const { block } = this.#groups.placeOf(sequence).group;
+    const room = block.capacity - sequence.length - 1;
+    const guesses = sequence.guess(Math.min(room, DRAFT_TOKENS_MAX));
+    const count = policy.choose((rows) => this.#costs.stepMs(rows, block.capacity), guesses.length);
+    return guesses.slice(0, count);
+  }
+
+  async #prefill(sequence: Sequence): Promise<void> {
+    const { group, slot } = this.#groups.placeOf(sequence);
+    const { length } = sequence;
+    const { block } = group;
+    const count =
+      this.#init.exact === true ? nextPiece(sequence.piecesLeft) : this.#pieceBeside(sequence, block.capacity);
+    const last = count === sequence.debt;
+    const ids = sequence.ids.slice(length, length + count);
+    const wanted = last ? [count - 1] : [];
+    const step = { block, firstSlot: slot, lengths: [length], ids, wanted };
+    await this.#step(step, [sequence], (result, ms) => {
+      this.#costs.add(count, block.capacity, ms);
+      this.#keep(sequence, result.rows, { index: 0, tokens: count }, count);
+      if (sequence.piecesLeft === 0) this.#arranged = false;
+      if (last) this.#draw(sequence, [result.logits], [], result.rows);
+    });
+  }
+
+  /** Short enough that the others' tokens keep coming. */
+  #pieceBeside(sequence: Sequence, capacity: number): number {
+    const others = this.#groups.all.filter(({ sequences }) =>
+      sequences.some((other) => !other.settled && other.piecesLeft === 0),
+    );
+    return prefillChunk({
+      left: sequence.piecesLeft,
+      context: capacity,
+      decoding: others.reduce((sum, { sequences }) => sum + sequences.length, 0),
+      contextOfOthers: Math.max(0, ...others.map(({ block }) => block.capacity)),
+      costs: this.#costs,
+    });
+  }
+
+  /**
+   * One run of the graph, in its turn. Where one of several sequences makes it fail, each is run alone, so that only that
+   * one pays for it.
+   */
+  async #step(
+    step: Step,
+    sequences: readonly Sequence[],
+    onResult: (result: StepResult, ms: number) => void,
+  ): Promise<void> {
+    try {
+      await this.#components.turns.take(this.#closing.signal, async () => {
+        const begun = this.#now();
+        const result = await this.#components.model.step(step);
+        const ms = this.#now() - begun;
+        for (const sequence of sequences) sequence.computed(ms);
+        onResult(result, ms);
+      });
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      const [only] = sequences;
+      if (sequences.length > 1) await this.#eachAlone(sequences);
+      else if (only !== undefined) this.#fail(only, error);
+    }
+  }
+
+  async #eachAlone(sequences: readonly Sequence[]): Promise<void> {
+    for (const sequence of sequences) {
+      if (!this.#running.includes(sequence) || !decodes(sequence)) continue;
+      const { group, slot } = this.#groups.placeOf(sequence);
+      const ids = Int32Array.of(sequence.ids[sequence.length] ?? 0);
+      const wanted = sequence.debt === 1 ? [0] : [];
+      const step = { block: group.block, firstSlot: slot, lengths: [sequence.length], ids, wanted };
+      await this.#step(step, [sequence], (result) => {
+        this.#keep(sequence, result.rows, { index: 0, tokens: 1 }, 1);
+        if (wanted.length > 0) this.#draw(sequence, [result.logits], [], result.rows);
+      });
+    }
+  }
+
+  /** New rows go into the cache; whole blocks of them into the tree, as soon as they are there. */
+  #keep(
+    sequence: Sequence,
+    rows: NewRows,
+    batch: { readonly index: number; readonly tokens: number; readonly first?: number },
+    count: number,
+  ): void {
+    const { group, slot } = this.#groups.placeOf(sequence);
+    const from = sequence.length;
+    group.block.append(rows, batch, slot, from, count);
+    sequence.length = from + count;
+    this.#components.onRows?.({ request: sequence.request, from, count, rows, first: 0, ...batch });
+    if (Math.floor(sequence.length / KV_BLOCK_TOKENS) === Math.floor(from / KV_BLOCK_TOKENS)) return;
+    if (!this.#keepsPrefixes) return;
+    this.#tree.insert('', sequence.ids.subarray(0, sequence.length), (at) => ({ data: group.block.read(slot, at) }));
+  }
+
+  /** Draws and sends; the sequence takes no part in steps meanwhile, and others don't wait for it. */
+  #draw(sequence: Sequence, logits: readonly Float32Array[], guesses: readonly number[], rows: NewRows): void {
+    const drawing = sequence.take(logits, guesses).then(
+      ({ drawn, finish }) => {
+        if (guesses.length > 0) this.#learn(sequence, guesses, drawn - 1, rows);
+        if (finish !== undefined) sequence.finish(finish);
+      },
+      (error: unknown) => this.#fail(sequence, error),
+    );
+    const busy = drawing.finally(() => {
+      sequence.busy = undefined;
+      this.#wakeUp();
+    });
+    sequence.busy = busy;
+  }
+
+  /** Guesses that were right have their rows already. */
+  #learn(sequence: Sequence, guesses: readonly number[], right: number, rows: NewRows): void {
+    this.#draftedTokens += guesses.length;
+    this.#acceptedTokens += right;
+    const policy = this.#policies.get(sequence);
+    policy?.observe(guesses.length, right);
+    if (policy !== undefined) this.#acceptance += (policy.acceptance - this.#acceptance) * ACCEPTANCE_WEIGHT;
+    if (right === 0 || sequence.settled || !this.#running.includes(sequence)) return;
+    this.#keep(sequence, rows, { index: 0, tokens: 1 + guesses.length, first: 1 }, right);
+  }
+
+  #fail(sequence: Sequence, error: unknown): void {
+    this.#spoilt.add(sequence);
+    sequence.fail(error);
+  }
+
+  // ── Memory ────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Room for one more token of everyone in the group; whoever came last gives way where there is none, and is computed
+   * again later. @returns false when the group itself is gone
+   */
+  #makeRoom(group: Group): boolean {
+    for (;;) {
+      const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
+      const { capacity } = group.block;
+      const roomy = Math.min(tokens + this.#headroom(group), this.#contextLength);
+      if (this.#groups.grow(group, roomy) || this.#groups.grow(group, tokens)) {
+        this.#arranged &&= group.block.capacity === capacity;
+        return true;
+      }
+      const victim = this.#running.findLast((sequence) => sequence.busy === undefined);
+      if (victim === undefined || this.#running.length === 1) return false;
+      remove(this.#running, victim);
+      this.#groups.close(victim);
+      victim.restart();
+      this.#waiting.unshift(victim);
+      if (!this.#groups.all.includes(group)) return false;
+    }
+  }
+
+  /** Kept prefixes leave before sequences take their room. */
+  #makeWay(bytes: number): void {
+    this.#growing = bytes;
+    this.#tree.trim();
+    this.#growing = 0;
+  }
+
+  /** Guesses need rows beyond the next one, where a sequence is alone. */
+  #headroom(group: Group): number {
+    return group.sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
+  }
+
+  #tooLarge(tokens: number): WeftError {
+    const { kvBytesMax } = this.#init;
+    const needed = this.#groups.bytesFor(tokens + 1);
+    return new WeftError({
+      code: 'out_of_memory',
+      message: `The cache of ${tokens} tokens takes ${mib(needed)}; this model may take ${mib(kvBytesMax)} for it.`,
+      facts: { neededBytes: String(needed), limitBytes: String(kvBytesMax) },
+    });
+  }
+
+  // ── Who is next ───────────────────────────────────────────────────────────────────────────────
+
+  /** The shortest rest of a prompt first, so that a short question doesn't wait for a book; now and then the oldest. */
+  #nextPrompt(): Sequence | undefined {
+    const prompts = this.#running.filter((sequence) => !sequence.settled && sequence.piecesLeft > 0);
+    const [oldest] = prompts;
+    if (oldest === undefined) return undefined;
+    this.#pieces++;
+    if (this.#pieces % OLDEST_EVERY === 0) return oldest;
+    return prompts.reduce((best, sequence) => (sequence.piecesLeft < best.piecesLeft ? sequence : best));
+  }
+
+  #wakeUp(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  async #untilWoken(): Promise<void> {
+    if (this.#woken || this.#closing.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await promise;
+    this.#wake = undefined;
+  }
+}
+
+/** It can go forward by one token now. */
+const decodes = (sequence: Sequence): boolean =>
+  !sequence.settled && sequence.busy === undefined && sequence.piecesLeft === 0 && sequence.debt > 0;
+
+function remove<T>(list: T[], item: T): boolean {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
+}
+
+const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;

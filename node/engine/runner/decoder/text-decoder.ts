@@ -1,0 +1,115 @@
+// What generates text from one loaded model: the rewritten graph with many sequences at once where the model allows it, the
+// plain loop otherwise. Made when the runner loads a text generator.
+import type { InferenceSession } from 'onnxruntime-node';
+import type { Manifest } from '../../../../models/manifest.ts';
+import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
+import { WeftError } from '../../../../protocol/errors.ts';
+import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
+import { PLAIN_SEQUENCES_MAX } from '../../limits.ts';
+import type { TokenConstraint } from '../constraint.ts';
+import { type GenerationContext, generate } from '../generate.ts';
+import { plainGenerator, type TextGeneratorFactory } from '../generator.ts';
+import type { Turns } from '../turns.ts';
+import { BatchLoop, type BatchLoopStats } from './batch-loop.ts';
+import type { RewrittenModel } from './rewritten-model.ts';
+
+/** A model that generates. */
+export interface TextDecoder {
+  readonly form: 'rewritten' | 'plain';
+  readonly kvBytesPerToken: number;
+  readonly stats: BatchLoopStats;
+  /** As {@link BatchLoop.generate}. */
+  generate(request: GenerateRequest, context: GenerationContext, constraint?: TokenConstraint): Promise<GenerateResult>;
+  /** Ends what is under way and frees its caches; the session is its maker's. */
+  close(): Promise<void>;
+}
+
+export interface DecoderInit {
+  readonly manifest: Manifest;
+  readonly turns: Turns;
+  readonly kvBytesMax: number;
+  readonly sequencesMax: number;
+  readonly exact: boolean;
+}
+
+/** The decoder over a rewritten graph. */
+export function rewrittenDecoder(model: RewrittenModel, init: DecoderInit): TextDecoder {
+  const { manifest, turns, kvBytesMax, sequencesMax, exact } = init;
+  const { contextLength } = manifest;
+  const loop = new BatchLoop({ model, turns }, { contextLength, kvBytesMax, sequencesMax, exact });
+  return {
+    form: 'rewritten',
+    kvBytesPerToken: rowBytes(model.layout),
+    get stats() {
+      return loop.stats;
+    },
+    generate: (request, context, constraint) => loop.generate(request, context, constraint),
+    close: () => loop.close(unloaded()),
+  };
+}
+
+/** The decoder over the graph as it was exported: a few sequences in turns, each of which copies its cache at every step. */
+export function plainDecoder(session: InferenceSession, init: DecoderInit): TextDecoder {
+  return new PlainDecoder(plainGenerator(session, init.manifest), init);
+}
+
+class PlainDecoder implements TextDecoder {
+  readonly form = 'plain';
+  readonly kvBytesPerToken: number;
+  readonly #generators: TextGeneratorFactory;
+  readonly #init: DecoderInit;
+  readonly #waiting: (() => void)[] = [];
+  readonly #closing = new AbortController();
+  #running = 0;
+  #promptTokens = 0;
+
+  constructor(generators: TextGeneratorFactory, init: DecoderInit) {
+    this.#generators = generators;
+    this.#init = init;
+    const { layers = 0, kvHeads = 0, headSize = 0 } = init.manifest.generation ?? {};
+    const half = init.manifest.inputs.find(({ name }) => name === 'past_key_values.0.key')?.type === 'float16';
+    this.kvBytesPerToken = rowBytes({ layers, kvHeads, headSize, type: half ? 'float16' : 'float32' });
+  }
+
+  get stats(): BatchLoopStats {
+    return {
+      sequences: this.#running,
+      waiting: this.#waiting.length,
+      kvBytes: 0,
+      prefixBytes: 0,
+      promptTokens: this.#promptTokens,
+      cachedTokens: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
+    };
+  }
+
+  async generate(
+    request: GenerateRequest,
+    context: GenerationContext,
+    constraint?: TokenConstraint,
+  ): Promise<GenerateResult> {
+    const { manifest, turns, sequencesMax } = this.#init;
+    const signal = AbortSignal.any([context.signal, this.#closing.signal]);
+    if (this.#running >= Math.min(sequencesMax, PLAIN_SEQUENCES_MAX)) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#running++;
+    this.#promptTokens += request.ids.length;
+    const generator = this.#generators.open();
+    try {
+      const item = context.item.bind(context);
+      return await generate(request, manifest.contextLength, generator, turns, { signal, item }, constraint);
+    } finally {
+      generator.close();
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(unloaded());
+  }
+}
+
+const unloaded = (): WeftError => new WeftError({ code: 'stopping', message: 'The model is being unloaded.' });

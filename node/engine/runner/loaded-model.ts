@@ -1,0 +1,120 @@
+// One model in a runner: the sessions of its graph and what answers requests with them. Made by a load, gone by an unload.
+import type { InferenceSession } from 'onnxruntime-node';
+import type { Manifest } from '../../../models/manifest.ts';
+import type { GenerateRequest } from '../../../protocol/infer.ts';
+import { type DecoderOpenInit, openDecoder } from './decoder/open-decoder.ts';
+import type { TextDecoder } from './decoder/text-decoder.ts';
+import { TextEncoder } from './encode.ts';
+import type { TextGenerator } from './generator.ts';
+import { openSpeech } from './open-speech.ts';
+import { type OpenedSession, openSession } from './session.ts';
+import type { SpeechGenerators } from './speech.ts';
+import type { Turns } from './turns.ts';
+
+export interface LoadedModelParts {
+  readonly init: DecoderOpenInit;
+  readonly opened: OpenedSession;
+  readonly encoder: TextEncoder | undefined;
+  readonly decoder: TextDecoder | undefined;
+  /** Why the decoder runs the graph as it was exported. */
+  readonly decoderReason: string | undefined;
+  readonly speech: SpeechGenerators | undefined;
+}
+
+export class LoadedModel {
+  readonly #parts: LoadedModelParts;
+  /** The graph as it was exported, while somebody runs it although the decoder has another form. */
+  #exported: { readonly session: Promise<InferenceSession>; users: number } | undefined;
+
+  constructor(parts: LoadedModelParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Verifies and opens a model in all the forms that its task needs. Blocks this thread while the runtime reads graphs.
+   * @throws WeftError `model_corrupt`, `model_load_failed`
+   */
+  static async open(init: DecoderOpenInit, turns: Turns, signal: AbortSignal): Promise<LoadedModel> {
+    const { manifest } = init;
+    if (manifest.task === 'text-generation') {
+      const opened = await turns.take(signal, () => openDecoder(init, turns));
+      const { decoder, reason } = opened;
+      return new LoadedModel({ init, opened, encoder: undefined, decoder, decoderReason: reason, speech: undefined });
+    }
+    const opened = await turns.take(signal, () => openSession(init));
+    try {
+      const encoder = manifest.encoding === undefined ? undefined : new TextEncoder(opened.session, manifest);
+      const hears = manifest.task === 'automatic-speech-recognition';
+      const speech = hears ? await turns.take(signal, () => openSpeech(init, opened.session)) : undefined;
+      return new LoadedModel({ init, opened, encoder, decoder: undefined, decoderReason: undefined, speech });
+    } catch (error) {
+      await opened.session.release();
+      throw error;
+    }
+  }
+
+  get manifest(): Manifest {
+    return this.#parts.init.manifest;
+  }
+
+  get folder(): string {
+    return this.#parts.init.folder;
+  }
+
+  get opened(): OpenedSession {
+    return this.#parts.opened;
+  }
+
+  get encoder(): TextEncoder | undefined {
+    return this.#parts.encoder;
+  }
+
+  get decoder(): TextDecoder | undefined {
+    return this.#parts.decoder;
+  }
+
+  get decoderReason(): string | undefined {
+    return this.#parts.decoderReason;
+  }
+
+  /** Opens a generation that this process runs token by token; undefined for models that have none. */
+  openGenerator(request: GenerateRequest): TextGenerator | undefined {
+    return this.#parts.speech?.open(request);
+  }
+
+  /**
+   * Work with the graph as it was exported. A text generator may have it in another form only: then it is loaded for
+   * those who ask at the same time, and leaves with the last of them.
+   */
+  async withGraph<T>(work: (session: InferenceSession) => Promise<T>): Promise<T> {
+    const { init, opened, decoder } = this.#parts;
+    if (decoder?.form !== 'rewritten') return work(opened.session);
+    this.#exported ??= {
+      session: openSession({ ...init, verifyLarge: false, onProgress: undefined }).then(({ session }) => session),
+      users: 0,
+    };
+    const exported = this.#exported;
+    exported.users++;
+    try {
+      return await work(await exported.session);
+    } finally {
+      exported.users--;
+      if (exported.users === 0) {
+        this.#exported = undefined;
+        await exported.session.then(
+          (session) => session.release(),
+          () => {
+            /* whoever asked was told */
+          },
+        );
+      }
+    }
+  }
+
+  async release(): Promise<void> {
+    const { opened, decoder, speech } = this.#parts;
+    await decoder?.close();
+    await opened.session.release();
+    await speech?.release();
+  }
+}

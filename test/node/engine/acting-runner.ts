@@ -1,0 +1,121 @@
+// A runner that acts as it is told, without ONNX Runtime: real lifeline and frames, memory and time as a script says. What
+// a model does when it is loaded stands in the name of its folder; what a run does, in its input "act". Both are JSON.
+import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type CallHandler, CallServer, type Registered } from '../../../node/core/calls.ts';
+import { systemClock } from '../../../node/core/clock.ts';
+import { SocketWriter } from '../../../node/engine/frame-socket.ts';
+import { startLifeline } from '../../../node/engine/runner/lifeline.ts';
+import { WeftError } from '../../../protocol/errors.ts';
+import { type MethodSpec, RUNNER_METHODS } from '../../../protocol/methods.ts';
+import type { Act, LoadScript } from './acting-model.ts';
+
+startLifeline();
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const MIB = 2 ** 20;
+const held = new Map<string, Buffer[]>();
+const take = (mib: number): Buffer => Buffer.alloc(mib * MIB, 1);
+const residentBytes = (): bigint => BigInt(process.memoryUsage.rss());
+const spin = (ms: number): void => {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+};
+/** In steps, as a runtime reads a graph; what it takes is there at the end. */
+const growTo = async (mib: number, ms: number): Promise<Buffer[]> => {
+  const pieces: Buffer[] = [];
+  for (let step = 0; step < 10; step++) {
+    pieces.push(take(Math.ceil(mib / 10)));
+    await sleep(ms / 10);
+  }
+  return pieces;
+};
+
+function answering<Request, Item, Response>(
+  method: MethodSpec<Request, Item, Response>,
+  handler: CallHandler<Request, Item, Response>,
+): Registered {
+  return { method, handler, admit: () => () => undefined };
+}
+
+const methods = [
+  answering(RUNNER_METHODS.load, async ({ folder, model, kvBytesMax }, { item }) => {
+    const script = JSON.parse(folder.slice(folder.indexOf('{'))) as LoadScript;
+    const { takesMib = 0, peakMib = 0, ms = 0, phases = [], dies = false } = script;
+    for (const phase of phases) item({ phase, fraction: 0.5 });
+    if (dies) process.kill(process.pid, 'SIGKILL');
+    if (peakMib > 0) await growTo(peakMib, ms);
+    if (globalThis.gc !== undefined || peakMib > 0) collectGarbage();
+    held.set(model?.digest ?? '', await growTo(takesMib, ms));
+    const provider = 'cpu';
+    return {
+      loadMs: ms,
+      verifyMs: 0,
+      residentBytes: residentBytes(),
+      provider,
+      decoder: 'rewritten',
+      decoderReason: '',
+      kvBytesPerToken: kvBytesMax > 0n ? 64n : 0n,
+      fallbackReason: '',
+    };
+  }),
+  answering(RUNNER_METHODS.unload, async ({ model }) => {
+    held.delete(model?.digest ?? '');
+    collectGarbage();
+    return { residentBytes: residentBytes() };
+  }),
+  answering(RUNNER_METHODS.run, async ({ model, inputs }) => {
+    const act = JSON.parse(Buffer.from(inputs[0]?.data ?? []).toString()) as Act;
+    const mine = held.get(model.digest);
+    if (mine === undefined) throw new WeftError({ code: 'internal', message: 'Not loaded.' });
+    if (act.growMib !== undefined) mine.push(...(await growTo(act.growMib, act.ms ?? 0)));
+    if (act.spinMs !== undefined) spin(act.spinMs);
+    if (act.growSpinningMib !== undefined) {
+      // The main thread never turns, as if it were inside the runtime.
+      for (let taken = 0; taken < act.growSpinningMib; taken += 8) {
+        mine.push(take(8));
+        spin(4);
+      }
+    }
+    return { outputs: [], node: '', timing: { queueMs: 0, loadMs: 0, computeMs: act.spinMs ?? 1, prefillMs: 0 } };
+  }),
+  answering(RUNNER_METHODS.generate, async ({ maxNewTokens }, { item }) => {
+    for (let index = 0; index < maxNewTokens; index++) {
+      item({ firstIndex: index, ids: [index] });
+      await sleep(1);
+    }
+    const timing = { queueMs: 0, loadMs: 0, computeMs: maxNewTokens, prefillMs: 1 };
+    return { finish: 'length' as const, generated: maxNewTokens, node: '', timing };
+  }),
+  answering(RUNNER_METHODS.stats, async () => ({
+    sequences: 1,
+    waiting: 2,
+    kvBytes: 3n,
+    prefixBytes: 4n,
+    promptTokens: 5n,
+    cachedTokens: 6n,
+    draftedTokens: 7n,
+    acceptedTokens: 8n,
+    residentBytes: residentBytes(),
+  })),
+];
+
+const socket = new Socket({ fd: 3, readable: true, writable: true });
+const server = new CallServer(
+  {
+    writer: new SocketWriter(socket),
+    clock: systemClock,
+    lookup: (id) => {
+      const found = methods.find(({ method }) => method.id === id);
+      if (found === undefined) throw new WeftError({ code: 'method_unknown', message: 'Not acted.' });
+      return found;
+    },
+  },
+  { caller: 'daemon', acknowledge: false },
+);
+socket.on('data', (chunk: Uint8Array) => server.push(chunk));
+socket.on('end', () => process.exit(0));
+socket.on('error', () => process.exit(1));

@@ -1,0 +1,188 @@
+// Reservations as they follow loads and readings: on slots without processes, in numbers.
+import { describe, expect, it } from 'vitest';
+import { type KeptSlot, MemoryKeeper } from '../../../node/engine/memory-keeper.ts';
+import { ModelState } from '../../../node/engine/model-state.ts';
+import { growthMax, predictedBytes, withHeadroom } from '../../../node/engine/residency.ts';
+import { failure } from '../../compliance/engine.ts';
+import { actingModel } from './acting-model.ts';
+
+const MIB = 2 ** 20;
+
+class FakeSlot implements KeptSlot {
+  readonly models: ModelState[];
+  readonly unloaded: string[] = [];
+  capBytes = 0;
+
+  constructor(...models: ModelState[]) {
+    this.models = models;
+  }
+
+  limitMemory(bytes: number): void {
+    this.capBytes = bytes;
+  }
+
+  async unload(model: ModelState): Promise<void> {
+    this.unloaded.push(model.id);
+    model.phase = 'disk';
+    model.freed();
+  }
+}
+
+const encoder = (name: string): ModelState => new ModelState(actingModel(name));
+const generator = (name: string): ModelState => new ModelState(actingModel(name, {}, { task: 'text-generation' }));
+
+function make(budgetMib: number, ...slots: FakeSlot[]) {
+  let now = 0;
+  const keeper = new MemoryKeeper(
+    { clock: { now: () => now }, slots: () => slots },
+    { budgetOf: (device) => (device === 'cpu' ? budgetMib : 50) * MIB, sequencesMax: 4 },
+  );
+  /** Loads a model whose process then takes so much. */
+  const load = async (slot: FakeSlot, model: ModelState, processMib: number): Promise<void> => {
+    model.phase = 'loading';
+    await keeper.makeRoom(
+      model,
+      slot.models.every(({ occupiedBytes }) => occupiedBytes === 0),
+    );
+    model.phase = 'loaded';
+    model.lastUsedMs = now++;
+    keeper.loaded(slot, model, processMib * MIB);
+  };
+  const reading = (slot: FakeSlot, residentMib: number, peakMib = residentMib): void =>
+    keeper.reading(slot, { residentBytes: residentMib * MIB, peakBytes: peakMib * MIB, stalledMs: 0 });
+  return { keeper, load, reading, free: () => keeper.freeBytes() / MIB };
+}
+
+describe('MemoryKeeper', () => {
+  it('reserves by prediction, then by what was measured, and less again once it is gone', async () => {
+    const slot = new FakeSlot(encoder('a'));
+    const [model] = slot.models as [ModelState];
+    const { keeper, load } = make(1_000, slot);
+    model.phase = 'loading';
+    expect(await keeper.makeRoom(model, true)).toEqual({ kvBytesMax: 0, sequencesMax: 0 });
+    expect(model.residentBytes).toBe(predictedBytes(4 * MIB, true));
+    // Never measured: it may take all there is.
+    expect(slot.capBytes).toBe(1_000 * MIB);
+    await load(slot, model, 200);
+    expect(model.residentBytes).toBe(withHeadroom(200 * MIB));
+    expect(slot.capBytes).toBe(model.residentBytes + growthMax(model.residentBytes));
+    await slot.unload(model);
+    expect(keeper.freeBytes()).toBe(1_000 * MIB);
+    model.phase = 'loading';
+    await keeper.makeRoom(model, true);
+    expect(model.residentBytes).toBe(withHeadroom(200 * MIB));
+  });
+
+  it('reserves keys and values of text generators: half of what is free, one sequence at least', async () => {
+    const slot = new FakeSlot(generator('a'));
+    const [model] = slot.models as [ModelState];
+    const weights = predictedBytes(4 * MIB, true);
+    model.phase = 'loading';
+    const room = await make(500, slot).keeper.makeRoom(model, true);
+    expect(room).toEqual({ kvBytesMax: Math.floor((500 * MIB - weights) / 2), sequencesMax: 4 });
+    expect(model.residentBytes).toBe(weights + room.kvBytesMax);
+    expect((await make(170, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(64 * MIB);
+    expect((await make(9_000, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(4 * 64 * MIB);
+    const error = await failure(make(150, slot).keeper.makeRoom(model, true));
+    expect(error.code).toBe('out_of_memory');
+    expect(error.message).toBe('acting/a needs 162 MiB (64 MiB of it for one conversation); models may take 150 MiB.');
+  });
+
+  it('unloads what is worth least, never what is pinned, and says what holds the rest', async () => {
+    const [cheap, dear, pinned] = ['cheap', 'dear', 'pinned'].map((name) => new FakeSlot(encoder(name))) as [
+      FakeSlot,
+      FakeSlot,
+      FakeSlot,
+    ];
+    const next = new FakeSlot(encoder('next'));
+    const { load } = make(450, cheap, dear, pinned, next);
+    for (const slot of [cheap, dear, pinned]) await load(slot, slot.models[0] as ModelState, 100);
+    const model = (slot: FakeSlot): ModelState => slot.models[0] as ModelState;
+    model(cheap).lastLoadMs = 10;
+    model(dear).lastLoadMs = 5_000;
+    for (const slot of [cheap, dear]) model(slot).popularity.add(0);
+    model(pinned).pinnedByRequest = true;
+    await load(next, model(next), 100);
+    expect([cheap, dear, pinned].map(({ unloaded }) => unloaded.length)).toEqual([1, 0, 0]);
+    model(next).pinnedBySettings = true;
+    model(dear).calls = 1;
+    const error = await failure(load(cheap, model(cheap), 100));
+    expect(error.facts.heldBytes).toBe(String(3 * withHeadroom(100 * MIB)));
+    expect(error.message).toContain('of which 379 MiB are in use');
+  });
+
+  it('gives a runner that outgrows its reservation what is free, then what idle models leave', async () => {
+    const [grows, idle] = [new FakeSlot(encoder('grows')), new FakeSlot(encoder('idle'))];
+    const model = grows.models[0] as ModelState;
+    const { load, reading, free } = make(280, grows, idle);
+    await load(idle, idle.models[0] as ModelState, 100);
+    await load(grows, model, 100);
+    const [before, left] = [model.residentBytes, free()];
+    reading(grows, 126);
+    expect(model.residentBytes).toBe(before);
+    // In steps ahead of what it takes: the idle one leaves as soon as a step doesn't fit.
+    reading(grows, 130);
+    expect(left).toBeLessThan(32 + 4);
+    expect(idle.unloaded).toEqual(['acting/idle']);
+    expect(model.residentBytes).toBe((130 + 32) * MIB);
+    expect(model.measuredBytes).toBeLessThan(110 * MIB);
+  });
+
+  it('holds a runner at its cap when nothing is free, and at what it was promised and a margin in any case', async () => {
+    const [grows, busy] = [new FakeSlot(encoder('grows')), new FakeSlot(encoder('busy'))];
+    const model = grows.models[0] as ModelState;
+    const { load, reading, free } = make(260, grows, busy);
+    await load(busy, busy.models[0] as ModelState, 100);
+    (busy.models[0] as ModelState).calls = 1;
+    await load(grows, model, 100);
+    reading(grows, 200);
+    expect(free()).toBe(0);
+    expect(grows.capBytes + busy.capBytes).toBe(260 * MIB);
+
+    const alone = new FakeSlot(encoder('alone'));
+    const roomy = make(10_000, alone);
+    await roomy.load(alone, alone.models[0] as ModelState, 100);
+    const promised = withHeadroom(100 * MIB);
+    for (let mib = 100; mib < 2_000; mib += 50) roomy.reading(alone, mib);
+    expect(alone.capBytes).toBe(promised + growthMax(promised));
+  });
+
+  it('reserves for the next load what this one took at its peak', async () => {
+    const slot = new FakeSlot(encoder('a'));
+    const [model] = slot.models as [ModelState];
+    const { keeper, load, reading } = make(1_000, slot);
+    model.phase = 'loading';
+    await keeper.makeRoom(model, true);
+    reading(slot, 150, 300);
+    await load(slot, model, 100);
+    expect(model.residentBytes).toBe(withHeadroom(100 * MIB));
+    await slot.unload(model);
+    model.phase = 'loading';
+    await keeper.makeRoom(model, true);
+    expect(model.residentBytes).toBe(withHeadroom(300 * MIB));
+  });
+
+  it('counts what a process keeps after a model has left it', async () => {
+    const slot = new FakeSlot(encoder('a'), encoder('b'));
+    const [a, b] = slot.models as [ModelState, ModelState];
+    const { keeper, load } = make(1_000, slot);
+    await load(slot, a, 150);
+    await load(slot, b, 200);
+    expect(b.occupiedBytes).toBe(50 * MIB);
+    await slot.unload(a);
+    keeper.left(slot, 140 * MIB);
+    expect(b.occupiedBytes).toBe(140 * MIB);
+    expect(slot.capBytes).toBeGreaterThan(140 * MIB);
+  });
+
+  it('counts models of another device against that one alone', async () => {
+    const [here, there] = [new FakeSlot(encoder('here')), new FakeSlot(encoder('there'))];
+    const { keeper, load } = make(1_000, here, there);
+    const model = there.models[0] as ModelState;
+    model.device = 'cuda:0';
+    await load(here, here.models[0] as ModelState, 100);
+    expect(keeper.freeBytes('cuda:0')).toBe(50 * MIB);
+    model.phase = 'loading';
+    expect((await failure(keeper.makeRoom(model, true))).message).toContain('models may take 50 MiB');
+  });
+});

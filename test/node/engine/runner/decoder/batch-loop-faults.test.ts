@@ -1,0 +1,289 @@
+// What may go wrong around a step: whoever is to blame fails, nobody hangs, and memory stays within its bound.
+import { getEventListeners } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { TokenConstraint } from '../../../../../node/engine/runner/constraint.ts';
+import { WeftError } from '../../../../../protocol/errors.ts';
+import { closeLoops, expected, loopOf, over, prompt, ROW, type Run, request, run } from './toy-loop.ts';
+import { circling, TOY_LAYOUT, ToyModel } from './toy-model.ts';
+
+afterEach(closeLoops);
+
+const enough = (): WeftError => new WeftError({ code: 'cancelled', message: 'Enough.' });
+
+/** A constraint that allows all, with some of it replaced. */
+function constraintOf(more: Partial<TokenConstraint>): TokenConstraint & { closed: number } {
+  const constraint = {
+    closed: 0,
+    mask: async () => undefined,
+    accept: () => undefined,
+    ...more,
+    close: () => {
+      constraint.closed++;
+    },
+  };
+  return constraint;
+}
+
+describe('a generation that fails', () => {
+  it.each([
+    ['the port for rows throws', 1],
+    ['the port for rows throws, of several', 4],
+  ])('fails alone when %s', async (_what, others) => {
+    const loop = loopOf(new ToyModel(), {}, ({ request: { ids }, from }) => {
+      if (ids.length === 9 && from === 20) throw new Error('the standby is gone');
+    });
+    const failing = run(loop, request(prompt(9, 7), 60));
+    const fine = Array.from({ length: others }, (_, salt) => run(loop, request(prompt(6, salt), 60)));
+    await expect(failing.result).rejects.toThrow('the standby is gone');
+    for (const [salt, { tokens, result }] of fine.entries()) {
+      await result;
+      expect(tokens).toEqual(expected(prompt(6, salt), 60));
+    }
+  });
+
+  it('fails alone when the port for rows throws at rows that were guessed', async () => {
+    const loop = loopOf(new ToyModel({ rule: circling }), {}, ({ first }) => {
+      if (first > 0) throw new Error('the standby is gone');
+    });
+    await expect(run(loop, request(prompt(20), 200)).result).rejects.toThrow('the standby is gone');
+    const next = run(loop, request(prompt(6), 3));
+    await next.result;
+    expect(next.tokens).toEqual(expected(prompt(6), 3, circling));
+  });
+
+  it.each([
+    ['the link throws', (at: number) => ({ item: () => boom(at === 0) })],
+    ['the link fails later', (at: number) => ({ item: () => (at === 0 ? Promise.reject(new Error('boom')) : undefined) })],
+    ['its mask throws', (at: number) => ({ constraint: constraintOf({ mask: async () => boom(at === 0) }) })],
+    ['its mask throws at once', (at: number) => ({ constraint: constraintOf({ mask: () => boom(at === 0) as never }) })],
+    ['its grammar refuses a token', (at: number) => ({ constraint: constraintOf({ accept: () => boom(at === 0) }) })],
+  ] as const)('fails alone when %s', async (_what, of) => {
+    const loop = loopOf(new ToyModel());
+    const runs = [0, 1, 2].map((at) => {
+      const { item, constraint } = { item: () => undefined, constraint: undefined, ...of(at) };
+      return { ...run(loop, request(prompt(6, at), 30), undefined, item, constraint), constraint };
+    });
+    await expect(runs[0]?.result).rejects.toThrow('boom');
+    for (const at of [1, 2]) {
+      await runs[at]?.result;
+      expect(runs[at]?.tokens).toEqual(expected(prompt(6, at), 30));
+    }
+    for (const { constraint } of runs) if (constraint !== undefined) expect(constraint.closed).toBeGreaterThan(0);
+    expect(loop.stats).toMatchObject({ waiting: 0 });
+  });
+
+  it('leaves no rows behind that are no numbers, for whoever has the same prompt next', async () => {
+    let broken = true;
+    const loop = loopOf(
+      new ToyModel({
+        rows: ({ keys }, { lengths }) => {
+          if (broken && lengths[0] === 0) keys.at(-1)?.fill(Number.NaN);
+        },
+      }),
+    );
+    const failed = run(loop, request(prompt(60), 10));
+    await expect(failed.result).rejects.toMatchObject({ code: 'internal', facts: { reason: 'logits_invalid' } });
+    broken = false;
+    const next = run(loop, request(prompt(60), 10));
+    await next.result;
+    expect(next.tokens).toEqual(expected(prompt(60), 10));
+  });
+
+  it('is told that there is no memory when there is none, instead of waiting for it', async () => {
+    const model = new ToyModel({}, { ...TOY_LAYOUT, headSize: 2 ** 45 });
+    const loop = loopOf(model, { kvBytesMax: Number.MAX_VALUE });
+    await expect(run(loop, request(prompt(6), 3)).result).rejects.toMatchObject({ code: 'out_of_memory' });
+    expect(loop.stats).toMatchObject({ waiting: 0, sequences: 0 });
+  });
+});
+
+describe('guesses', () => {
+  it('that turn out right after their room has gone to a newcomer are computed again', async () => {
+    // The mask behind a draft takes long; meanwhile somebody needs the memory behind the sequence's last id.
+    let newcomer: Run | undefined;
+    let slow = false;
+    let masks = 0;
+    const model = new ToyModel({
+      rule: circling,
+      before: ({ lengths, ids }) => {
+        const [length = 0] = lengths;
+        masks = 0;
+        if (newcomer === undefined) slow = length < 60 && length + ids.length > 66;
+      },
+    });
+    const loop = loopOf(model, { kvBytesMax: 192 * ROW });
+    const constraint = constraintOf({
+      mask: async () => {
+        if (!slow || ++masks < 2) return;
+        slow = false;
+        newcomer = run(loop, request(prompt(5), 3));
+        await newcomer.result;
+      },
+    });
+    const drafting = run(loop, request(prompt(30), 90), undefined, undefined, constraint);
+    await drafting.result;
+    expect(newcomer?.tokens).toEqual(expected(prompt(5), 3, circling));
+    expect(drafting.tokens).toEqual(expected(prompt(30), 90, circling));
+  });
+
+  it('end with a stop id, behind which nothing is sent', async () => {
+    const model = new ToyModel({ rule: circling });
+    const loop = loopOf(model);
+    const begun = run(loop, request(prompt(20), 100));
+    await begun.result;
+    // Where the drafts were long, the stop id stands within one of them.
+    const long = begun.items.find(({ ids }) => ids.length > 4);
+    expect(long).toBeDefined();
+    let stopping = false;
+    const odd = new ToyModel({
+      logits: (history) => {
+        if (history.length !== 20 + (long?.firstIndex ?? 0) + 2) return undefined;
+        stopping = true;
+        return Float32Array.from({ length: TOY_LAYOUT.vocabularySize }, (_, id) => (id === 31 ? 1 : 0));
+      },
+    });
+    expect(stopping).toBe(false);
+    const stops = (history: readonly number[]): number => (history.length === 20 + (long?.firstIndex ?? 0) + 2 ? 3 : circling(history));
+    void odd;
+    const within = run(loopOf(new ToyModel({ rule: stops })), request(prompt(20), 100, { stopIds: [31] }));
+    await within.result;
+    expect(within.tokens).toEqual(expected(prompt(20), 100, stops));
+  });
+});
+
+describe('a cancellation', () => {
+  it('ends a prompt that is computed beside others with the piece under way', async () => {
+    const controller = new AbortController();
+    let after = 0;
+    const model = new ToyModel({
+      before: ({ ids, lengths }) => {
+        if (ids.length / lengths.length > 1 && controller.signal.aborted) after++;
+        // While the others' step runs, between two pieces.
+        if (ids.length === 2 && lengths.length === 2 && model.steps.some(({ tokens }) => tokens > 1 && tokens < 6)) {
+          controller.abort(enough());
+        }
+      },
+    });
+    const loop = loopOf(model, { draft: false });
+    const others = [0, 1].map((salt) => run(loop, request(prompt(6, salt), 60)));
+    const gone = run(loop, request(prompt(400, 3), 5), controller.signal);
+    await expect(gone.result).rejects.toMatchObject({ code: 'cancelled' });
+    for (const { result } of others) await result;
+    expect(after).toBe(0);
+  });
+
+  it.each([
+    ['waits for a place', { sequencesMax: 1 }],
+    ['waits for memory', { kvBytesMax: 192 * ROW, contextLength: 190 }],
+  ])('ends whoever %s', async (_what, init) => {
+    const loop = loopOf(new ToyModel(), init);
+    const controller = new AbortController();
+    let seen = 0;
+    const first = run(loop, request(prompt(100), 80), undefined, () => {
+      if (++seen === 5) controller.abort(enough());
+      return undefined;
+    });
+    const waiting = run(loop, request(prompt(100, 1), 50), controller.signal);
+    const third = run(loop, request(prompt(10, 2), 5));
+    await expect(waiting.result).rejects.toMatchObject({ code: 'cancelled' });
+    expect(seen).toBeLessThan(8);
+    await Promise.all([first.result, third.result]);
+    expect(waiting.tokens).toEqual([]);
+  });
+
+  it.each(['mask', 'link'] as const)('and an end reach whoever waits for its %s', async (what) => {
+    for (const end of ['cancel', 'close'] as const) {
+      const loop = loopOf(new ToyModel());
+      const controller = new AbortController();
+      const never = new Promise<void>(() => undefined);
+      const reached = Promise.withResolvers<void>();
+      const wait = (): Promise<void> => {
+        reached.resolve();
+        return never;
+      };
+      const held =
+        what === 'mask'
+          ? run(loop, request(prompt(5), 4), controller.signal, undefined, constraintOf({ mask: wait }))
+          : run(loop, request(prompt(5), 4), controller.signal, wait);
+      await reached.promise;
+      if (end === 'cancel') controller.abort(enough());
+      else void loop.close(over());
+      await expect(held.result).rejects.toMatchObject({ code: end === 'cancel' ? 'cancelled' : 'stopping' });
+      if (end === 'cancel') await run(loop, request(prompt(5), 4)).result;
+    }
+  });
+
+  it('that may come for many requests leaves nothing on the signal that they share', async () => {
+    const { signal } = new AbortController();
+    const loop = loopOf(new ToyModel());
+    const masked = constraintOf({});
+    for (let round = 0; round < 5; round++) {
+      const runs = [0, 1, 2].map((salt) => run(loop, request(prompt(6, salt), 5), signal, undefined, masked));
+      await Promise.all(runs.map(({ result }) => result));
+    }
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+});
+
+describe('room', () => {
+  it('is given again to whoever gave way, as the same tokens in the same runs where that is promised', async () => {
+    const model = new ToyModel();
+    const loop = loopOf(model, { kvBytesMax: 512 * ROW, contextLength: 400, exact: true });
+    const runs = Array.from({ length: 5 }, (_, salt) => run(loop, request(prompt(20 + salt, salt), 200)));
+    await Promise.all(runs.map(({ result }) => result));
+    for (const [salt, { tokens }] of runs.entries()) expect(tokens).toEqual(expected(prompt(20 + salt, salt), 200));
+    const pieces = model.steps.map(({ tokens }) => tokens).filter((tokens) => tokens > 1);
+    // Somebody gave way, and its prompt was computed once more: of what it had been given, no two tokens in one run.
+    expect(pieces.length).toBeGreaterThan(5);
+    for (const tokens of pieces) expect([20, 21, 22, 23, 24]).toContain(tokens);
+  });
+
+  it('that was given up counts neither twice as a prompt, nor as kept from others', async () => {
+    const loop = loopOf(new ToyModel(), { kvBytesMax: 512 * ROW, contextLength: 400 });
+    const runs = Array.from({ length: 5 }, (_, salt) => run(loop, request(prompt(20, salt), 200)));
+    const results = await Promise.all(runs.map(({ result }) => result));
+    for (const { cachedTokens = 0 } of results) expect(cachedTokens).toBe(0);
+    expect(loop.stats).toMatchObject({ promptTokens: 100, cachedTokens: 0 });
+  });
+
+  it('of a stream that goes on here is kept for its prompt only', async () => {
+    const loop = loopOf(new ToyModel());
+    const whole = run(loop, request(prompt(40), 60));
+    await whole.result;
+    const ids = [...prompt(40), ...whole.tokens.slice(0, 50)];
+    const rest = run(loop, request(ids, 60, { promptLength: 40 }));
+    // All but the last id of 90 are there, in blocks of 16; of the prompt all.
+    await expect(rest.result).resolves.toMatchObject({ generated: 60, cachedTokens: 40 });
+    expect(rest.tokens).toEqual(whole.tokens.slice(50));
+    expect(loop.stats.cachedTokens).toBeLessThanOrEqual(loop.stats.promptTokens);
+  });
+
+  it.each([1, 3])('serves thousands of short ones, %i at a time', async (sequencesMax) => {
+    const loop = loopOf(new ToyModel(), { sequencesMax, kvBytesMax: 256 * ROW });
+    const runs = Array.from({ length: 2_000 }, (_, salt) => run(loop, request(prompt(1 + (salt % 5), salt), 1 + (salt % 3))));
+    await Promise.all(runs.map(({ result }) => result));
+    for (const [salt, { tokens }] of runs.entries()) {
+      expect(tokens).toEqual(expected(prompt(1 + (salt % 5), salt), 1 + (salt % 3)));
+    }
+    expect(loop.stats).toMatchObject({ sequences: 0, waiting: 0 });
+  }, 60_000);
+
+  it('for less than one step is none', async () => {
+    const loop = loopOf(new ToyModel(), { kvBytesMax: 63 * ROW });
+    await expect(run(loop, request([1], 1)).result).rejects.toMatchObject({ code: 'out_of_memory' });
+  });
+
+  it('of the context ends an answer, or leaves none', async () => {
+    const loop = loopOf(new ToyModel(), { contextLength: 50 });
+    const last = run(loop, request(prompt(49), 10));
+    await expect(last.result).resolves.toMatchObject({ finish: 'length', generated: 1 });
+    expect(last.tokens).toEqual(expected(prompt(49), 1));
+    await expect(run(loop, request(prompt(50), 10)).result).resolves.toMatchObject({ finish: 'length', generated: 0 });
+    await expect(run(loop, request(prompt(70), 10)).result).resolves.toMatchObject({ finish: 'length', generated: 0 });
+  });
+});
+
+function boom(really: boolean): undefined {
+  if (really) throw new Error('boom');
+  return undefined;
+}

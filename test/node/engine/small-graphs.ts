@@ -1,0 +1,56 @@
+// Graphs of a few operators, as installed models: what requests on any tensors are tested with.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildManifest } from '../../../models/build-manifest.ts';
+import type { InstalledModel } from '../../../models/installed.ts';
+import { modelRef } from '../../../models/manifest.ts';
+import { TensorProto_DataType as DataType } from '../../../models/onnx/messages/onnx_pb.js';
+import { valueInfo } from '../../../models/onnx/tensors.ts';
+import { GraphBuilder } from '../../support/graph-builder.ts';
+import { SeededRandom } from '../../support/seeded.ts';
+
+/** Writes a graph into a folder of its own, with its manifest. */
+export async function installGraph(folder: string, name: string, graph: Uint8Array): Promise<InstalledModel> {
+  const root = join(folder, 'test', name);
+  await mkdir(join(root, 'onnx'), { recursive: true });
+  await writeFile(join(root, 'onnx/model.onnx'), graph);
+  await writeFile(join(root, 'LICENSE'), 'MIT License\n');
+  const manifest = await buildManifest(root, { licence: 'MIT' });
+  return { ref: modelRef(manifest), manifest, folder: root, aliases: [] };
+}
+
+/** A small classifier of pictures of any size: `pixels` float32 [N, 3, H, W] → `scores` float32 [N, 5]. */
+export function pictureGraph(): Uint8Array {
+  const random = new SeededRandom(3);
+  const weights = (count: number) => Array.from({ length: count }, () => random.next() - 0.5);
+  const builder = new GraphBuilder();
+  const filters = builder.floats([8, 3, 3, 3], weights(8 * 27));
+  const hidden = builder.op('Relu', [builder.op('Conv', ['pixels', filters], { pads: [1n, 1n, 1n, 1n] })]);
+  const pooled = builder.op('Flatten', [builder.op('GlobalAveragePool', [hidden])]);
+  builder.as('scores', builder.op('MatMul', [pooled, builder.floats([8, 5], weights(40))]));
+  return builder.file(
+    [valueInfo('pixels', DataType.FLOAT, ['N', 3, 'H', 'W'])],
+    [valueInfo('scores', DataType.FLOAT, ['N', 5])],
+  );
+}
+
+/** Rows that are NOT independent, which its ports don't show: `x` [batch, 4] → `y` = x minus its mean over the batch. */
+export function centringGraph(): Uint8Array {
+  const builder = new GraphBuilder();
+  builder.as('y', builder.op('Sub', ['x', builder.op('ReduceMean', ['x'], { axes: [0n], keepdims: 1n })]));
+  return builder.file([valueInfo('x', DataType.FLOAT, ['batch', 4])], [valueInfo('y', DataType.FLOAT, ['batch', 4])]);
+}
+
+/** Rows of a table: `ids` int64 [batch, 2] → `vectors` float32 [batch, 2, 4]; an id beyond 9 fails the run. */
+export function lookupGraph(): Uint8Array {
+  const builder = new GraphBuilder();
+  const table = builder.floats(
+    [10, 4],
+    Array.from({ length: 40 }, (_, index) => index),
+  );
+  builder.as('vectors', builder.op('Gather', [table, 'ids'], { axis: 0n }));
+  return builder.file(
+    [valueInfo('ids', DataType.INT64, ['batch', 2])],
+    [valueInfo('vectors', DataType.FLOAT, ['batch', 2, 4])],
+  );
+}
