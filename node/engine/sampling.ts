@@ -51,17 +51,18 @@ function argmax(logits: Float32Array): number {
     const logit = logits[token] as number;
     // Also true for NaN, which compares false with everything.
     if (!(logit <= max)) {
-      if (Number.isNaN(logit)) throw noDistribution();
+      if (Number.isNaN(logit)) throw noNumbers();
       max = logit;
       best = token;
     }
   }
   // Tokens may be excluded by -Infinity, but not all of them; +Infinity leaves no probabilities.
-  if (!Number.isFinite(max)) throw noDistribution();
+  if (!Number.isFinite(max)) throw noNumbers();
   return best;
 }
 
-const noDistribution = (): WeftError =>
+/** What a model gave can't be gone on with. */
+export const noNumbers = (): WeftError =>
   new WeftError({
     code: 'internal',
     message: "The model's output is not a number: there is no next token to choose.",

@@ -150,6 +150,7 @@ export const batch: Benchmark = {
           prefill_worst_gap_steps: median(flat('prefill_worst_gap_steps')),
           threads,
           llamacpp_flash_attention: Number(flashAttention),
+          llamacpp_amx: Number(llama.usesAmx),
           ...Object.fromEntries(SIZES.map((size) => [`batch${size}_tokens_per_s`, median(rates(size))])),
           llamacpp8_tokens_per_s: median(flat(`llamacpp${COMPARED}_tokens_per_s`)),
           ...Object.fromEntries(SIZES.map((size) => [`batch${size}_gap_ms_p95`, median(gaps(size))])),

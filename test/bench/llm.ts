@@ -141,6 +141,7 @@ export const llm: Benchmark = {
           ttft_cached_prefix_ratio: ratio('ttft_second_turn_ms', 'ttft_cold_ms'),
           heap_external_mb_1024: median(heapMb),
           ...chosen,
+          llamacpp_amx: Number(llama.usesAmx),
           // 0 where every token that is compared came from a step of its own.
           accepted_drafts: drafted,
           ...Object.fromEntries(Object.keys(contenders).map((name) => [name, median(flat(name))])),

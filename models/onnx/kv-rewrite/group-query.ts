@@ -108,7 +108,13 @@ function rotary({ editor, spec, positions }: MatchContext, node: NodeProto, tens
   if (half < 1 || editor.constantTensor(sin) === undefined || 2 * half > spec.headSize) {
     throw new Refusal('a GroupQueryAttention rotates by tables that are not in the graph');
   }
-  const interleaved = BigInt(intAttribute(node, 'rotary_interleaved', 0));
+  const interleaved = intAttribute(node, 'rotary_interleaved', 0);
+  if (interleaved !== 0 && interleaved !== 1) throw new Refusal('a GroupQueryAttention rotates in an unknown order');
   const partly = 2 * half < spec.headSize && { num_heads: BigInt(heads), rotary_embedding_dim: BigInt(2 * half) };
-  return editor.apply('RotaryEmbedding', [tensor, positions, cos, sin], { interleaved, ...partly }, DOMAIN);
+  return editor.apply(
+    'RotaryEmbedding',
+    [tensor, positions, cos, sin],
+    { interleaved: BigInt(interleaved), ...partly },
+    DOMAIN,
+  );
 }

@@ -17,6 +17,19 @@ export interface LoadScript {
   /** Told on the way. */
   readonly phases?: readonly string[];
   readonly dies?: boolean;
+  /** The provider whose driver takes the process along. */
+  readonly diesOn?: string;
+  /** The provider that can't run it: it goes to the processor. */
+  readonly refuses?: string;
+}
+
+/** How a model was loaded: what a run with `tells` answers, as JSON in "none". */
+export interface Loaded {
+  readonly provider: string;
+  readonly device: string;
+  readonly threads: number;
+  readonly spin: boolean;
+  readonly fallbackReason: string;
 }
 
 /** What one run does, in this order. */
@@ -25,6 +38,11 @@ export interface Act {
   readonly ms?: number;
   readonly spinMs?: number;
   readonly growSpinningMib?: number;
+  /** The process ends if the model is on this provider. */
+  readonly diesOn?: string;
+  /** The model goes on on the processor, which the daemon isn't told unless it asks. */
+  readonly losesDevice?: boolean;
+  readonly tells?: boolean;
 }
 
 const FILE = { sha256: '0'.repeat(64), kind: 'small', chunks: { sizeBytes: 1, sha256: [] } } as const;

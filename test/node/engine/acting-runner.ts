@@ -10,7 +10,7 @@ import { SocketWriter } from '../../../node/engine/frame-socket.ts';
 import { startLifeline } from '../../../node/engine/runner/lifeline.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../../protocol/methods.ts';
-import type { Act, LoadScript } from './acting-model.ts';
+import type { Act, Loaded, LoadScript } from './acting-model.ts';
 
 startLifeline();
 setFlagsFromString('--expose-gc');
@@ -18,6 +18,8 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 const MIB = 2 ** 20;
 const held = new Map<string, Buffer[]>();
+/** How each model was loaded, and what it is on since. */
+const loads = new Map<string, Loaded>();
 const take = (mib: number): Buffer => Buffer.alloc(mib * MIB, 1);
 const residentBytes = (): bigint => BigInt(process.memoryUsage.rss());
 const spin = (ms: number): void => {
@@ -42,26 +44,31 @@ function answering<Request, Item, Response>(
 }
 
 const methods = [
-  answering(RUNNER_METHODS.load, async ({ folder, model, kvBytesMax }, { item }) => {
-    const script = JSON.parse(folder.slice(folder.indexOf('{'))) as LoadScript;
-    const { takesMib = 0, peakMib = 0, ms = 0, phases = [], dies = false } = script;
-    for (const phase of phases) item({ phase, fraction: 0.5 });
-    if (dies) process.kill(process.pid, 'SIGKILL');
-    if (peakMib > 0) await growTo(peakMib, ms);
-    if (globalThis.gc !== undefined || peakMib > 0) collectGarbage();
-    held.set(model?.digest ?? '', await growTo(takesMib, ms));
-    const provider = 'cpu';
-    return {
-      loadMs: ms,
-      verifyMs: 0,
-      residentBytes: residentBytes(),
-      provider,
-      decoder: 'rewritten',
-      decoderReason: '',
-      kvBytesPerToken: kvBytesMax > 0n ? 64n : 0n,
-      fallbackReason: '',
-    };
-  }),
+  answering(
+    RUNNER_METHODS.load,
+    async ({ folder, model, kvBytesMax, provider: asked, device, threads, spin }, { item }) => {
+      const script = JSON.parse(folder.slice(folder.indexOf('{'))) as LoadScript;
+      const { takesMib = 0, peakMib = 0, ms = 0, phases = [], dies = false, diesOn, refuses } = script;
+      for (const phase of phases) item({ phase, fraction: 0.5 });
+      if (dies || diesOn === asked) process.kill(process.pid, 'SIGKILL');
+      if (peakMib > 0) await growTo(peakMib, ms);
+      if (globalThis.gc !== undefined || peakMib > 0) collectGarbage();
+      held.set(model?.digest ?? '', await growTo(takesMib, ms));
+      const provider = refuses === asked ? 'cpu' : asked;
+      const fallbackReason = provider === asked ? '' : `${asked}: refused`;
+      loads.set(model?.digest ?? '', { provider, device, threads, spin, fallbackReason });
+      return {
+        loadMs: ms,
+        verifyMs: 0,
+        residentBytes: residentBytes(),
+        provider,
+        decoder: 'rewritten',
+        decoderReason: '',
+        kvBytesPerToken: kvBytesMax > 0n ? 64n : 0n,
+        fallbackReason,
+      };
+    },
+  ),
   answering(RUNNER_METHODS.unload, async ({ model }) => {
     held.delete(model?.digest ?? '');
     collectGarbage();
@@ -71,6 +78,11 @@ const methods = [
     const act = JSON.parse(Buffer.from(inputs[0]?.data ?? []).toString()) as Act;
     const mine = held.get(model.digest);
     if (mine === undefined) throw new WeftError({ code: 'internal', message: 'Not loaded.' });
+    const loaded = loads.get(model.digest);
+    if (act.diesOn !== undefined && act.diesOn === loaded?.provider) process.kill(process.pid, 'SIGKILL');
+    if (act.losesDevice === true && loaded !== undefined) {
+      loads.set(model.digest, { ...loaded, provider: 'cpu', fallbackReason: `${loaded.provider}: lost` });
+    }
     if (act.growMib !== undefined) mine.push(...(await growTo(act.growMib, act.ms ?? 0)));
     if (act.spinMs !== undefined) spin(act.spinMs);
     if (act.growSpinningMib !== undefined) {
@@ -80,7 +92,10 @@ const methods = [
         spin(4);
       }
     }
-    return { outputs: [], node: '', timing: { queueMs: 0, loadMs: 0, computeMs: act.spinMs ?? 1, prefillMs: 0 } };
+    const told = new Uint8Array(Buffer.from(JSON.stringify(loaded)));
+    const outputs =
+      act.tells === true ? [{ name: 'none', type: 'uint8' as const, dims: [told.length], data: told }] : [];
+    return { outputs, node: '', timing: { queueMs: 0, loadMs: 0, computeMs: act.spinMs ?? 1, prefillMs: 0 } };
   }),
   answering(RUNNER_METHODS.generate, async ({ maxNewTokens }, { item }) => {
     for (let index = 0; index < maxNewTokens; index++) {
@@ -90,7 +105,9 @@ const methods = [
     const timing = { queueMs: 0, loadMs: 0, computeMs: maxNewTokens, prefillMs: 1 };
     return { finish: 'length' as const, generated: maxNewTokens, node: '', timing };
   }),
-  answering(RUNNER_METHODS.stats, async () => ({
+  answering(RUNNER_METHODS.stats, async ({ model }) => ({
+    provider: loads.get(model?.digest ?? '')?.provider ?? '',
+    fallbackReason: loads.get(model?.digest ?? '')?.fallbackReason ?? '',
     sequences: 1,
     waiting: 2,
     kvBytes: 3n,

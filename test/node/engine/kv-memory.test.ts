@@ -1,6 +1,7 @@
 // What a text generator gets for keys and values.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Manifest } from '../../../models/manifest.ts';
 import { kvNeed, kvReservation } from '../../../node/engine/kv-memory.ts';
 import { runs } from '../../support/property.ts';
 import { actingModel } from './acting-model.ts';
@@ -29,11 +30,25 @@ describe('kvNeed', () => {
   });
 });
 
+describe('kvNeed of a model that hears', () => {
+  it('has keys and values of what was heard as well, for every sequence', () => {
+    const { manifest } = actingModel('hears', {}, { task: 'text-generation' });
+    const { bytesPerToken = 0, bytesMin = 0, bytesMax = 0 } = kvNeed(manifest, 3) ?? {};
+    // Thirty seconds, as Whisper takes them.
+    const speech = { frames: 3_000 } as Manifest['speech'];
+    expect(kvNeed({ ...manifest, speech }, 3)).toEqual({
+      bytesPerToken,
+      bytesMin: bytesMin + 1_500 * bytesPerToken,
+      bytesMax: bytesMax + 3 * 1_500 * bytesPerToken,
+    });
+  });
+});
+
 describe('kvReservation', () => {
   const need = { bytesPerToken: 45 * KIB, bytesMin: 45 * MIB, bytesMax: 5_760 * MIB };
 
-  it('takes half of what is free, never less than one sequence, never more than can be used', () => {
-    expect(kvReservation(need, 1_000 * MIB)).toBe(500 * MIB);
+  it('takes a quarter of what is free, never less than one sequence, never more than can be used', () => {
+    expect(kvReservation(need, 1_000 * MIB)).toBe(250 * MIB);
     expect(kvReservation(need, 60 * MIB)).toBe(45 * MIB);
     expect(kvReservation(need, 100_000 * MIB)).toBe(5_760 * MIB);
   });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type KeptSlot, MemoryKeeper } from '../../../node/engine/memory-keeper.ts';
 import { ModelState } from '../../../node/engine/model-state.ts';
-import { growthMax, predictedBytes, withHeadroom } from '../../../node/engine/residency.ts';
+import { growthMax, hostBytes, predictedBytes, withHeadroom } from '../../../node/engine/residency.ts';
 import { failure } from '../../compliance/engine.ts';
 import { actingModel } from './acting-model.ts';
 
@@ -30,6 +30,11 @@ class FakeSlot implements KeptSlot {
 
 const encoder = (name: string): ModelState => new ModelState(actingModel(name));
 const generator = (name: string): ModelState => new ModelState(actingModel(name, {}, { task: 'text-generation' }));
+
+function onDevice(model: ModelState): void {
+  model.choice = { provider: 'cuda', index: 0, pool: 'gpu:a', reason: 'asked for' };
+  model.device = 'gpu:a';
+}
 
 function make(budgetMib: number, ...slots: FakeSlot[]) {
   let now = 0;
@@ -73,13 +78,13 @@ describe('MemoryKeeper', () => {
     expect(model.residentBytes).toBe(withHeadroom(200 * MIB));
   });
 
-  it('reserves keys and values of text generators: half of what is free, one sequence at least', async () => {
+  it('reserves keys and values of text generators: a quarter of what is free, one sequence at least', async () => {
     const slot = new FakeSlot(generator('a'));
     const [model] = slot.models as [ModelState];
     const weights = predictedBytes(4 * MIB, true);
     model.phase = 'loading';
     const room = await make(500, slot).keeper.makeRoom(model, true);
-    expect(room).toEqual({ kvBytesMax: Math.floor((500 * MIB - weights) / 2), sequencesMax: 4 });
+    expect(room).toEqual({ kvBytesMax: Math.floor((500 * MIB - weights) / 4), sequencesMax: 4 });
     expect(model.residentBytes).toBe(weights + room.kvBytesMax);
     expect((await make(170, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(64 * MIB);
     expect((await make(9_000, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(4 * 64 * MIB);
@@ -175,14 +180,64 @@ describe('MemoryKeeper', () => {
     expect(slot.capBytes).toBeGreaterThan(140 * MIB);
   });
 
-  it('counts models of another device against that one alone', async () => {
-    const [here, there] = [new FakeSlot(encoder('here')), new FakeSlot(encoder('there'))];
-    const { keeper, load } = make(1_000, here, there);
+  it('counts a model on another device there with its weights, here with its process, its keys and its values', async () => {
+    const [here, there] = [new FakeSlot(encoder('here')), new FakeSlot(generator('there'))];
+    const { keeper, load, free } = make(1_000, here, there);
     const model = there.models[0] as ModelState;
-    model.device = 'cuda:0';
+    onDevice(model);
     await load(here, here.models[0] as ModelState, 100);
-    expect(keeper.freeBytes('cuda:0')).toBe(50 * MIB);
+    const before = free();
+    expect(keeper.freeBytes('gpu:a')).toBe(50 * MIB);
     model.phase = 'loading';
-    expect((await failure(keeper.makeRoom(model, true))).message).toContain('models may take 50 MiB');
+    const { kvBytesMax } = await keeper.makeRoom(model, true);
+    expect(model.deviceBytes).toBe(predictedBytes(4 * MIB, false));
+    expect(keeper.freeBytes('gpu:a')).toBe(50 * MIB - model.deviceBytes);
+    expect(model.residentBytes).toBe(hostBytes(4 * MIB, true) + kvBytesMax);
+    expect(free()).toBe(before - model.residentBytes / MIB);
+    // What its process takes says nothing of the device.
+    model.phase = 'loaded';
+    keeper.loaded(there, model, 120 * MIB);
+    expect(model.residentBytes).toBe(withHeadroom(120 * MIB) + kvBytesMax);
+    expect(model.deviceBytes).toBe(predictedBytes(4 * MIB, false));
+    expect(keeper.toPlace(here.models[0] as ModelState).residents).toEqual([
+      { pool: 'cpu', bytes: model.residentBytes },
+      { pool: 'gpu:a', bytes: model.deviceBytes },
+    ]);
+  });
+
+  it('unloads for a device what is on it, and nothing else', async () => {
+    const [here, first, second] = ['here', 'first', 'second'].map((name) => new FakeSlot(encoder(name))) as [
+      FakeSlot,
+      FakeSlot,
+      FakeSlot,
+    ];
+    const { load } = make(2_000, here, first, second);
+    await load(here, here.models[0] as ModelState, 100);
+    for (const slot of [first, second]) {
+      onDevice(slot.models[0] as ModelState);
+      await load(slot, slot.models[0] as ModelState, 100);
+    }
+    expect([here, first, second].map(({ unloaded }) => unloaded.length)).toEqual([0, 1, 0]);
+    const held = second.models[0] as ModelState;
+    held.calls = 1;
+    const error = await failure(load(first, first.models[0] as ModelState, 100));
+    expect(error.message).toBe(
+      'acting/first needs 27 MiB; models may take 50 MiB of the device, of which 27 MiB are in use.',
+    );
+  });
+
+  it('reserves by what was seen on the same device', async () => {
+    const slot = new FakeSlot(encoder('a'));
+    const model = slot.models[0] as ModelState;
+    const { keeper, load } = make(1_000, slot);
+    await load(slot, model, 300);
+    await slot.unload(model);
+    onDevice(model);
+    model.phase = 'loading';
+    await keeper.makeRoom(model, true);
+    expect(model.residentBytes).toBe(hostBytes(4 * MIB, true));
+    model.onProcessor();
+    await keeper.makeRoom(model, true);
+    expect([model.residentBytes, model.deviceBytes]).toEqual([withHeadroom(300 * MIB), 0]);
   });
 });

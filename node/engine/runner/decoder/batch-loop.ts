@@ -5,12 +5,13 @@ import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
 import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP } from '../../limits.ts';
+import { noNumbers } from '../../sampling.ts';
 import type { TokenConstraint } from '../constraint.ts';
 import { type GenerationContext, nextPiece } from '../generate.ts';
 import type { Turns } from '../turns.ts';
 import { DraftPolicy } from './draft-policy.ts';
 import { type Group, Groups } from './groups.ts';
-import type { KvArray, NewRows } from './kv-block.ts';
+import { areNumbers, type KvArray, type NewRows } from './kv-block.ts';
 import { prefillChunk } from './prefill-chunk.ts';
 import { PrefixTree } from './prefix-tree.ts';
 import type { DecoderModel, Step, StepResult } from './rewritten-model.ts';
@@ -252,29 +253,40 @@ export class BatchLoop {
         if (!sequence.settled) continue;
         remove(list, sequence);
         if (list === this.#waiting) continue;
-        this.#groups.close(sequence, this.#spoilt.has(sequence));
+        this.#closeSlot(sequence);
         this.#arranged = false;
       }
     }
+  }
+
+  #closeSlot(sequence: Sequence): void {
+    this.#groups.close(sequence, this.#spoilt.has(sequence));
   }
 
   #admit(): void {
     for (;;) {
       const [sequence] = this.#waiting;
       if (sequence === undefined || this.#running.length >= this.#init.sequencesMax) return;
-      const tokens = Math.min(sequence.ids.length + KV_CAPACITY_STEP, this.#contextLength);
-      // One alone always gets in: its bound is what the memory holds.
-      if (!this.#groups.open(sequence, tokens)) {
-        if (this.#running.length > 0) return;
-        if (!this.#groups.open(sequence, sequence.ids.length)) {
-          this.#waiting.shift();
-          sequence.fail(this.#tooLarge(sequence.ids.length));
-          continue;
-        }
-      }
+      const opened = this.#open(sequence);
+      if (!opened && this.#running.length > 0) return;
       this.#waiting.shift();
+      if (!opened) {
+        sequence.fail(this.#tooLarge(sequence.ids.length));
+        continue;
+      }
       this.#running.push(sequence);
       this.#reuse(sequence);
+    }
+  }
+
+  /** One alone gets in: its bound is what the memory holds. Unless the process itself has none left. */
+  #open(sequence: Sequence): boolean {
+    const { ids } = sequence;
+    try {
+      if (this.#groups.open(sequence, Math.min(ids.length + KV_CAPACITY_STEP, this.#contextLength))) return true;
+      return this.#running.length === 0 && this.#groups.open(sequence, ids.length);
+    } catch {
+      return false;
     }
   }
 
@@ -288,9 +300,12 @@ export class BatchLoop {
     }
     match.release();
     sequence.length = match.tokens;
-    sequence.cachedTokens = match.tokens;
-    this.#promptTokens += ids.length;
-    this.#cachedTokens += match.tokens;
+    // Of what it had before it gave way, or on another node, nothing was kept for its prompt's sake.
+    if (sequence.cachedTokens !== undefined) return;
+    const { promptLength } = sequence.request;
+    sequence.cachedTokens = Math.min(match.tokens, promptLength);
+    this.#promptTokens += promptLength;
+    this.#cachedTokens += sequence.cachedTokens;
   }
 
   /** Sequences that decode stand together where that is cheaper. */
@@ -329,18 +344,15 @@ export class BatchLoop {
     }
     const taking = members.filter(decodes);
     const lengths = members.map(({ length }) => length);
-    await this.#step({ block, firstSlot: 0, lengths, ids, wanted }, taking, (result, ms) => {
-      this.#costs.add(members.length * tokens, block.capacity, ms);
-      const vocabulary = this.#components.model.layout.vocabularySize;
-      const row = (at: number): Float32Array => result.logits.subarray(at * vocabulary, (at + 1) * vocabulary);
-      for (const sequence of taking) {
-        const index = members.indexOf(sequence);
-        const last = sequence.debt === 1;
-        this.#keep(sequence, result.rows, { index, tokens }, 1);
-        if (!last) continue;
-        const rows = guesses.length > 0 ? wanted.map((_, at) => row(at)) : [row(wanted.indexOf(index))];
-        this.#draw(sequence, rows, guesses, result.rows);
-      }
+    const vocabulary = this.#components.model.layout.vocabularySize;
+    await this.#step({ block, firstSlot: 0, lengths, ids, wanted }, taking, (sequence, { logits, rows }) => {
+      const row = (at: number): Float32Array => logits.subarray(at * vocabulary, (at + 1) * vocabulary);
+      const index = members.indexOf(sequence);
+      const last = sequence.debt === 1;
+      this.#keep(sequence, rows, { index, tokens }, 1);
+      if (!last) return;
+      const drawn = guesses.length > 0 ? wanted.map((_, at) => row(at)) : [row(wanted.indexOf(index))];
+      this.#draw(sequence, drawn, guesses, rows);
     });
   }
 
@@ -368,11 +380,10 @@ export class BatchLoop {
     const ids = sequence.ids.slice(length, length + count);
     const wanted = last ? [count - 1] : [];
     const step = { block, firstSlot: slot, lengths: [length], ids, wanted };
-    await this.#step(step, [sequence], (result, ms) => {
-      this.#costs.add(count, block.capacity, ms);
-      this.#keep(sequence, result.rows, { index: 0, tokens: count }, count);
+    await this.#step(step, [sequence], (_, { logits, rows }) => {
+      this.#keep(sequence, rows, { index: 0, tokens: count }, count);
       if (sequence.piecesLeft === 0) this.#arranged = false;
-      if (last) this.#draw(sequence, [result.logits], [], result.rows);
+      if (last) this.#draw(sequence, [logits], [], rows);
     });
   }
 
@@ -393,19 +404,27 @@ export class BatchLoop {
   /**
    * One run of the graph, in its turn. Where one of several sequences makes it fail, each is run alone, so that only that
    * one pays for it.
+   * @param onResult called for each of them; what it throws is that one's end
    */
   async #step(
     step: Step,
     sequences: readonly Sequence[],
-    onResult: (result: StepResult, ms: number) => void,
+    onResult: (sequence: Sequence, result: StepResult) => void,
   ): Promise<void> {
     try {
       await this.#components.turns.take(this.#closing.signal, async () => {
         const begun = this.#now();
         const result = await this.#components.model.step(step);
         const ms = this.#now() - begun;
-        for (const sequence of sequences) sequence.computed(ms);
-        onResult(result, ms);
+        this.#costs.add(step.ids.length, step.block.capacity, ms);
+        for (const sequence of sequences) {
+          sequence.computed(ms);
+          try {
+            onResult(sequence, result);
+          } catch (error) {
+            this.#fail(sequence, error);
+          }
+        }
       });
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -422,14 +441,17 @@ export class BatchLoop {
       const ids = Int32Array.of(sequence.ids[sequence.length] ?? 0);
       const wanted = sequence.debt === 1 ? [0] : [];
       const step = { block: group.block, firstSlot: slot, lengths: [sequence.length], ids, wanted };
-      await this.#step(step, [sequence], (result) => {
-        this.#keep(sequence, result.rows, { index: 0, tokens: 1 }, 1);
-        if (wanted.length > 0) this.#draw(sequence, [result.logits], [], result.rows);
+      await this.#step(step, [sequence], (_, { logits, rows }) => {
+        this.#keep(sequence, rows, { index: 0, tokens: 1 }, 1);
+        if (wanted.length > 0) this.#draw(sequence, [logits], [], rows);
       });
     }
   }
 
-  /** New rows go into the cache; whole blocks of them into the tree, as soon as they are there. */
+  /**
+   * New rows go into the cache; whole blocks of them into the tree, as soon as they are there.
+   * @throws WeftError `internal` when they are no numbers: nothing of them is kept
+   */
   #keep(
     sequence: Sequence,
     rows: NewRows,
@@ -438,6 +460,7 @@ export class BatchLoop {
   ): void {
     const { group, slot } = this.#groups.placeOf(sequence);
     const from = sequence.length;
+    if (!areNumbers(rows, this.#components.model.layout, batch, count)) throw noNumbers();
     group.block.append(rows, batch, slot, from, count);
     sequence.length = from + count;
     this.#components.onRows?.({ request: sequence.request, from, count, rows, first: 0, ...batch });
@@ -448,18 +471,17 @@ export class BatchLoop {
 
   /** Draws and sends; the sequence takes no part in steps meanwhile, and others don't wait for it. */
   #draw(sequence: Sequence, logits: readonly Float32Array[], guesses: readonly number[], rows: NewRows): void {
-    const drawing = sequence.take(logits, guesses).then(
-      ({ drawn, finish }) => {
+    sequence.busy = sequence
+      .take(logits, guesses)
+      .then(({ drawn, finish }) => {
         if (guesses.length > 0) this.#learn(sequence, guesses, drawn - 1, rows);
         if (finish !== undefined) sequence.finish(finish);
-      },
-      (error: unknown) => this.#fail(sequence, error),
-    );
-    const busy = drawing.finally(() => {
-      sequence.busy = undefined;
-      this.#wakeUp();
-    });
-    sequence.busy = busy;
+      })
+      .catch((error: unknown) => this.#fail(sequence, error))
+      .finally(() => {
+        sequence.busy = undefined;
+        this.#wakeUp();
+      });
   }
 
   /** Guesses that were right have their rows already. */
@@ -469,8 +491,10 @@ export class BatchLoop {
     const policy = this.#policies.get(sequence);
     policy?.observe(guesses.length, right);
     if (policy !== undefined) this.#acceptance += (policy.acceptance - this.#acceptance) * ACCEPTANCE_WEIGHT;
-    if (right === 0 || sequence.settled || !this.#running.includes(sequence)) return;
-    this.#keep(sequence, rows, { index: 0, tokens: 1 + guesses.length, first: 1 }, right);
+    if (sequence.settled || !this.#running.includes(sequence)) return;
+    // Where drawing took long, others may have been given the room: those without are computed again.
+    const count = Math.min(right, this.#groups.placeOf(sequence).group.block.capacity - sequence.length);
+    if (count > 0) this.#keep(sequence, rows, { index: 0, tokens: 1 + guesses.length, first: 1 }, count);
   }
 
   #fail(sequence: Sequence, error: unknown): void {
@@ -496,7 +520,7 @@ export class BatchLoop {
       const victim = this.#running.findLast((sequence) => sequence.busy === undefined);
       if (victim === undefined || this.#running.length === 1) return false;
       remove(this.#running, victim);
-      this.#groups.close(victim);
+      this.#closeSlot(victim);
       victim.restart();
       this.#waiting.unshift(victim);
       if (!this.#groups.all.includes(group)) return false;
@@ -529,7 +553,7 @@ export class BatchLoop {
 
   /** The shortest rest of a prompt first, so that a short question doesn't wait for a book; now and then the oldest. */
   #nextPrompt(): Sequence | undefined {
-    const prompts = this.#running.filter((sequence) => !sequence.settled && sequence.piecesLeft > 0);
+    const prompts = this.#running.filter((sequence) => goesOn(sequence) && sequence.piecesLeft > 0);
     const [oldest] = prompts;
     if (oldest === undefined) return undefined;
     this.#pieces++;
@@ -551,9 +575,12 @@ export class BatchLoop {
   }
 }
 
+/** It waits for more, as far as is known. */
+const goesOn = (sequence: Sequence): boolean => !sequence.settled && !sequence.signal.aborted;
+
 /** It can go forward by one token now. */
 const decodes = (sequence: Sequence): boolean =>
-  !sequence.settled && sequence.busy === undefined && sequence.piecesLeft === 0 && sequence.debt > 0;
+  goesOn(sequence) && sequence.busy === undefined && sequence.piecesLeft === 0 && sequence.debt > 0;
 
 function remove<T>(list: T[], item: T): boolean {
   const at = list.indexOf(item);

@@ -62,7 +62,7 @@ export class Groups {
 
   /** Gives a newcomer a block of its own. @returns false when there is no memory for so many tokens */
   open(sequence: Sequence, tokens: number): boolean {
-    if (!this.#reserve(this.bytesFor(tokens))) return false;
+    if (!this.#reserve(() => this.bytesFor(tokens))) return false;
     this.#groups.push({ block: new KvBlock(this.#init.layout, 1, capacityFor(tokens)), sequences: [sequence] });
     return true;
   }
@@ -74,7 +74,7 @@ export class Groups {
     const lengths = sequences.map(({ length }) => length);
     for (const capacity of [capacityFor(tokens, block.capacity), capacityFor(tokens)]) {
       const slots = Math.max(sequences.length, 1);
-      if (!this.#reserve(slots * capacity * this.#rowBytes - block.bytes)) continue;
+      if (!this.#reserve(() => slots * capacity * this.#rowBytes - block.bytes)) continue;
       block.resize(slots, capacity, lengths);
       return true;
     }
@@ -107,8 +107,11 @@ export class Groups {
       if (home === undefined) return false;
       claimed.add(home);
       if (members.every((member) => home.sequences.includes(member))) continue;
-      const { slots, capacity } = this.#sizeOf(home, members);
-      if (!this.#reserve(slots * capacity * this.#rowBytes - home.block.bytes)) return false;
+      const bytes = (): number => {
+        const { slots, capacity } = this.#sizeOf(home, members);
+        return slots * capacity * this.#rowBytes - home.block.bytes;
+      };
+      if (!this.#reserve(bytes)) return false;
       this.#gather(home, members);
     }
     return true;
@@ -129,7 +132,7 @@ export class Groups {
   #split(members: readonly Sequence[]): Group | undefined {
     const tokens = Math.max(...members.map(({ ids }) => ids.length));
     const slots = slotsFor(members.length);
-    if (!this.#reserve(slots * this.bytesFor(tokens))) return undefined;
+    if (!this.#reserve(() => slots * this.bytesFor(tokens))) return undefined;
     const group: Group = { block: new KvBlock(this.#init.layout, slots, capacityFor(tokens)), sequences: [] };
     this.#groups.push(group);
     return group;
@@ -158,12 +161,16 @@ export class Groups {
     }
   }
 
-  /** Room for so many bytes more. Gives back what blocks hold beyond their sequences before it says no. */
-  #reserve(extra: number): boolean {
+  /**
+   * Room for so many bytes more. Gives back what blocks hold beyond their sequences before it says no.
+   * @param extra asked again after that: a block that has given back grows by more
+   */
+  #reserve(extra: () => number): boolean {
     const { bytesMax, onGrowth } = this.#init;
-    if (this.bytes + extra > bytesMax) this.#compact();
-    if (this.bytes + extra > bytesMax) return false;
-    onGrowth(extra);
+    if (this.bytes + extra() > bytesMax) this.#compact();
+    const bytes = extra();
+    if (this.bytes + bytes > bytesMax) return false;
+    onGrowth(bytes);
     return true;
   }
 

@@ -15,6 +15,34 @@ export interface NewRows {
   readonly values: readonly KvArray[];
 }
 
+/**
+ * Whether rows of a run may be kept: one that is no number stays one for whoever has its slot next, because it is hidden
+ * by adding to it. Looks at the last layer only, into which whatever goes wrong in an earlier one comes.
+ * @param batch as {@link KvBlock.append}
+ */
+export function areNumbers(
+  rows: NewRows,
+  { layers, kvHeads, headSize }: DecoderLayout,
+  { index, tokens, first = 0 }: { readonly index: number; readonly tokens: number; readonly first?: number },
+  count: number,
+): boolean {
+  for (const half of [rows.keys, rows.values]) {
+    const data = half[layers - 1] as KvArray;
+    const isBits = data instanceof Uint16Array;
+    for (let head = 0; head < kvHeads; head++) {
+      const from = ((index * kvHeads + head) * tokens + first) * headSize;
+      for (let at = from; at < from + count * headSize; at++) {
+        const value = data[at] as number;
+        if (isBits ? (value & FLOAT16_EXPONENT) === FLOAT16_EXPONENT : !Number.isFinite(value)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/** All set in infinities and in what is no number. */
+const FLOAT16_EXPONENT = 0x7c00;
+
 /** The smallest capacity that holds so many tokens. It grows by an eighth at least, so that long sequences are seldom copied. */
 export function capacityFor(tokens: number, current = 0): number {
   if (tokens <= current) return current;

@@ -28,8 +28,8 @@ export class Sequence {
   readonly result: Promise<GenerateResult>;
   /** Rows in the cache: those of the first so many ids. */
   length = 0;
-  /** Of its prompt: taken from kept prefixes. */
-  cachedTokens = 0;
+  /** Of its prompt: taken from kept prefixes, as it was first admitted. */
+  cachedTokens: number | undefined;
   computeMs = 0;
   /** Its tokens are being drawn, or wait for the link: it takes no part in steps. */
   busy: Promise<void> | undefined;
@@ -38,6 +38,7 @@ export class Sequence {
   readonly #draw: Draw;
   readonly #stopIds: ReadonlySet<number>;
   readonly #max: number;
+  readonly #exact: boolean;
   readonly #resolve: (result: GenerateResult) => void;
   readonly #reject: (reason: unknown) => void;
   #ids: Int32Array;
@@ -56,6 +57,7 @@ export class Sequence {
     this.#constraint = constraint;
     this.#stopIds = new Set(request.stopIds);
     this.#max = generatedMax(request, init.contextLength);
+    this.#exact = init.exact;
     this.#ids = Int32Array.from(ids);
     this.#count = ids.length;
     const replays = init.exact && ids.length - promptLength <= REPLAY_TOKENS_MAX;
@@ -114,10 +116,10 @@ export class Sequence {
     return this.#lookup.draft(most);
   }
 
-  /** Its rows are gone: all its ids are computed again, in pieces. */
+  /** Its rows are gone: all its ids are computed again, in pieces or, where it is to be exact, as they were. */
   restart(): void {
     this.length = 0;
-    this.#inPieces = this.#count;
+    if (!this.#exact) this.#inPieces = this.#count;
   }
 
   computed(ms: number): void {
@@ -160,7 +162,7 @@ export class Sequence {
     if (!this.#settle()) return;
     const prefillMs = this.#prefillMs ?? this.computeMs;
     const timing = { queueMs: 0, loadMs: 0, computeMs: this.computeMs, prefillMs };
-    const { generated, cachedTokens } = this;
+    const { generated, cachedTokens = 0 } = this;
     this.#resolve({ finish, generated, node: '', timing, ...(cachedTokens > 0 && { cachedTokens }) });
   }
 

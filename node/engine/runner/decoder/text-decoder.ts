@@ -53,7 +53,8 @@ export function plainDecoder(session: InferenceSession, init: DecoderInit): Text
   return new PlainDecoder(plainGenerator(session, init.manifest), init);
 }
 
-class PlainDecoder implements TextDecoder {
+/** What {@link plainDecoder} makes. */
+export class PlainDecoder implements TextDecoder {
   readonly form = 'plain';
   readonly kvBytesPerToken: number;
   readonly #generators: TextGeneratorFactory;
@@ -89,22 +90,47 @@ class PlainDecoder implements TextDecoder {
     context: GenerationContext,
     constraint?: TokenConstraint,
   ): Promise<GenerateResult> {
-    const { manifest, turns, sequencesMax } = this.#init;
+    const { manifest, turns } = this.#init;
     const signal = AbortSignal.any([context.signal, this.#closing.signal]);
-    if (this.#running >= Math.min(sequencesMax, PLAIN_SEQUENCES_MAX)) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      await this.#enter(signal);
+    } catch (error) {
+      constraint?.close();
+      throw error;
     }
-    this.#running++;
-    this.#promptTokens += request.ids.length;
+    this.#promptTokens += request.promptLength;
     const generator = this.#generators.open();
     try {
       const item = context.item.bind(context);
       return await generate(request, manifest.contextLength, generator, turns, { signal, item }, constraint);
     } finally {
       generator.close();
-      this.#running--;
-      this.#waiting.shift()?.();
+      this.#leave();
     }
+  }
+
+  /** Waits for a place. @throws the signal's reason, at once */
+  async #enter(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#running < Math.min(this.#init.sequencesMax, PLAIN_SEQUENCES_MAX)) {
+      this.#running++;
+      return;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onAbort = (): void => {
+      this.#waiting.splice(this.#waiting.indexOf(resolve), 1);
+      reject(signal.reason);
+    };
+    this.#waiting.push(resolve);
+    signal.addEventListener('abort', onAbort, { once: true });
+    await promise.finally(() => signal.removeEventListener('abort', onAbort));
+  }
+
+  /** The place goes to whoever waits longest, or is free. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running--;
+    else next();
   }
 
   async close(): Promise<void> {

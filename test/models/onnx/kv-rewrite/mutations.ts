@@ -238,6 +238,25 @@ const WAYS: readonly ((graph: GraphProto, mutation: Mutation, model: ModelProto)
 
 export const MUTATION_KINDS = WAYS.length;
 
+/** Those that change what is computed, but not how large it gets: the runtime would take all memory that there is. */
+export const MODEST_KINDS: readonly number[] = [...WAYS.keys()].filter((kind) =>
+  [
+    'changeAttribute',
+    'rewire',
+    'rewireToPort',
+    'swapInputs',
+    'dropInputs',
+    'removeNode',
+    'repeatNode',
+    'renameOutput',
+    'renamePort',
+    'retypePort',
+    'hideInBranch',
+    'closeCircle',
+    'shuffle',
+  ].includes(WAYS[kind]?.name ?? ''),
+);
+
 /** Damages the model in place. */
 export function mutate(model: ModelProto, mutations: readonly Mutation[]): void {
   for (const mutation of mutations) {

@@ -53,9 +53,15 @@ describe('a generation that fails', () => {
 
   it.each([
     ['the link throws', (at: number) => ({ item: () => boom(at === 0) })],
-    ['the link fails later', (at: number) => ({ item: () => (at === 0 ? Promise.reject(new Error('boom')) : undefined) })],
+    [
+      'the link fails later',
+      (at: number) => ({ item: () => (at === 0 ? Promise.reject(new Error('boom')) : undefined) }),
+    ],
     ['its mask throws', (at: number) => ({ constraint: constraintOf({ mask: async () => boom(at === 0) }) })],
-    ['its mask throws at once', (at: number) => ({ constraint: constraintOf({ mask: () => boom(at === 0) as never }) })],
+    [
+      'its mask throws at once',
+      (at: number) => ({ constraint: constraintOf({ mask: () => boom(at === 0) as never }) }),
+    ],
     ['its grammar refuses a token', (at: number) => ({ constraint: constraintOf({ accept: () => boom(at === 0) }) })],
   ] as const)('fails alone when %s', async (_what, of) => {
     const loop = loopOf(new ToyModel());
@@ -143,7 +149,8 @@ describe('guesses', () => {
       },
     });
     expect(stopping).toBe(false);
-    const stops = (history: readonly number[]): number => (history.length === 20 + (long?.firstIndex ?? 0) + 2 ? 3 : circling(history));
+    const stops = (history: readonly number[]): number =>
+      history.length === 20 + (long?.firstIndex ?? 0) + 2 ? 3 : circling(history);
     void odd;
     const within = run(loopOf(new ToyModel({ rule: stops })), request(prompt(20), 100, { stopIds: [31] }));
     await within.result;
@@ -258,15 +265,21 @@ describe('room', () => {
     expect(loop.stats.cachedTokens).toBeLessThanOrEqual(loop.stats.promptTokens);
   });
 
-  it.each([1, 3])('serves thousands of short ones, %i at a time', async (sequencesMax) => {
-    const loop = loopOf(new ToyModel(), { sequencesMax, kvBytesMax: 256 * ROW });
-    const runs = Array.from({ length: 2_000 }, (_, salt) => run(loop, request(prompt(1 + (salt % 5), salt), 1 + (salt % 3))));
-    await Promise.all(runs.map(({ result }) => result));
-    for (const [salt, { tokens }] of runs.entries()) {
-      expect(tokens).toEqual(expected(prompt(1 + (salt % 5), salt), 1 + (salt % 3)));
-    }
-    expect(loop.stats).toMatchObject({ sequences: 0, waiting: 0 });
-  }, 60_000);
+  it.each([1, 3])(
+    'serves thousands of short ones, %i at a time',
+    async (sequencesMax) => {
+      const loop = loopOf(new ToyModel(), { sequencesMax, kvBytesMax: 256 * ROW });
+      const runs = Array.from({ length: 2_000 }, (_, salt) =>
+        run(loop, request(prompt(1 + (salt % 5), salt), 1 + (salt % 3))),
+      );
+      await Promise.all(runs.map(({ result }) => result));
+      for (const [salt, { tokens }] of runs.entries()) {
+        expect(tokens).toEqual(expected(prompt(1 + (salt % 5), salt), 1 + (salt % 3)));
+      }
+      expect(loop.stats).toMatchObject({ sequences: 0, waiting: 0 });
+    },
+    60_000,
+  );
 
   it('for less than one step is none', async () => {
     const loop = loopOf(new ToyModel(), { kvBytesMax: 63 * ROW });
