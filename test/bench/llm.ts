@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Benchmark, interleave, median } from './harness.ts';
 import { ggufOf, type LlamaConfig, LlamaCpp } from './llama.ts';
-import { PlainDecoder, RewrittenDecoder, rateOf } from './plain.ts';
+import { PlainDecoder, RewrittenDecoder, rateOf, smolKernelTimes } from './plain.ts';
 import { heapAndExternal, inspectable } from './runner-heap.ts';
 import { generateWhole, promptOf, Stream, startTextNode, type TextNode, threadCounts } from './streams.ts';
 
@@ -124,6 +124,7 @@ export const llm: Benchmark = {
       const drafted = acceptedDrafts(engines) - draftedBefore;
       await stopAll(engines);
       const heapMb = await heapAt(HEAP_CONTEXT, threads);
+      const kernels = await smolKernelTimes({ threads: chosen.engine_decode_256_threads ?? threads, context: 256 });
 
       const flat = (name: string): number[] => (results[name] ?? []).flat();
       // Ratios pair by pair within a round: drift of the machine cancels.
@@ -142,6 +143,9 @@ export const llm: Benchmark = {
           heap_external_mb_1024: median(heapMb),
           ...chosen,
           llamacpp_amx: Number(llama.usesAmx),
+          // The runtime's kernels of one step, and those of them that multiply with weights: what no code around them changes.
+          kernels_ms_256: kernels.allMs,
+          weight_kernels_ms_256: kernels.weightsMs,
           // 0 where every token that is compared came from a step of its own.
           accepted_drafts: drafted,
           ...Object.fromEntries(Object.keys(contenders).map((name) => [name, median(flat(name))])),

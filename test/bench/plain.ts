@@ -1,4 +1,5 @@
 // The yardstick: onnxruntime-node as one would use it by hand, in one process, with nothing around it.
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -8,6 +9,7 @@ import { readModel, writeModel } from '../../models/onnx/model-file.ts';
 import { capacityFor, KvBlock } from '../../node/engine/runner/decoder/kv-block.ts';
 import { RewrittenModel } from '../../node/engine/runner/decoder/rewritten-model.ts';
 import { openGraph } from '../../node/engine/runner/session.ts';
+import { type KernelTimes, kernelTimes } from './kernels.ts';
 
 const SMOLLM2 = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 const BUNDLED = new URL('../../models/bundled/', import.meta.url).pathname;
@@ -158,6 +160,15 @@ export class RewrittenDecoder {
     block.close();
     return tokens;
   }
+}
+
+/** Of SmolLM2: see {@link kernelTimes}. */
+export async function smolKernelTimes(at: {
+  readonly threads: number;
+  readonly context: number;
+}): Promise<KernelTimes> {
+  const folder = modelFolder(SMOLLM2);
+  return kernelTimes(folder, parseManifest(await readFile(join(folder, 'weft-manifest.json'), 'utf8')), at);
 }
 
 function likeliest(logits: Float32Array): number {

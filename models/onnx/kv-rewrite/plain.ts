@@ -1,8 +1,7 @@
 // Attention in ONNX's own operators, as torch.onnx writes it. The two products and the softmax are found by following
 // the caches; what stands between them is not recognised by its form but looked at by values.
 import { attributeOf, floatAttribute, intAttribute } from '../attributes.ts';
-import type { NodeProto } from '../messages/onnx_pb.js';
-import { TensorProto_DataType as DataType } from '../messages/onnx_pb.js';
+import { TensorProto_DataType as DataType, type NodeProto } from '../messages/onnx_pb.js';
 import { int64Tensor } from '../tensors.ts';
 import { PORTS } from './layout.ts';
 import { FOLLOWED_NODES_MAX } from './limits.ts';

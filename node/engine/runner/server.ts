@@ -18,6 +18,7 @@ import type { SocketWriter } from '../frame-socket.ts';
 import type { TokenConstraint } from './constraint.ts';
 import type { DecoderOpenInit } from './decoder/open-decoder.ts';
 import { generate } from './generate.ts';
+import type { TextGenerator } from './generator.ts';
 import { Grammars } from './grammar/grammars.ts';
 import { LoadedModel } from './loaded-model.ts';
 import { joinParts } from './run-batch.ts';
@@ -150,9 +151,9 @@ export class RunnerServer {
   }
 
   async #run(request: RunRequest, context: CallContext<void>): Promise<RunResult> {
-    const model = this.#find(request.model.digest);
+    // Looked up in its turn: what waited behind an unload finds nothing, rather than a session that is gone.
     return this.#turns.take(context.signal, () =>
-      model.withGraph(async (session) => {
+      this.#find(request.model.digest).withGraph(async (session) => {
         const begun = performance.now();
         const outputs = await runGraph(session, { ...request, inputs: joinParts(request.inputs) });
         return { outputs, node: '', timing: computed(begun) };
@@ -161,10 +162,10 @@ export class RunnerServer {
   }
 
   async #encode(request: EncodeRequest, context: CallContext<void>): Promise<EncodeResult> {
-    const { encoder, manifest } = this.#find(request.model.digest);
-    const dimensions = manifest.encoding?.dimensions;
-    if (encoder === undefined || dimensions === undefined) throw wrongTask();
     return this.#turns.take(context.signal, async () => {
+      const { encoder, manifest } = this.#find(request.model.digest);
+      const dimensions = manifest.encoding?.dimensions;
+      if (encoder === undefined || dimensions === undefined) throw wrongTask();
       const begun = performance.now();
       const embeddings = await encoder.encode(request);
       return { embeddings, dimensions, node: '', timing: computed(begun) };
@@ -176,12 +177,14 @@ export class RunnerServer {
     const { decoder, manifest } = model;
     const constraint = await this.#constraint(model, request, context.signal);
     if (decoder !== undefined) return decoder.generate(request, context, constraint);
-    const generator = model.openGenerator(request);
-    if (generator === undefined) throw wrongTask();
+    let generator: TextGenerator | undefined;
     try {
+      generator = model.openGenerator(request);
+      if (generator === undefined) throw wrongTask();
       return await generate(request, manifest.contextLength, generator, this.#turns, context, constraint);
     } finally {
-      generator.close();
+      generator?.close();
+      constraint?.close();
     }
   }
 

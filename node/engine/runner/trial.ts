@@ -2,6 +2,7 @@
 import { Tensor } from 'onnxruntime-node';
 import type { Manifest } from '../../../models/manifest.ts';
 import { TRIAL_ELEMENTS_MAX } from '../devices/limits.ts';
+import { asBits } from './half-bits.ts';
 
 type Port = Manifest['inputs'][number];
 
@@ -27,7 +28,7 @@ export function trialFeeds(manifest: Pick<Manifest, 'inputs'>): Record<string, T
     if (left < 0) return undefined;
     const data = filled(type, count);
     if (data === undefined) return undefined;
-    feeds[name] = new Tensor(type as 'float32', data as Float32Array, sizes);
+    feeds[name] = asBits(new Tensor(type as 'float32', data as Float32Array, sizes));
   }
   return feeds;
 }

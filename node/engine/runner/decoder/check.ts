@@ -7,10 +7,11 @@ import type { TextGenerator, TextGeneratorFactory } from '../generator.ts';
 import { KvBlock } from './kv-block.ts';
 import type { DecoderModel } from './rewritten-model.ts';
 
-/** Tokens of the check: a prompt in two pieces, then single ones. */
+/** Tokens of the check: of one sequence a prompt in two pieces, of the other the first piece only; then single ones of both. */
 const PROMPT_TOKENS = 24;
 const PIECE_TOKENS = 16;
 const SINGLE_TOKENS = 8;
+const CHECK_TOKENS = PROMPT_TOKENS + SINGLE_TOKENS;
 
 /** What is allowed where the plain loop repeats itself to the bit: sums of float32 in another order. */
 const DIFFERENCE_MIN = 2e-3;
@@ -21,7 +22,7 @@ const DIFFERENCE_MAX = 0.5;
 
 /** What the plain loop gives for the check's tokens. */
 export interface Reference {
-  /** Logits behind the prompt and behind every single token. */
+  /** Logits behind each token from the last one of the first piece on. */
   readonly wanted: readonly Float32Array[];
   /** The last of them again, with a longer prompt. */
   readonly otherwise: readonly Float32Array[];
@@ -30,14 +31,14 @@ export interface Reference {
 /** Computes what the rewritten graph is compared with. @throws WeftError when the plain loop fails */
 export async function referenceOf(plain: TextGeneratorFactory, vocabularySize: number): Promise<Reference> {
   const ids = checkIds(vocabularySize);
-  const wanted = await plainLogits(plain, ids, PROMPT_TOKENS);
+  const wanted = await plainLogits(plain, ids, PIECE_TOKENS);
   return { wanted, otherwise: await plainLogits(plain, ids, PROMPT_TOKENS + SINGLE_TOKENS / 2) };
 }
 
 /** Compares a rewritten graph. @returns why it is not to be used, or undefined when it is */
 export async function checkRewritten(model: DecoderModel, reference: Reference): Promise<string | undefined> {
   const { wanted, otherwise } = reference;
-  let got: readonly Float32Array[];
+  let got: Awaited<ReturnType<typeof rewrittenLogits>>;
   try {
     got = await rewrittenLogits(model, checkIds(model.layout.vocabularySize));
   } catch (error) {
@@ -45,8 +46,10 @@ export async function checkRewritten(model: DecoderModel, reference: Reference):
   }
   const noise = worst(otherwise, wanted.slice(-otherwise.length));
   const allowed = Math.min(DIFFERENCE_MAX, Math.max(DIFFERENCE_MIN, NOISE_FACTOR * noise));
-  // Two sequences side by side gave two rows for each position.
-  const difference = Math.max(worst(got.slice(0, wanted.length), wanted), worst(got.slice(wanted.length), wanted));
+  const difference = Math.max(
+    worst(got.longer, wanted.slice(-got.longer.length)),
+    worst(got.shorter, wanted.slice(0, got.shorter.length)),
+  );
   // Written so that NaN is no agreement.
   if (difference <= allowed) return undefined;
   return `its logits differ from the original's by ${difference.toFixed(4)} (${allowed.toFixed(4)} is allowed)`;
@@ -54,8 +57,10 @@ export async function checkRewritten(model: DecoderModel, reference: Reference):
 
 /** Ids spread over the vocabulary, the same every time. */
 function checkIds(vocabularySize: number): Int32Array {
-  const count = PROMPT_TOKENS + SINGLE_TOKENS;
-  return Int32Array.from({ length: count }, (_, index) => (7 + index * 7919 + index * index * 31) % vocabularySize);
+  return Int32Array.from(
+    { length: CHECK_TOKENS },
+    (_, index) => (7 + index * 7919 + index * index * 31) % vocabularySize,
+  );
 }
 
 /** Logits behind the last prompt token and behind every single one, with a prompt of that length. */
@@ -75,35 +80,37 @@ async function plainLogits(
   }
 }
 
-/** The same by the rewritten graph, for two sequences in slots that have room for more: all of one, then all of the other. */
-async function rewrittenLogits(model: DecoderModel, ids: Int32Array): Promise<Float32Array[]> {
+/** The same by the rewritten graph: two sequences of different lengths, in slots that have room for more. */
+async function rewrittenLogits(
+  model: DecoderModel,
+  ids: Int32Array,
+): Promise<{ readonly longer: Float32Array[]; readonly shorter: Float32Array[] }> {
   const { vocabularySize } = model.layout;
   const block = new KvBlock(model.layout, 2, 2 * ids.length);
-  const rows: [Float32Array[], Float32Array[]] = [[], []];
+  const logits: [Float32Array[], Float32Array[]] = [[], []];
+  const lengths: [number, number] = [0, 0];
+  const compute = async (slot: 0 | 1, end: number): Promise<void> => {
+    const piece = ids.subarray(lengths[slot], end);
+    const step = { block, firstSlot: slot, lengths: [lengths[slot]], ids: piece, wanted: [piece.length - 1] };
+    const result = await model.step(step);
+    block.append(result.rows, { index: 0, tokens: piece.length }, slot, lengths[slot], piece.length);
+    lengths[slot] = end;
+    logits[slot] = [result.logits.slice()];
+  };
   try {
-    let length = 0;
-    for (const slot of [0, 1]) {
-      length = 0;
-      for (const end of [PIECE_TOKENS, PROMPT_TOKENS]) {
-        const piece = ids.subarray(length, end);
-        const wanted = end === PROMPT_TOKENS ? [piece.length - 1] : [];
-        const step = { block, firstSlot: slot, lengths: [length], ids: piece, wanted };
-        const result = await model.step(step);
-        block.append(result.rows, { index: 0, tokens: piece.length }, slot, length, piece.length);
-        if (wanted.length > 0) rows[slot as 0 | 1].push(result.logits.slice());
-        length = end;
-      }
-    }
-    for (; length < ids.length; length++) {
-      const id = ids[length] as number;
-      const step = { block, firstSlot: 0, lengths: [length, length], ids: Int32Array.of(id, id), wanted: [0, 1] };
-      const result = await model.step(step);
+    await compute(0, PIECE_TOKENS);
+    await compute(0, PROMPT_TOKENS);
+    await compute(1, PIECE_TOKENS);
+    for (let single = 0; single < SINGLE_TOKENS; single++) {
+      const next = Int32Array.from(lengths, (length) => ids[length] as number);
+      const result = await model.step({ block, firstSlot: 0, lengths: [...lengths], ids: next, wanted: [0, 1] });
       for (const slot of [0, 1] as const) {
-        block.append(result.rows, { index: slot, tokens: 1 }, slot, length, 1);
-        rows[slot].push(result.logits.slice(slot * vocabularySize, (slot + 1) * vocabularySize));
+        block.append(result.rows, { index: slot, tokens: 1 }, slot, lengths[slot], 1);
+        logits[slot].push(result.logits.slice(slot * vocabularySize, (slot + 1) * vocabularySize));
+        lengths[slot]++;
       }
     }
-    return rows.flat();
+    return { longer: logits[0], shorter: logits[1] };
   } finally {
     block.close();
   }

@@ -75,8 +75,12 @@ function rewrittenBytes({
 }: SessionInit): { readonly bytes: Uint8Array; readonly layout: RewrittenModel['layout'] } | string {
   const { generation } = manifest;
   if (generation === undefined) return 'its manifest says nothing of generation';
-  const rewritten = rewriteDecoder(readModel(join(folder, ...manifest.graph.split('/'))), generation);
-  return 'reason' in rewritten ? rewritten.reason : { bytes: writeModel(rewritten.model), layout: rewritten.layout };
+  try {
+    const rewritten = rewriteDecoder(readModel(join(folder, ...manifest.graph.split('/'))), generation);
+    return 'reason' in rewritten ? rewritten.reason : { bytes: writeModel(rewritten.model), layout: rewritten.layout };
+  } catch (error) {
+    return `its graph can't be read or written: ${toWeftError(error).message}`;
+  }
 }
 
 /** @returns the reason where the runtime doesn't take it */

@@ -118,7 +118,10 @@ export class PlainDecoder implements TextDecoder {
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = (): void => {
-      this.#waiting.splice(this.#waiting.indexOf(resolve), 1);
+      const at = this.#waiting.indexOf(resolve);
+      // It may just have been given its place: whoever runs it then sees that it is over.
+      if (at < 0) return;
+      this.#waiting.splice(at, 1);
       reject(signal.reason);
     };
     this.#waiting.push(resolve);

@@ -7,7 +7,6 @@ import {
 } from '../../../../models/onnx/messages/onnx_pb.js';
 import { floatTensor, rawTensor } from '../../../../models/onnx/tensors.ts';
 import type { DecoderConfig } from '../decoders/config.ts';
-import { INT64_MAX } from '../decoders/writer.ts';
 
 /** Writes nodes into a graph that is there. */
 export class Edit {
@@ -86,10 +85,9 @@ export class Edit {
     return this.nodes('Softmax').map((softmax) => {
       const masked = this.producer(softmax.input[0]);
       let scoring = this.producer(masked.input[0]);
-      const scaled = scoring;
       if (scoring.opType !== 'MatMul') scoring = this.producer(scoring.input[0]);
       const [weighing] = this.editor.consumers(softmax.output[0] ?? '') as [NodeProto];
-      return { softmax, masked, scaled, scoring, weighing };
+      return { softmax, masked, scoring, weighing };
     });
   }
 
@@ -116,6 +114,7 @@ export class Edit {
   }
 }
 
+/** What a score becomes that must not count. */
 export const lowest = -3.4028234663852886e38;
 
 /** Only the last `window` tokens are seen, in the layers that are named. */
@@ -147,7 +146,7 @@ export function withSoftcap(edit: Edit, cap: number): void {
 /** Batch and heads in one dimension, as OPT and the older decoders have it. */
 export function withHeadsInBatch(edit: Edit): void {
   const { heads, headSize } = edit.config;
-  for (const { scoring, scaled, masked, softmax, weighing } of edit.attentions) {
+  for (const { scoring, masked, softmax, weighing } of edit.attentions) {
     const [query = '', key = ''] = scoring.input;
     const [, value = ''] = weighing.input;
     const [batch, added, total] = [edit.size(query, 0), edit.size(query, 2), edit.size(key, 3)];
@@ -157,7 +156,6 @@ export function withHeadsInBatch(edit: Edit): void {
     edit.before(softmax, 0, (x) => edit.op('Reshape', [x, edit.shape(-1, added, total)]));
     edit.before(weighing, 1, (x) => edit.op('Reshape', [x, edit.shape(-1, edit.size(value, 2), headSize)]));
     edit.behind(weighing.output[0] ?? '', (x) => edit.op('Reshape', [x, edit.shape(batch, heads, added, headSize)]));
-    void scaled;
   }
 }
 
@@ -234,14 +232,11 @@ export function withChosenScores(edit: Edit): void {
 
 /** Product and scale in one operator of the runtime's own set, as its optimiser writes it. */
 export function withFusedProduct(edit: Edit): void {
-  for (const { scoring, scaled, masked } of edit.attentions) {
+  for (const { scoring, masked } of edit.attentions) {
     const [query = '', turned = ''] = scoring.input;
     const key = edit.producer(turned).input[0] ?? '';
     const alpha = 1 / Math.sqrt(edit.config.headSize);
     const scores = edit.editor.apply('FusedMatMul', [query, key], { transB: 1n, alpha }, 'com.microsoft');
     edit.editor.setInput(masked, 0, scores);
-    void scaled;
   }
 }
-
-export const toTheEnd = INT64_MAX;

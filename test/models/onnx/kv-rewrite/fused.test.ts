@@ -85,6 +85,7 @@ describe('GroupQueryAttention', () => {
     ['smooth softmax', /sets smooth_softmax/, set(GQA, { smooth_softmax: 1n })],
     ['other heads of keys', /other heads/, set(GQA, { kv_num_heads: 4n })],
     ['heads without end', /heads/, set(GQA, { num_heads: 2n ** 40n })],
+    ['an order of turns that is none', /unknown order/, set(GQA, { rotary_interleaved: 2n })],
     ['a scale of no meaning', /scale/, set(GQA, { scale: Number.NaN })],
     [
       'lengths that are not those of its tokens',

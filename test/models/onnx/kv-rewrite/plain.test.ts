@@ -164,10 +164,8 @@ describe('attention in plain operators', () => {
       /no product takes/,
       plainOptimum,
       (edit) => {
-        const whole = edit.editor.freshName('whole');
         const { input } = edit.producer('present.1.value');
         edit.behind('present.1.value', () => edit.op('Concat', input, { axis: 2n }));
-        void whole;
       },
     ],
     [
