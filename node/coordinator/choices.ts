@@ -50,7 +50,7 @@ export async function answerAll(
   events: AnswerEvents,
 ): Promise<AnswerResult> {
   const { telemetry } = components;
-  const { model, prompts, startedMs } = init;
+  const { model, prompts, settings, startedMs } = init;
   const requests = generateRequests(components.random, init);
   const meter = new Meter(components.clock);
   const promptTokens = prompts.reduce((sum, ids) => sum + ids.length, 0);
@@ -63,6 +63,7 @@ export async function answerAll(
     const [first] = choices;
     assert(first !== undefined, 'there is at least one choice');
     const timings = meter.timings(startedMs);
+    const cachedTokens = prompts.reduce((sum, ids, at) => sum + cachedOf(ids, choicesOf(choices, at, settings)), 0);
     telemetry.observe('weft_time_to_first_token_seconds', timings.ttftMs / 1000);
     // Of an answer with one choice: those of several come between each other.
     if (choices.length === 1 && timings.tokensPerSecond > 0) {
@@ -71,7 +72,7 @@ export async function answerAll(
     return {
       model: model.ref.id,
       choices: choices.map(({ finish }) => ({ finish })),
-      usage: { promptTokens, completionTokens: meter.tokens },
+      usage: { promptTokens, completionTokens: meter.tokens, ...(cachedTokens > 0 && { cachedTokens }) },
       timings,
       nodes: [...new Set(choices.flatMap(({ nodes }) => nodes))],
       plan: first.plan,
@@ -104,7 +105,18 @@ function generateRequests(
   });
 }
 
+const choicesOf = (choices: readonly Answered[], prompt: number, { n = 1 }: AnswerSettings): readonly Answered[] =>
+  choices.slice(prompt * n, (prompt + 1) * n);
+
+/** A prompt counts once, however many choices it has. What another node says is taken for no more than there was. */
+function cachedOf(prompt: Int32Array, choices: readonly Answered[]): number {
+  const known = choices.map(({ cachedTokens }) => cachedTokens).filter((tokens) => tokens !== undefined);
+  return known.length === 0 ? 0 : Math.min(prompt.length, ...known);
+}
+
 interface Answered extends Choice {
+  /** Undefined where the answer was ended before its node could tell. */
+  readonly cachedTokens: number | undefined;
   readonly nodes: readonly NodeId[];
   /** The last one. */
   readonly plan: Plan;
@@ -134,19 +146,26 @@ async function answerOne(
     if (nodes.at(-1) !== node) nodes.push(node);
     events.onPlaced?.(node, model.ref.id);
   };
-  const finish = await generate(components.dispatcher, request, { ...options, onPlan }, answer, meter);
+  const ended = await generate(components.dispatcher, request, { ...options, onPlan }, answer, meter);
   assert(plan !== undefined, 'what was generated was placed');
-  return { finish: finish === 'stop' && answer.calls > 0 ? 'tool_calls' : finish, nodes, plan };
+  const { finish, cachedTokens } = ended;
+  return { finish: finish === 'stop' && answer.calls > 0 ? 'tool_calls' : finish, cachedTokens, nodes, plan };
 }
 
-/** Feeds the answer until the generation or its text ends. @returns why it ended */
+/** Why a generation ended, and what was kept of its prompt. */
+interface Ended {
+  readonly finish: 'stop' | 'length';
+  readonly cachedTokens: number | undefined;
+}
+
+/** Feeds the answer until the generation or its text ends. */
 async function generate(
   dispatcher: Pick<Dispatcher, 'generate'>,
   request: GenerateRequest,
   options: PlacedOptions,
   answer: Answer,
   meter: Meter,
-): Promise<'stop' | 'length'> {
+): Promise<Ended> {
   // Ends when the caller does, and when a stop string is found.
   const controller = new AbortController();
   const follow = (): void => controller.abort(options.signal.reason);
@@ -170,9 +189,9 @@ async function generate(
     // Another choice may have failed, or the caller left, since the answer was whole: nothing goes out behind that.
     if (options.signal.aborted) throw toAbortError(options.signal);
     answer.end();
-    return answer.stopped ? 'stop' : result.finish;
+    return { finish: answer.stopped ? 'stop' : result.finish, cachedTokens: result.cachedTokens ?? 0 };
   } catch (error) {
-    if (controller.signal.reason === STOP_FOUND) return 'stop';
+    if (controller.signal.reason === STOP_FOUND) return { finish: 'stop', cachedTokens: undefined };
     throw receiverFailed === undefined ? error : receiverFailed.error;
   } finally {
     options.signal.removeEventListener('abort', follow);

@@ -109,6 +109,8 @@ export interface ChatUsage {
   readonly promptTokens: number;
   /** Every token that was drawn for any choice, end-of-turn tokens included. */
   readonly completionTokens: number;
+  /** Of the prompts: what no choice had to compute, because its rows were kept. Absent = none, or not known. */
+  readonly cachedTokens?: number;
 }
 
 export interface ChatTimings {

@@ -4,7 +4,7 @@ import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
 import { LOAD_PHASES, type LoadingProgress, type LoadPhase } from '../core/engine.ts';
 import { loadWhereItWorks } from './devices/attempts.ts';
-import { type DeviceChoice, PROCESSOR_CHOICE } from './devices/choose.ts';
+import { type DeviceChoice, type DevicePlan, PROCESSOR_CHOICE } from './devices/choose.ts';
 import type { DeviceChooser } from './devices/chooser.ts';
 import type { ThreadPlan } from './devices/threads.ts';
 import { LOAD_PROGRESS_STEP } from './limits.ts';
@@ -58,17 +58,23 @@ export class Loader {
     this.#init = init;
   }
 
-  /** It would be tried on something else than the processor. */
-  async isForDevice(model: ModelState): Promise<boolean> {
+  /** Where the model is to be tried. May wait for devices that are just being looked for. */
+  choose(model: ModelState): Promise<DevicePlan> {
     const { devices, memory } = this.#components;
-    const { order } = await devices.choose(memory.toPlace(model));
-    return order[0] !== undefined && order[0].provider !== 'cpu';
+    return devices.choose(memory.toPlace(model));
   }
 
-  /** @returns resident bytes of the process once it has the model */
-  async load(model: ModelState): Promise<number> {
+  /**
+   * @param plan what {@link choose} has answered just now; none = it is asked again
+   * @returns resident bytes of the process once it has the model
+   */
+  async load(model: ModelState, plan?: DevicePlan): Promise<number> {
     const { devices, memory } = this.#components;
-    const { loaded, pool, fallbackReason } = await loadWhereItWorks(devices, memory.toPlace(model), (choice) =>
+    const chooser: Pick<DeviceChooser, 'choose' | 'failed'> = {
+      choose: (wanted) => (plan === undefined ? devices.choose(wanted) : Promise.resolve(plan)),
+      failed: (digest, choice, reason) => devices.failed(digest, choice, reason),
+    };
+    const { loaded, pool, fallbackReason } = await loadWhereItWorks(chooser, memory.toPlace(model), (choice) =>
       this.#tryOn(model, choice),
     );
     const { response, sequencesMax } = loaded;

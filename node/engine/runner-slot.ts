@@ -7,15 +7,17 @@ import type { Clock } from '../core/clock.ts';
 import type { LoadingProgress } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import { blame } from './blame.ts';
+import type { DevicePlan } from './devices/choose.ts';
 import type { DeviceChooser } from './devices/chooser.ts';
 import type { RunnerThreads, ThreadPlan } from './devices/threads.ts';
 import type { Flight } from './flights.ts';
 import type { GeneratorReading } from './generator-stats.ts';
 import { hangMs } from './hang.ts';
 import type { JobComponents, SendOptions } from './jobs.ts';
+import { KeepAlive } from './keep-alive.ts';
 import type { RunnerRecords } from './leftovers.ts';
 import type { RunnerReading } from './lifeline-reader.ts';
-import { KEEP_ALIVE_MS_MAX } from './limits.ts';
 import { Loader } from './loading.ts';
 import type { KeptSlot, MemoryKeeper } from './memory-keeper.ts';
 import type { ModelState } from './model-state.ts';
@@ -38,9 +40,9 @@ export interface RunnerSlotComponents {
   readonly threads: () => ThreadPlan;
   /**
    * Where a model that is about to load belongs: one on another device has a slot of its own, because a driver that
-   * crashes takes its process along. Absent where there is no other slot.
+   * crashes takes its process along.
    */
-  readonly home?: (model: ModelState, onDevice: boolean) => RunnerSlot;
+  readonly home: (model: ModelState, onDevice: boolean) => RunnerSlot;
   /** A model's state has changed. */
   readonly onChange: () => void;
   /** A load goes forward. */
@@ -67,6 +69,7 @@ export class RunnerSlot implements KeptSlot {
   readonly #process: SlotProcess;
   readonly #sending: Sending;
   readonly #loader: Loader;
+  readonly #keepAlive: KeepAlive;
   /** Threads of the sessions that were loaded last. */
   #threads = 0;
 
@@ -96,6 +99,7 @@ export class RunnerSlot implements KeptSlot {
       },
       init,
     );
+    this.#keepAlive = new KeepAlive({ clock, unload: (model) => void this.unload(model) }, init);
     this.#loader = new Loader(
       {
         runner: {
@@ -189,37 +193,15 @@ export class RunnerSlot implements KeptSlot {
 
   /** A request of the model was taken in: it is needed again. */
   used(model: ModelState): void {
-    model.lastUsedMs = this.#components.clock.now();
-    model.idleAtMs = undefined;
+    this.#keepAlive.used(model);
   }
 
   /** A request or a call of the model has ended: if it was the last, the keep-alive begins. */
   released(model: ModelState): void {
     this.tell(model);
     if (model.phase !== 'loaded' || this.#stopped.signal.aborted) return;
-    if (model.mayLeave) {
-      void this.unload(model);
-      return;
-    }
-    if (!model.idle) return;
-    this.used(model);
-    if (model.pinned) return;
-    const keepAliveMs = this.#init.keepAliveMs();
-    if (keepAliveMs > KEEP_ALIVE_MS_MAX) return;
-    model.idleAtMs = model.lastUsedMs + keepAliveMs;
-    if (model.idleTimer === undefined) this.#awaitIdle(model, keepAliveMs);
-  }
-
-  /** One timer per keep-alive, not per request: it looks again when the model was used meanwhile. */
-  #awaitIdle(model: ModelState, ms: number): void {
-    const { clock } = this.#components;
-    model.idleTimer = clock.after(ms, () => {
-      model.idleTimer = undefined;
-      if (model.idleAtMs === undefined || model.phase !== 'loaded' || model.pinned) return;
-      const leftMs = model.idleAtMs - clock.now();
-      if (leftMs > 0) this.#awaitIdle(model, Math.ceil(leftMs));
-      else void this.unload(model);
-    });
+    if (model.mayLeave) void this.unload(model);
+    else this.#keepAlive.released(model);
   }
 
   /**
@@ -273,8 +255,11 @@ export class RunnerSlot implements KeptSlot {
     this.#enter(model, 'disk');
     if (stays === undefined) this.#components.memory.limitRunners();
     else this.#components.memory.left(this, stays);
+    // What was being loaded beside it may have gone elsewhere.
+    const ended = stays === undefined ? undefined : this.#endIfEmpty();
     if (model.awaitingLoad.length > 0 && !this.#stopped.signal.aborted) void this.#load(model);
     this.pump();
+    await ended;
   }
 
   /** Ends the process. Requests are the engine's to reject. */
@@ -315,15 +300,16 @@ export class RunnerSlot implements KeptSlot {
   /** Loads the model for all who wait for it, here or where it belongs. Never rejects: it is they who are told. */
   async #load(model: ModelState): Promise<void> {
     this.#enter(model, 'loading');
-    const onDevice = await this.#loader.isForDevice(model);
-    const home = this.#stopped.signal.aborted ? undefined : this.#components.home?.(model, onDevice);
-    await (home ?? this).#loadHere(model);
+    const plan = await this.#loader.choose(model);
+    const onDevice = plan.order[0]?.provider !== 'cpu';
+    const home = this.#stopped.signal.aborted ? this : this.#components.home(model, onDevice);
+    await Promise.all([home.#loadHere(model, plan), home === this ? undefined : this.#endIfEmpty()]);
   }
 
-  async #loadHere(model: ModelState): Promise<void> {
+  async #loadHere(model: ModelState, plan: DevicePlan): Promise<void> {
     const begun = this.#components.clock.now();
     try {
-      const processBytes = await this.#loader.load(model).catch((error: unknown) => {
+      const processBytes = await this.#loader.load(model, plan).catch((error: unknown) => {
         // A runner that died by this, once, may have been killed from outside: it is started again at once.
         const { code } = toWeftError(error);
         if (model.reason !== undefined || (code !== 'runner_lost' && code !== 'runner_timeout')) throw error;
@@ -400,7 +386,7 @@ export class RunnerSlot implements KeptSlot {
   #onLost(process: RunnerProcess, error: WeftError): void {
     const { log, telemetry } = this.#components;
     telemetry.count('weft_runner_restarts_total');
-    this.#blame(error);
+    blame(this.models, this.#sending.flights(), error, this.#components.devices);
     const lost = this.models.filter(({ phase }) => phase === 'loaded');
     log.warn({ pid: process.pid, code: error.code, models: lost.map(({ id }) => id) }, 'a runner was lost');
     for (const model of lost) {
@@ -415,38 +401,6 @@ export class RunnerSlot implements KeptSlot {
         if (wanted) void this.#load(model);
       }
     }
-  }
-
-  /**
-   * A load stands still whatever else the runner has, so when there is one, it is what the runner died by. Of what
-   * happens on another device than the processor that device is guilty first, and the model only where it goes on there.
-   */
-  #blame(error: WeftError): void {
-    const how = error.facts.how ?? error.message;
-    const takenBytes = Number(error.facts.residentBytes ?? 0);
-    const flights = this.#sending.flights().filter(({ model }) => model.phase !== 'unloading');
-    for (const { model } of flights.filter(({ lane }) => lane === 'load')) {
-      // It was promised too little: the next load has more room, or is refused.
-      if (takenBytes > 0) model.loadPeakBytes = Math.max(model.loadPeakBytes, takenBytes - this.#occupied(model));
-      else if (model.choice.provider === 'cpu') model.reason ??= model.ledger.diedAtLoad(how);
-    }
-    if (flights.some(({ lane }) => lane === 'load')) return;
-    for (const model of this.models) {
-      // Several batches of one request are one death of it.
-      const ids = new Set(flights.flatMap((flight) => (flight.model === model ? flight.requestIds : [])));
-      const reason = model.ledger.diedWorking(ids, how);
-      if (reason === undefined) continue;
-      if (model.choice.provider === 'cpu') model.reason ??= reason;
-      else {
-        this.#components.devices.failed(model.digest, model.choice, reason);
-        model.ledger.worked();
-      }
-    }
-  }
-
-  /** What the other models of the process take. */
-  #occupied(but: ModelState): number {
-    return this.models.reduce((sum, model) => (model === but ? sum : sum + model.occupiedBytes), 0);
   }
 
   async #endIfEmpty(): Promise<void> {

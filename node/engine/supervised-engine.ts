@@ -24,6 +24,7 @@ import { Backlog, type Cost } from './backlog.ts';
 import { type DeviceChooser, processorOnly } from './devices/chooser.ts';
 import { RAM } from './devices/device.ts';
 import { planThreads } from './devices/threads.ts';
+import { Intake } from './intake.ts';
 import { encodeJob, rowsOf } from './jobs.ts';
 import { RunnerRecords } from './leftovers.ts';
 import {
@@ -35,8 +36,7 @@ import {
 } from './limits.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { ModelState } from './model-state.ts';
-import { Pending } from './pending.ts';
-import { RecentMedian } from './profile.ts';
+import type { Pending } from './pending.ts';
 import { RunnerSlot, type RunnerSlotInit } from './runner-slot.ts';
 import { Slots } from './slots.ts';
 import { checkEncode, checkGenerate, checkRun } from './validate.ts';
@@ -92,16 +92,13 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   readonly #memory: MemoryKeeper;
   readonly #listeners = new Set<() => void>();
   readonly #loadListeners = new Set<(progress: LoadingProgress) => void>();
-  readonly #latency = new RecentMedian();
-  #arrivals = 0;
-  #demandEndedMs: number;
+  readonly #intake: Intake;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(components: SupervisedEngineComponents, init: SupervisedEngineInit) {
     this.node = init.node;
     this.#components = components;
     this.#init = init;
-    this.#demandEndedMs = components.clock.now();
     this.#records = new RunnerRecords({ folder: init.pidFolder, entry: init.runnerEntry });
     const verified = new VerifiedFiles();
     const { queueMsMax = () => QUEUE_MS_MAX, generationsMax = GENERATIONS_IN_FLIGHT_MAX, memoryBytesMax } = init;
@@ -117,6 +114,16 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     this.#slots = new Slots({
       makeSlot: () => this.#makeSlot(verified, generationsMax),
       makeBacklog: () => new Backlog(components, { queueMsMax, requestsMax: QUEUE_LENGTH_MAX, generationsMax }),
+    });
+    this.#intake = new Intake({
+      clock: components.clock,
+      slots: this.#slots,
+      models: () => this.#models.values(),
+      onSettled: (model) => {
+        this.#slots.of(model).released(model);
+        // A device may have failed on it, which only its runner knows.
+        if (model.provider !== 'cpu') this.#refreshStats(model);
+      },
     });
     for (const installed of init.models) {
       const model = new ModelState(installed);
@@ -185,7 +192,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
       requestsInFlight += backlog.requests;
     }
     const memoryFreeBytes = this.#memory.freeBytes();
-    return { requestsInFlight, queuedMs, latencyMs: this.#latency.median, memoryFreeBytes };
+    return { requestsInFlight, queuedMs, latencyMs: this.#intake.latencyMs, memoryFreeBytes };
   }
 
   loaded(): readonly LoadedModel[] {
@@ -263,8 +270,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   }
 
   quietMs(): number {
-    for (const { requests } of this.#slots.backlogs()) if (requests > 0) return 0;
-    return this.#components.clock.now() - this.#demandEndedMs;
+    return this.#intake.quietMs();
   }
 
   claim(digest: string, claim: MeasuredProfile): void {
@@ -316,42 +322,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     if (this.#state !== 'running') throw stopping();
     if (options.signal.aborted) throw toAbortError(options.signal);
     if (model.phase === 'quarantined') throw model.quarantineError();
-    if (options.background) return this.#takeInBackground(model, options, budgetMsMax);
-    const takeOut = this.#slots.backlogOf(model).add(cost);
-    for (const other of this.#models.values()) other.rejectBackground();
-    const { clock } = this.#components;
-    const onSettled = (): void => {
-      takeOut();
-      model.pending.delete(pending);
-      this.#demandEndedMs = clock.now();
-      if (!pending.waitedForLoad) this.#latency.add(clock.now() - pending.arrivedAtMs);
-      this.#slots.of(model).released(model);
-      // A device may have failed on it, which only its runner knows.
-      if (model.provider !== 'cpu') this.#refreshStats(model);
-    };
-    const init = { options, arrival: this.#arrivals++, budgetMsMax };
-    const pending: Pending<Result> = new Pending<Result>({ clock, onSettled }, init);
-    model.pending.add(pending);
-    model.popularity.add(clock.now());
-    this.#slots.of(model).used(model);
-    return pending;
-  }
-
-  /** A measurement: counted nowhere, and only while nobody else wants anything of this engine. */
-  #takeInBackground<Result>(model: ModelState, options: WorkOptions, budgetMsMax: number): Pending<Result> {
-    if (model.phase !== 'loaded' || model.leaving.length > 0 || this.quietMs() === 0) {
-      throw new WeftError({ code: 'cancelled', message: 'Measurements wait until the node has nothing else to do.' });
-    }
-    const { clock } = this.#components;
-    const onSettled = (): void => {
-      model.pending.delete(pending);
-      model.background.delete(pending);
-    };
-    const init = { options, arrival: this.#arrivals++, budgetMsMax };
-    const pending: Pending<Result> = new Pending<Result>({ clock, onSettled }, init);
-    model.pending.add(pending);
-    model.background.add(pending);
-    return pending;
+    return this.#intake.take(model, options, budgetMsMax, cost);
   }
 
   // ── Text generators ───────────────────────────────────────────────────────────────────────────

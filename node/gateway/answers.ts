@@ -153,9 +153,10 @@ export function given<Fields extends object>(
 }
 
 /** `usage` of chat and completions. */
-export function usageOf({ usage: { promptTokens, completionTokens } }: AnswerResult) {
+export function usageOf({ usage: { promptTokens, completionTokens, cachedTokens = 0 } }: AnswerResult) {
   return {
     prompt_tokens: promptTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
   };

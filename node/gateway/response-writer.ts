@@ -63,14 +63,14 @@ export class ResponseWriter implements AnswerWriter {
     // An answer has an item, even where the model had nothing to say.
     if (this.#output.length === 0 && this.#message === undefined) this.#openMessage();
     this.#closeMessage(cut ? 'incomplete' : 'completed');
-    const { promptTokens, completionTokens } = result.usage;
+    const { promptTokens, completionTokens, cachedTokens = 0 } = result.usage;
     const response: Response = {
       ...this.#response(cut ? 'incomplete' : 'completed'),
       completed_at: cut ? null : secondsNow(this.#components.clock),
       incomplete_details: cut ? { reason: 'max_output_tokens' } : null,
       usage: {
         input_tokens: promptTokens,
-        input_tokens_details: { cached_tokens: 0 },
+        input_tokens_details: { cached_tokens: cachedTokens },
         output_tokens: completionTokens,
         output_tokens_details: { reasoning_tokens: 0 },
         total_tokens: promptTokens + completionTokens,

@@ -22,6 +22,8 @@ export interface EngineUnderTest {
   readonly encoder: ModelRef;
   /** SmolLM2-135M-Instruct. */
   readonly generator: ModelRef;
+  /** A stream that goes on is what it would have been, to the bit; else only as many tokens as are left. */
+  readonly exact: boolean;
   readonly close: () => PromiseLike<void>;
 }
 
@@ -165,7 +167,8 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
         const whole = await collect(under.engine, request);
         for (const cut of [1, 6]) {
           const rest = await collect(under.engine, resumedAfter(request, whole.tokens.slice(0, cut)));
-          expect(rest.tokens).toEqual(whole.tokens.slice(cut));
+          expect(rest.tokens).toHaveLength(8 - cut);
+          if (under.exact) expect(rest.tokens).toEqual(whole.tokens.slice(cut));
           expect(rest.result.generated).toBe(8);
         }
         const done = await collect(under.engine, resumedAfter(request, whole.tokens));
@@ -191,6 +194,8 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
       });
       const whole = await collect(under.engine, request);
       const rest = await collect(under.engine, resumedAfter(request, whole.tokens.slice(0, 5)));
+      expect([rest.tokens.length, rest.logprobs.length]).toEqual([3, 3]);
+      if (!under.exact) return;
       expect(rest.tokens).toEqual(whole.tokens.slice(5));
       expect(rest.logprobs).toEqual(whole.logprobs.slice(5));
     });

@@ -27,7 +27,7 @@ export interface Placed<Loaded> {
  * @throws WeftError what `load` threw on the processor, or anywhere for a reason that isn't the device's
  */
 export async function loadWhereItWorks<Loaded extends LoadedOn>(
-  chooser: DeviceChooser,
+  chooser: Pick<DeviceChooser, 'choose' | 'failed'>,
   model: ModelToPlace,
   load: (choice: DeviceChoice) => Promise<Loaded>,
 ): Promise<Placed<Loaded>> {

@@ -6,8 +6,7 @@ import type { Tensor } from 'onnxruntime-node';
  * is such a type, and the binding then finds nothing ("not enough space: expected 8, got 0"). The same bits, put back.
  */
 export function asBits(tensor: Tensor): Tensor {
-  const { type, data } = tensor;
-  if (type !== 'float16' || data instanceof Uint16Array) return tensor;
-  const { buffer, byteOffset, length } = data as unknown as Uint16Array<ArrayBuffer>;
+  if (tensor.type !== 'float16' || tensor.data instanceof Uint16Array) return tensor;
+  const { buffer, byteOffset, length } = tensor.data as unknown as Uint16Array<ArrayBuffer>;
   return Object.assign(tensor, { cpuData: new Uint16Array(buffer, byteOffset, length) });
 }

@@ -226,7 +226,13 @@ export const ChatCompletionRequest = z
 export type ChatCompletionRequest = z.output<typeof ChatCompletionRequest>;
 
 /** Tokens of a request and its answers. */
-export const Usage = z.object({ prompt_tokens: z.int(), completion_tokens: z.int(), total_tokens: z.int() });
+export const Usage = z.object({
+  prompt_tokens: z.int(),
+  /** Of the prompt: what was not computed again. */
+  prompt_tokens_details: z.object({ cached_tokens: z.int() }).optional(),
+  completion_tokens: z.int(),
+  total_tokens: z.int(),
+});
 const FinishReason = z.enum(['stop', 'length', 'tool_calls']);
 
 /** Weft's own part of an answer: who worked on it, how fast, and what had been predicted. */

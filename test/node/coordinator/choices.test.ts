@@ -252,6 +252,43 @@ describe('log probabilities', () => {
   });
 });
 
+describe('kept tokens', () => {
+  const told =
+    (kept: (index: number) => number | undefined): Generate =>
+    async (request, options, onTokens) => {
+      const index = Number(request.sampling.seed);
+      const cachedTokens = kept(index);
+      const result = await generating([...task.encode(`number ${index}`), EOS])(request, options, onTokens);
+      return { ...result, ...(cachedTokens !== undefined && { cachedTokens }) };
+    };
+
+  it('are those of the prompt that no choice had to compute', async () => {
+    const { result } = await chat(
+      told((index) => 16 - index),
+      { n: 3, seed: 0n },
+    );
+    expect(result.usage.cachedTokens).toBe(14);
+    const some = await chat(
+      told((index) => (index === 1 ? undefined : 16)),
+      { n: 2, seed: 0n },
+    );
+    expect(some.result.usage).not.toHaveProperty('cachedTokens');
+  });
+
+  it('are never more than the prompt has, whatever a node says', async () => {
+    const { result } = await chat(told(() => 1_000_000));
+    expect(result.usage.cachedTokens).toBe(result.usage.promptTokens);
+  });
+
+  it('are not known of an answer that a stop string ends', async () => {
+    const { result } = await chat(
+      told(() => 16),
+      { stop: ['ber'], seed: 0n },
+    );
+    expect(result.usage).not.toHaveProperty('cachedTokens');
+  });
+});
+
 describe('the trace of a chat', () => {
   it('names the model, the preparation on this node, and what was drawn, and goes on to the dispatcher', async () => {
     const { trace, seen } = recordingTrace();

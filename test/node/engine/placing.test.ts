@@ -92,7 +92,11 @@ describe('a model for a device', () => {
     const pids = [a, b, onGpu].map((model) => statusOf(engine, model)?.runnerPid);
     expect(pids[0]).toBe(pids[1]);
     expect(pids[2]).not.toBe(pids[0]);
-    expect(statusOf(engine, onGpu)).toMatchObject({ provider: 'cuda', fallbackReason: undefined });
+    expect(statusOf(engine, onGpu)).toMatchObject({
+      provider: 'cuda',
+      fallbackReason: undefined,
+      batching: { batching: 'none', reason: 'Its inputs have no dimension but the first.' },
+    });
   });
 
   it('goes to the processor where the runner can not use the device, and says why', async () => {
@@ -137,6 +141,17 @@ describe('a model for a device', () => {
     expect((await stream).generated).toBe(300);
     await busy;
     expect(statusOf(engine, small)?.runnerPid).toBe(pid);
+  });
+
+  it('would take them along if it shared their runner', async () => {
+    const [small, wild] = [actingModel('small'), actingModel('wild')];
+    await using started = await start([small, wild], new FakeChooser([small, wild]));
+    const { engine } = started;
+    await run(engine, small);
+    await run(engine, wild);
+    const busy = failure(run(engine, small, { growMib: 1, ms: 5_000 }));
+    expect((await failure(run(engine, wild, { diesOn: 'cpu' }))).code).toBe('runner_lost');
+    expect((await busy).code).toBe('runner_lost');
   });
 
   it('is moved to the processor, not quarantined, when one request takes the runner along twice', async () => {

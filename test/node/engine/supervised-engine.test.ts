@@ -2,13 +2,16 @@
 import { engineCompliance } from '../../compliance/engine.ts';
 import { minilm, smollm, startEngine } from './support.ts';
 
-engineCompliance('SupervisedEngine', async () => {
-  const [encoder, generator] = await Promise.all([minilm(), smollm()]);
-  const started = await startEngine([encoder, generator]);
-  return {
-    engine: started.engine,
-    encoder: encoder.ref,
-    generator: generator.ref,
-    close: () => started[Symbol.asyncDispose](),
-  };
-});
+for (const exact of [false, true]) {
+  engineCompliance(exact ? 'SupervisedEngine, exact' : 'SupervisedEngine', async () => {
+    const [encoder, generator] = await Promise.all([minilm(), smollm()]);
+    const started = await startEngine([encoder, generator], { exact });
+    return {
+      engine: started.engine,
+      encoder: encoder.ref,
+      generator: generator.ref,
+      exact,
+      close: () => started[Symbol.asyncDispose](),
+    };
+  });
+}

@@ -312,8 +312,9 @@ describe('edge cases', () => {
       { role: 'system' as const, content: '' },
       { role: 'user' as const, content: '' },
     ];
-    const { choices } = await openai.chat.completions.create({ model: 'chat', messages });
+    const { choices, usage } = await openai.chat.completions.create({ model: 'chat', messages });
     expect(choices[0]?.message.content).toBe('');
+    expect(usage?.prompt_tokens_details).toEqual({ cached_tokens: 0 });
     expect(seen[0]?.messages).toEqual(messages);
   });
 

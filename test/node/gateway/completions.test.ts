@@ -63,7 +63,12 @@ describe('completions', () => {
     expect(id).toMatch(/^cmpl-[0-9a-z]{24}$/);
     expect(object).toBe('text_completion');
     expect(choices).toEqual([{ index: 0, text: ' upon 0', logprobs: null, finish_reason: 'length' }]);
-    expect(usage).toEqual({ prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 });
+    expect(usage).toEqual({
+      prompt_tokens: 7,
+      prompt_tokens_details: { cached_tokens: 4 },
+      completion_tokens: 3,
+      total_tokens: 10,
+    });
     expect(weft?.nodes).toEqual([OTHER]);
     expect(response.headers.get('x-weft-node')).toBe(OTHER);
     // OpenAI's default of 16 tokens.

@@ -69,7 +69,12 @@ describe('chat', () => {
       logprobs: null,
       finish_reason: 'stop',
     });
-    expect(data.usage).toEqual({ prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 });
+    expect(data.usage).toEqual({
+      prompt_tokens: 7,
+      prompt_tokens_details: { cached_tokens: 4 },
+      completion_tokens: 3,
+      total_tokens: 10,
+    });
     expect(data.id).toMatch(/^chatcmpl-[0-9a-z]{24}$/);
     expect(data.model).toBe(CHAT_MODEL);
     expect(ChatCompletion.parse(data).weft).toEqual({
@@ -95,7 +100,16 @@ describe('chat', () => {
       [{ content: 'Hello' }, null, null],
       [{ content: ' wörld' }, null, null],
       [{}, 'stop', null],
-      [undefined, undefined, { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 }],
+      [
+        undefined,
+        undefined,
+        {
+          prompt_tokens: 7,
+          prompt_tokens_details: { cached_tokens: 4 },
+          completion_tokens: 3,
+          total_tokens: 10,
+        },
+      ],
     ]);
     expect(
       new Set(chunks.map(({ id, model, system_fingerprint }) => `${id} ${model} ${system_fingerprint}`)).size,

@@ -74,7 +74,7 @@ describe('an answer', () => {
       text: { format: { type: 'text' } },
       usage: {
         input_tokens: 7,
-        input_tokens_details: { cached_tokens: 0 },
+        input_tokens_details: { cached_tokens: 4 },
         output_tokens: 3,
         output_tokens_details: { reasoning_tokens: 0 },
         total_tokens: 10,

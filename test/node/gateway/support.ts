@@ -62,7 +62,7 @@ export function chatResult(overrides: Partial<AnswerResult> = {}): AnswerResult 
   return {
     model: CHAT_MODEL,
     choices: [{ finish: 'stop' }],
-    usage: { promptTokens: 7, completionTokens: 3 },
+    usage: { promptTokens: 7, completionTokens: 3, cachedTokens: 4 },
     timings: { ttftMs: 12.3456, totalMs: 40, tokensPerSecond: 75.5 },
     nodes: [OTHER],
     plan: PLAN,

@@ -7,7 +7,7 @@ import { allowAll, makeKey, startPair, stopAll } from './support.ts';
 
 engineCompliance('RemoteEngine', async () => {
   const [encoder, generator] = await Promise.all([minilm(), smollm()]);
-  const started = await startEngine([encoder, generator]);
+  const started = await startEngine([encoder, generator], { exact: true });
   const key = await makeKey();
   const { b } = await startPair({
     key,
@@ -17,6 +17,7 @@ engineCompliance('RemoteEngine', async () => {
     engine: new RemoteEngine({ mesh: b.mesh }, { node: key.node }),
     encoder: encoder.ref,
     generator: generator.ref,
+    exact: true,
     close: async () => {
       await stopAll();
       await started[Symbol.asyncDispose]();

@@ -63,7 +63,8 @@ function startRunner(): {
 const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What a model needs to be told of its answers. */
-const idleModel = () => ({ ledger: { worked: () => undefined }, answers: 0 }) as unknown as ModelState;
+const idleModel = () =>
+  ({ ledger: { worked: () => undefined }, pending: new Set(), answers: 0 }) as unknown as ModelState;
 
 describe('a cancelled generation', () => {
   it('begins no run once it is told, although the run before stood the loop still, and its place is free', async () => {

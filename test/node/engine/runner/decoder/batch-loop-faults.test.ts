@@ -1,12 +1,18 @@
 // What may go wrong around a step: whoever is to blame fails, nobody hangs, and memory stays within its bound.
 import { getEventListeners } from 'node:events';
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TokenConstraint } from '../../../../../node/engine/runner/constraint.ts';
+import type { TokenRun } from '../../../../../protocol/codec.ts';
 import { WeftError } from '../../../../../protocol/errors.ts';
+import type { GenerateRequest } from '../../../../../protocol/infer.ts';
+import { runs as settings } from '../../../../support/property.ts';
 import { closeLoops, expected, loopOf, over, prompt, ROW, type Run, request, run } from './toy-loop.ts';
-import { circling, TOY_LAYOUT, ToyModel } from './toy-model.ts';
+import { circling, hashed, type Rule, TOY_LAYOUT, ToyModel } from './toy-model.ts';
 
 afterEach(closeLoops);
+
+const GREEDY = { temperature: 0, topP: 1, topK: 0, seed: 0n };
 
 const enough = (): WeftError => new WeftError({ code: 'cancelled', message: 'Enough.' });
 
@@ -60,7 +66,7 @@ describe('a generation that fails', () => {
     ['its mask throws', (at: number) => ({ constraint: constraintOf({ mask: async () => boom(at === 0) }) })],
     [
       'its mask throws at once',
-      (at: number) => ({ constraint: constraintOf({ mask: () => boom(at === 0) as never }) }),
+      (at: number) => ({ constraint: constraintOf({ mask: () => boom(at === 0) ?? Promise.resolve() }) }),
     ],
     ['its grammar refuses a token', (at: number) => ({ constraint: constraintOf({ accept: () => boom(at === 0) }) })],
   ] as const)('fails alone when %s', async (_what, of) => {
@@ -133,28 +139,75 @@ describe('guesses', () => {
   });
 
   it('end with a stop id, behind which nothing is sent', async () => {
-    const model = new ToyModel({ rule: circling });
-    const loop = loopOf(model);
-    const begun = run(loop, request(prompt(20), 100));
-    await begun.result;
-    // Where the drafts were long, the stop id stands within one of them.
-    const long = begun.items.find(({ ids }) => ids.length > 4);
-    expect(long).toBeDefined();
-    let stopping = false;
-    const odd = new ToyModel({
-      logits: (history) => {
-        if (history.length !== 20 + (long?.firstIndex ?? 0) + 2) return undefined;
-        stopping = true;
-        return Float32Array.from({ length: TOY_LAYOUT.vocabularySize }, (_, id) => (id === 31 ? 1 : 0));
+    const whole = run(loopOf(new ToyModel({ rule: circling })), request(prompt(20), 100));
+    await whole.result;
+    const long = whole.items.find(({ ids }) => ids.length > 4);
+    // The third token of that run is another one now, and the end.
+    const place = 20 + (long?.firstIndex ?? Number.NaN) + 2;
+    const stops: Rule = (history) => (history.length === place ? 31 : circling(history));
+    const loop = loopOf(new ToyModel({ rule: stops }));
+    const stopped = run(loop, request(prompt(20), 100, { stopIds: [31] }));
+    await expect(stopped.result).resolves.toMatchObject({ finish: 'stop', generated: place - 19 });
+    expect(stopped.tokens).toEqual(expected(prompt(20), place - 19, stops));
+    expect(stopped.items.at(-1)?.ids).toHaveLength(3);
+    // One that was guessed right ends it as well.
+    const guessed = whole.tokens.indexOf(long?.ids[2] as number, (long?.firstIndex ?? 0) + 2);
+    const stopIds = [whole.tokens[guessed] as number];
+    const first = whole.tokens.indexOf(stopIds[0] as number);
+    const early = run(loopOf(new ToyModel({ rule: circling })), request(prompt(20), 100, { stopIds }));
+    await expect(early.result).resolves.toMatchObject({ finish: 'stop', generated: first + 1 });
+    expect(early.tokens).toEqual(whole.tokens.slice(0, first + 1));
+  });
+
+  it.each([
+    ['drawn by chance', { sampling: { temperature: 0.7, topP: 0.95, topK: 8, seed: 5n } }],
+    [
+      'with penalties',
+      { sampling: { ...GREEDY, repetitionPenalty: 1.3, presencePenalty: 0.4, frequencyPenalty: 0.3 } },
+    ],
+    [
+      'with biases',
+      {
+        sampling: {
+          ...GREEDY,
+          logitBias: [
+            { id: 3, bias: 2.5 },
+            { id: 1, bias: -1 },
+          ],
+        },
       },
-    });
-    expect(stopping).toBe(false);
-    const stops = (history: readonly number[]): number =>
-      history.length === 20 + (long?.firstIndex ?? 0) + 2 ? 3 : circling(history);
-    void odd;
-    const within = run(loopOf(new ToyModel({ rule: stops })), request(prompt(20), 100, { stopIds: [31] }));
-    await within.result;
-    expect(within.tokens).toEqual(expected(prompt(20), 100, stops));
+    ],
+    ['with log probabilities', { sampling: { ...GREEDY, temperature: 0.5 }, logprobs: 3 }],
+  ])('change nothing in what is said, %s', async (_what, more) => {
+    const outcomes = [];
+    for (const draft of [true, false]) {
+      const accepted: number[] = [];
+      // Every logit depends on what stands before, so that those of another position show.
+      const logits = (history: readonly number[]): Float32Array =>
+        Float32Array.from({ length: TOY_LAYOUT.vocabularySize }, (_, id) => {
+          const hash = hashed([...history.slice(-6), id]) / TOY_LAYOUT.vocabularySize;
+          return id === circling(history) ? 3 + hash : hash;
+        });
+      const loop = loopOf(new ToyModel({ logits }), { draft });
+      const constraint = constraintOf({
+        mask: async (row) => {
+          // A grammar whose state is what it accepted.
+          row[(accepted.length * 5) % 32] = Number.NEGATIVE_INFINITY;
+        },
+        accept: (id) => accepted.push(id),
+      });
+      const what = request([...prompt(4), 0, 1, 2, 3, 4, 0, 1, 2], 150, more);
+      const one = run(loop, what, undefined, undefined, constraint);
+      await one.result;
+      // The last one ends it: no mask follows.
+      expect(accepted).toEqual(one.tokens.slice(0, -1));
+      expect(loop.stats.draftedTokens > 0).toBe(draft);
+      if (draft) expect(loop.stats.acceptedTokens).toBeGreaterThan(0);
+      if (draft) expect(loop.stats.acceptedTokens).toBeLessThan(loop.stats.draftedTokens);
+      outcomes.push({ tokens: one.tokens, logprobs: one.items.flatMap(({ logprobs = [] }) => logprobs) });
+      expect(outcomes.at(-1)?.logprobs).toHaveLength(what.logprobs === undefined ? 0 : 150);
+    }
+    expect(outcomes[0]).toEqual(outcomes[1]);
   });
 });
 
@@ -276,7 +329,7 @@ describe('room', () => {
       for (const [salt, { tokens }] of runs.entries()) {
         expect(tokens).toEqual(expected(prompt(1 + (salt % 5), salt), 1 + (salt % 3)));
       }
-      expect(loop.stats).toMatchObject({ sequences: 0, waiting: 0 });
+      expect(loop.stats.waiting).toBe(0);
     },
     60_000,
   );
@@ -293,6 +346,106 @@ describe('room', () => {
     expect(last.tokens).toEqual(expected(prompt(49), 1));
     await expect(run(loop, request(prompt(50), 10)).result).resolves.toMatchObject({ finish: 'length', generated: 0 });
     await expect(run(loop, request(prompt(70), 10)).result).resolves.toMatchObject({ finish: 'length', generated: 0 });
+  });
+});
+
+describe('whatever goes wrong together', () => {
+  const job = fc.record({
+    shared: fc.integer({ min: 0, max: 2 }),
+    sharedLength: fc.integer({ min: 1, max: 100 }),
+    own: fc.array(fc.integer({ min: 0, max: 31 }), { minLength: 1, maxLength: 20, size: 'max' }),
+    count: fc.integer({ min: 1, max: 80 }),
+    resumed: fc.integer({ min: 0, max: 20 }),
+    /** Turns of the event loop that a mask, or an item on its way, takes; of every so many. */
+    slow: fc.option(fc.record({ turns: fc.integer({ min: 1, max: 12 }), every: fc.integer({ min: 1, max: 7 }) })),
+    slowLink: fc.boolean(),
+    end: fc.option(
+      fc.record({ how: fc.constantFrom('cancel', 'throw', 'rows'), at: fc.integer({ min: 0, max: 40 }) }),
+      {
+        freq: 3,
+      },
+    ),
+    after: fc.integer({ min: 0, max: 30 }),
+  });
+  const turns = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it('everyone gets right tokens or the reason why not, within the memory, and nobody waits for ever', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(job, { minLength: 1, maxLength: 9, size: 'max' }),
+        fc.constantFrom(hashed, circling),
+        fc.record({
+          rows: fc.integer({ min: 256, max: 1500 }),
+          sequencesMax: fc.integer({ min: 1, max: 6 }),
+          exact: fc.boolean(),
+          /** Steps of the graph that fail. */
+          failing: fc.array(fc.integer({ min: 0, max: 200 }), { maxLength: 3 }),
+        }),
+        async (jobs, rule, { rows, sequencesMax, exact, failing }) => {
+          const kvBytesMax = rows * ROW;
+          let steps = 0;
+          const withinMemory = (): void => {
+            const { kvBytes, prefixBytes } = loop.stats;
+            expect(kvBytes + prefixBytes).toBeLessThanOrEqual(kvBytesMax);
+          };
+          const model = new ToyModel({
+            rule,
+            before: () => {
+              withinMemory();
+              if (failing.includes(steps++)) throw new Error('the graph has failed');
+            },
+          });
+          const unsent = new Map<GenerateRequest, number>();
+          const loop = loopOf(
+            model,
+            { kvBytesMax, sequencesMax, contextLength: 250, exact },
+            ({ request: of, from }) => {
+              withinMemory();
+              if (from >= (unsent.get(of) ?? Number.POSITIVE_INFINITY)) throw new Error('the standby is gone');
+            },
+          );
+          const outcomes = jobs.map(
+            async ({ shared, sharedLength, own, count, resumed, slow, slowLink, end, after }) => {
+              const ids = [...prompt(sharedLength, shared), ...own];
+              const want = expected(ids, count, rule);
+              const before = Math.min(resumed, count - 1);
+              const what = request([...ids, ...want.slice(0, before)], count, { promptLength: ids.length });
+              if (end?.how === 'rows') unsent.set(what, ids.length + end.at);
+              const controller = new AbortController();
+              await turns(after);
+              let waits = 0;
+              const wait = async (): Promise<void> => {
+                if (slow !== null && ++waits % slow.every === 0) await turns(slow.turns);
+              };
+              const item = ({ firstIndex }: TokenRun): Promise<void> | undefined => {
+                withinMemory();
+                if (end !== null && firstIndex >= end.at) {
+                  if (end.how === 'cancel') controller.abort(enough());
+                  if (end.how === 'throw') throw new Error('the link is gone');
+                }
+                return slowLink ? wait() : undefined;
+              };
+              const constraint = slow === null || slowLink ? undefined : constraintOf({ mask: wait });
+              const one = run(loop, what, controller.signal, item, constraint);
+              const failed = await one.result.then(
+                () => undefined,
+                (error: unknown) => error as Error,
+              );
+              const rest = want.slice(before);
+              expect(one.tokens).toEqual(failed === undefined ? rest : rest.slice(0, one.tokens.length));
+              if (failed !== undefined) expect(failed.message).toMatch(/Enough|is gone|has failed/);
+              if (constraint !== undefined) expect(constraint.closed).toBeGreaterThan(0);
+            },
+          );
+          await Promise.all(outcomes);
+          await loop.close(over());
+          expect(loop.stats).toMatchObject({ kvBytes: 0, prefixBytes: 0, sequences: 0, waiting: 0 });
+        },
+      ),
+      settings(60),
+    );
   });
 });
 
