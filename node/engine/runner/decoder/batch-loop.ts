@@ -4,7 +4,7 @@
 import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
-import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP } from '../../limits.ts';
+import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP, PREFILL_TOKENS } from '../../limits.ts';
 import { noNumbers } from '../../sampling.ts';
 import type { TokenConstraint } from '../constraint.ts';
 import { type GenerationContext, nextPiece } from '../generate.ts';
@@ -232,7 +232,7 @@ export class BatchLoop {
     let worked = false;
     const due = this.#groups.all.filter(({ sequences }) => sequences.some(decodes));
     for (const group of due) {
-      if (!this.#groups.all.includes(group) || !this.#makeRoom(group)) continue;
+      if (!this.#groups.all.includes(group) || !this.#makeRoomForStep(group)) continue;
       await this.#decode(group);
       worked = true;
       if (this.#closing.signal.aborted) return false;
@@ -281,10 +281,11 @@ export class BatchLoop {
 
   /** One alone gets in: its bound is what the memory holds. Unless the process itself has none left. */
   #open(sequence: Sequence): boolean {
-    const { ids } = sequence;
+    const { length } = sequence.ids;
+    const first = Math.min(length, PREFILL_TOKENS);
     try {
-      if (this.#groups.open(sequence, Math.min(ids.length + KV_CAPACITY_STEP, this.#contextLength))) return true;
-      return this.#running.length === 0 && this.#groups.open(sequence, ids.length);
+      if (this.#groups.open(sequence, first, Math.min(length + KV_CAPACITY_STEP, this.#contextLength))) return true;
+      return this.#running.length === 0 && this.#groups.open(sequence, first, length);
     } catch {
       return false;
     }
@@ -295,15 +296,17 @@ export class BatchLoop {
     const { ids } = sequence;
     const match = this.#tree.match('', ids, ids.length - 1);
     const { group, slot } = this.#groups.placeOf(sequence);
-    for (const [index, { data }] of match.rows.entries()) {
+    // Rows that are held can't make way: where there is no room beside them, they are computed again.
+    const tokens = this.#groups.grow(group, match.tokens) ? match.tokens : 0;
+    for (const [index, { data }] of match.rows.slice(0, tokens / KV_BLOCK_TOKENS).entries()) {
       group.block.write(slot, index * KV_BLOCK_TOKENS, data as KvArray);
     }
     match.release();
-    sequence.length = match.tokens;
+    sequence.length = tokens;
     // Of what it had before it gave way, or on another node, nothing was kept for its prompt's sake.
     if (sequence.cachedTokens !== undefined) return;
     const { promptLength } = sequence.request;
-    sequence.cachedTokens = Math.min(match.tokens, promptLength);
+    sequence.cachedTokens = Math.min(tokens, promptLength);
     this.#promptTokens += promptLength;
     this.#cachedTokens += sequence.cachedTokens;
   }
@@ -372,10 +375,15 @@ export class BatchLoop {
 
   async #prefill(sequence: Sequence): Promise<void> {
     const { group, slot } = this.#groups.placeOf(sequence);
-    const { length } = sequence;
+    const { length, piecesLeft } = sequence;
     const { block } = group;
-    const count =
-      this.#init.exact === true ? nextPiece(sequence.piecesLeft) : this.#pieceBeside(sequence, block.capacity);
+    const count = this.#init.exact === true ? nextPiece(piecesLeft) : this.#pieceBeside(sequence, block.capacity);
+    // In strides, because growing copies what is there; not at once, because every step pays for all of it.
+    const { capacity } = block;
+    const roomy = length + Math.min(piecesLeft, count + Math.max(PREFILL_TOKENS, length >> 1));
+    if (!this.#makeRoom(group, length + count, roomy)) return;
+    // The copy took as long as a piece: others have their next token first.
+    if (block.capacity > capacity && this.#running.some(decodes)) return;
     const last = count === sequence.debt;
     const ids = sequence.ids.slice(length, length + count);
     const wanted = last ? [count - 1] : [];
@@ -504,19 +512,25 @@ export class BatchLoop {
 
   // ── Memory ────────────────────────────────────────────────────────────────────────────────────
 
+  /** Room for one more token of everyone in the group. @returns false when the group itself is gone */
+  #makeRoomForStep(group: Group): boolean {
+    const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
+    const { capacity } = group.block;
+    const there = this.#makeRoom(group, tokens, tokens + this.#headroom(group));
+    this.#arranged &&= group.block.capacity === capacity;
+    return there;
+  }
+
   /**
-   * Room for one more token of everyone in the group; whoever came last gives way where there is none, and is computed
-   * again later. @returns false when the group itself is gone
+   * Room for so many tokens in every slot of a group; whoever came last gives way where there is none, and is computed
+   * again later.
+   * @param roomy better still
+   * @returns false when the group itself is gone
    */
-  #makeRoom(group: Group): boolean {
+  #makeRoom(group: Group, tokens: number, roomy: number): boolean {
     for (;;) {
-      const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
-      const { capacity } = group.block;
-      const roomy = Math.min(tokens + this.#headroom(group), this.#contextLength);
-      if (this.#groups.grow(group, roomy) || this.#groups.grow(group, tokens)) {
-        this.#arranged &&= group.block.capacity === capacity;
+      if (this.#groups.grow(group, Math.min(roomy, this.#contextLength)) || this.#groups.grow(group, tokens))
         return true;
-      }
       const victim = this.#running.findLast((sequence) => sequence.busy === undefined);
       if (victim === undefined || this.#running.length === 1) return false;
       remove(this.#running, victim);
@@ -534,9 +548,16 @@ export class BatchLoop {
     this.#growing = 0;
   }
 
-  /** Guesses need rows beyond the next one, where a sequence is alone. */
-  #headroom(group: Group): number {
-    return group.sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
+  /**
+   * Rows to have ahead: as many as are likely to come, because growing copies what is there, but not many beside what is
+   * there, because every step pays for them. Where it is to be exact, nothing but the length may decide.
+   */
+  #headroom({ sequences }: Group): number {
+    const longest = Math.max(...sequences.map(({ length }) => length));
+    const ahead = Math.max(KV_CAPACITY_STEP, longest >> 2);
+    if (this.#init.exact === true) return ahead;
+    const guessed = sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
+    return Math.max(guessed, Math.min(ahead, Math.max(...sequences.map(({ left }) => left))));
   }
 
   #tooLarge(tokens: number): WeftError {

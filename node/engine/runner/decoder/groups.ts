@@ -60,9 +60,15 @@ export class Groups {
     throw new Error('a running sequence has its rows somewhere');
   }
 
-  /** Gives a newcomer a block of its own. @returns false when there is no memory for so many tokens */
-  open(sequence: Sequence, tokens: number): boolean {
-    if (!this.#reserve(() => this.bytesFor(tokens))) return false;
+  /**
+   * Gives a newcomer a block of its own.
+   * @param tokens that it has room for at first: what a block could hold beyond its rows is computed and hidden at every
+   *   step, so it grows with them
+   * @param later tokens for which there must be memory too
+   * @returns false when there is none
+   */
+  open(sequence: Sequence, tokens: number, later = tokens): boolean {
+    if (!this.#reserve(() => this.bytesFor(Math.max(tokens, later)))) return false;
     this.#groups.push({ block: new KvBlock(this.#init.layout, 1, capacityFor(tokens)), sequences: [sequence] });
     return true;
   }
@@ -177,8 +183,7 @@ export class Groups {
   #compact(): void {
     for (const { block, sequences } of this.#groups) {
       const lengths = sequences.map(({ length }) => length);
-      // Of a prompt that is being computed, the rest has its place already.
-      const tokens = Math.max(1, ...sequences.map(({ ids }) => ids.length));
+      const tokens = Math.max(1, ...lengths.map((length) => length + 1));
       block.resize(Math.max(1, sequences.length), Math.min(block.capacity, capacityFor(tokens)), lengths);
     }
   }

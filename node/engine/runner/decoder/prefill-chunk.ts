@@ -5,9 +5,9 @@ import type { StepCosts } from './step-costs.ts';
 
 /**
  * Longest that a piece may keep the others waiting, in steps of theirs. With the step that follows, the gap between two
- * tokens is 2.7 steps; the promise is 3, and times vary.
+ * tokens is 2.6 steps; the promise is 3, and times vary.
  */
-const PIECE_STEPS_MAX = 1.7;
+const PIECE_STEPS_MAX = 1.6;
 
 /**
  * Smallest piece. However little time the others leave, a prompt goes on by this much between two of their steps, so it
