@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Benchmark, interleave, median } from './harness.ts';
 import { ggufOf, type LlamaConfig, LlamaCpp } from './llama.ts';
+import { RewrittenDecoder } from './plain.ts';
 import { generateWhole, promptOf, quantile, Stream, startTextNode, type TextNode } from './streams.ts';
 
 const SIZES = [1, 2, 4, 8, 16] as const;
@@ -117,6 +118,11 @@ export const batch: Benchmark = {
           return [tokensPerS];
         };
       }
+      // What the runtime allows, with nothing around it.
+      const bare = await RewrittenDecoder.open(threads);
+      for (const size of [1, COMPARED]) {
+        contenders[`bare${size}_tokens_per_s`] = async () => [(size * 1000) / (await bare.stepMs(size, CONTEXT))];
+      }
       contenders.prefill_worst_gap_steps = async () => {
         const result = await disturb(text, promptOf(LONG_PROMPT, seed++));
         stepMs.push(result.stepMs);
@@ -146,6 +152,7 @@ export const batch: Benchmark = {
         figures: {
           batch8_throughput_ratio: pairs(rates(COMPARED), rates(1)),
           batch8_ratio_vs_llamacpp: pairs(rates(COMPARED), flat(`llamacpp${COMPARED}_tokens_per_s`)),
+          bare8_throughput_ratio: pairs(flat(`bare${COMPARED}_tokens_per_s`), flat('bare1_tokens_per_s')),
           p95_gap_ratio_8: pairs(gaps(COMPARED), gaps(1)),
           prefill_worst_gap_steps: median(flat('prefill_worst_gap_steps')),
           threads,

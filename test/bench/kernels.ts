@@ -9,6 +9,7 @@ import { rewriteDecoder } from '../../models/onnx/kv-rewrite/rewrite.ts';
 import { readModel, writeModel } from '../../models/onnx/model-file.ts';
 import { capacityFor, KvBlock } from '../../node/engine/runner/decoder/kv-block.ts';
 import { RewrittenModel } from '../../node/engine/runner/decoder/rewritten-model.ts';
+import { median } from './harness.ts';
 
 /** Steps that are not counted: the runtime plans memory in the first ones. */
 const WARM_STEPS = 5;
@@ -60,6 +61,24 @@ export async function kernelTimes(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** Median milliseconds of one step of so many sequences, each of one token behind that context, with nothing around it. */
+export async function stepMs(
+  model: RewrittenModel,
+  { sequences, context }: { readonly sequences: number; readonly context: number },
+): Promise<number> {
+  const block = new KvBlock(model.layout, sequences, capacityFor(context + 1));
+  const lengths = Array.from({ length: sequences }, () => context);
+  const times: number[] = [];
+  for (let step = 0; step < WARM_STEPS + STEPS; step++) {
+    const ids = new Int32Array(sequences).fill(400 + step);
+    const begun = performance.now();
+    await model.step({ block, firstSlot: 0, lengths, ids, wanted: [...lengths.keys()] });
+    times.push(performance.now() - begun);
+  }
+  block.close();
+  return median(times.slice(WARM_STEPS));
 }
 
 async function readTimes(folder: string): Promise<KernelTimes> {

@@ -9,7 +9,7 @@ import { readModel, writeModel } from '../../models/onnx/model-file.ts';
 import { capacityFor, KvBlock } from '../../node/engine/runner/decoder/kv-block.ts';
 import { RewrittenModel } from '../../node/engine/runner/decoder/rewritten-model.ts';
 import { openGraph } from '../../node/engine/runner/session.ts';
-import { type KernelTimes, kernelTimes } from './kernels.ts';
+import { type KernelTimes, kernelTimes, stepMs } from './kernels.ts';
 
 const SMOLLM2 = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 const BUNDLED = new URL('../../models/bundled/', import.meta.url).pathname;
@@ -137,6 +137,11 @@ export class RewrittenDecoder {
       { 'session.model_external_initializers_file_folder_path': join(folder, 'onnx') },
     );
     return new RewrittenDecoder(new RewrittenModel(session, rewritten.layout));
+  }
+
+  /** As {@link stepMs}. */
+  stepMs(sequences: number, context: number): Promise<number> {
+    return stepMs(this.#model, { sequences, context });
   }
 
   /** @returns the `count` tokens behind the prompt */
