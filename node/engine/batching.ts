@@ -41,7 +41,7 @@ export interface FormedRows<Job> {
 
 /** Of a full batch, the most that may be padding. */
 const PADDING_SHARE_MAX = 1 / 16;
-const COMPACT_ABOVE = 256;
+const COMPACT_ABOVE = 64;
 
 /** Rows that may share a batch, by length class. */
 interface Kind<Job> {
@@ -126,6 +126,8 @@ export class RowQueue<Job> {
   remove(rows: readonly WaitingRow<Job>[]): void {
     for (const row of rows) row.taken = true;
     for (const job of new Set(rows.map((row) => row.job))) this.#firstOf(job);
+    // Nothing of what was taken is held until somebody asks again.
+    for (const bucket of new Set(rows.map((row) => row.bucket))) this.#headOf(bucket);
   }
 
   /** Forms a batch and takes it out. Empty when nothing waits. */

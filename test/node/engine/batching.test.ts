@@ -1,4 +1,6 @@
 // Which texts share a batch, and in which order.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BatchCost } from '../../../node/engine/batch-curve.ts';
@@ -130,6 +132,22 @@ describe('RowQueue', () => {
     expect(queue.jobs(isWanted)).toEqual([kept]);
     expect(queue.take().map(({ job }) => job.name)).toEqual(['kept']);
     expect(queue.take()).toEqual([]);
+  });
+
+  it('holds no job whose texts were taken', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const queue = new RowQueue<object>();
+    const taken = ((): WeakRef<object> => {
+      const job = { embeddings: new Float32Array(1024) };
+      queue.add([{ job, index: 0, length: 5 }], 0, 'mean');
+      queue.take();
+      return new WeakRef(job);
+    })();
+    // A reference is held until the end of the turn in which it was made.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(taken.deref()).toBeUndefined();
   });
 
   it('gives every text exactly once, in batches within the limits, the oldest in each', () => {
