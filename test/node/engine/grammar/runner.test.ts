@@ -39,7 +39,7 @@ describe('a model that is held to a form', () => {
   let started: Awaited<ReturnType<typeof startEngine>>;
   let engine: SupervisedEngine;
   beforeAll(async () => {
-    started = await startEngine([await smollm()]);
+    started = await startEngine([await smollm()], { exact: true });
     ({ engine } = started);
   });
   afterAll(() => started[Symbol.asyncDispose]());
