@@ -238,7 +238,8 @@ export class BatchLoop {
       if (this.#closing.signal.aborted) return false;
     }
     const prompt = this.#nextPrompt();
-    if (prompt === undefined) return worked;
+    // A block that grows copies for as long as a piece takes: one of the two stands between two tokens of the others.
+    if (prompt === undefined || (worked && this.#groups.all.some(growsNext))) return worked;
     if (worked) await untilNextLoop();
     await this.#prefill(prompt);
     return true;
@@ -381,7 +382,7 @@ export class BatchLoop {
     // In strides, because growing copies what is there; not at once, because every step pays for all of it.
     const { capacity } = block;
     const roomy = length + Math.min(piecesLeft, count + Math.max(PREFILL_TOKENS, length >> 1));
-    if (!this.#makeRoom(group, length + count, roomy)) return;
+    if (length + count > capacity && !this.#makeRoom(group, length + count, roomy)) return;
     // The copy took as long as a piece: others have their next token first.
     if (block.capacity > capacity && this.#running.some(decodes)) return;
     const last = count === sequence.debt;
@@ -514,8 +515,9 @@ export class BatchLoop {
 
   /** Room for one more token of everyone in the group. @returns false when the group itself is gone */
   #makeRoomForStep(group: Group): boolean {
-    const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
     const { capacity } = group.block;
+    const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
+    if (tokens + this.#guessed(group) <= capacity) return true;
     const there = this.#makeRoom(group, tokens, tokens + this.#headroom(group));
     this.#arranged &&= group.block.capacity === capacity;
     return there;
@@ -524,7 +526,7 @@ export class BatchLoop {
   /**
    * Room for so many tokens in every slot of a group; whoever came last gives way where there is none, and is computed
    * again later.
-   * @param roomy better still
+   * @param roomy for how many a block that has to grow is made, where there is memory for it
    * @returns false when the group itself is gone
    */
   #makeRoom(group: Group, tokens: number, roomy: number): boolean {
@@ -552,12 +554,17 @@ export class BatchLoop {
    * Rows to have ahead: as many as are likely to come, because growing copies what is there, but not many beside what is
    * there, because every step pays for them. Where it is to be exact, nothing but the length may decide.
    */
-  #headroom({ sequences }: Group): number {
+  #headroom(group: Group): number {
+    const { sequences } = group;
     const longest = Math.max(...sequences.map(({ length }) => length));
     const ahead = Math.max(KV_CAPACITY_STEP, longest >> 2);
     if (this.#init.exact === true) return ahead;
-    const guessed = sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
-    return Math.max(guessed, Math.min(ahead, Math.max(...sequences.map(({ left }) => left))));
+    return Math.max(this.#guessed(group), Math.min(ahead, Math.max(...sequences.map(({ left }) => left))));
+  }
+
+  /** Guesses need rows beyond the next one, where a sequence is alone. */
+  #guessed({ sequences }: Group): number {
+    return sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
   }
 
   #tooLarge(tokens: number): WeftError {
@@ -602,6 +609,13 @@ const goesOn = (sequence: Sequence): boolean => !sequence.settled && !sequence.s
 /** It can go forward by one token now. */
 const decodes = (sequence: Sequence): boolean =>
   goesOn(sequence) && sequence.busy === undefined && sequence.piecesLeft === 0 && sequence.debt > 0;
+
+/** Its next step needs a larger block. */
+const growsNext = ({ block, sequences }: Group): boolean =>
+  sequences.some((sequence) => decodesNext(sequence) && sequence.length >= block.capacity);
+
+/** It decodes, or will once its token is drawn. */
+const decodesNext = (sequence: Sequence): boolean => !sequence.settled && sequence.piecesLeft === 0;
 
 function remove<T>(list: T[], item: T): boolean {
   const at = list.indexOf(item);
