@@ -256,7 +256,9 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
       const alone = [];
       for (const request of requests) alone.push((await collect(under.engine, request)).tokens);
       const together = await Promise.all(requests.map((request) => collect(under.engine, request)));
-      expect(together.map(({ tokens }) => tokens)).toEqual(alone);
+      const tokens = together.map((one) => one.tokens);
+      if (under.exact) expect(tokens).toEqual(alone);
+      else expect(tokens.map(({ length }) => length)).toEqual(alone.map(({ length }) => length));
     });
 
     it('ends a generation when its caller cancels, and sends no token after that', async () => {

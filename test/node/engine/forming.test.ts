@@ -19,11 +19,12 @@ const lengthsOf = (maxLength: number) =>
 const msOf = (lengths: readonly number[], measured: BatchCost, { from, to }: Range): number =>
   batchMs(measured, to - from, lengths[to - 1] as number);
 
-/** The split that is made when each batch is formed around the first row that is left. */
+/** The split that is made when each batch is formed around the first row that is left, of those that are left. */
 function split(lengths: readonly number[], measured: BatchCost): Range[] {
   const ranges: Range[] = [];
   for (let from = 0; from < lengths.length; from = ranges.at(-1)?.to ?? lengths.length) {
-    ranges.push(cheapestBatch(lengths, from, measured, limits));
+    const next = cheapestBatch(lengths.slice(from), 0, measured, limits);
+    ranges.push({ from: from + next.from, to: from + next.to });
   }
   return ranges;
 }
