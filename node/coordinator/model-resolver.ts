@@ -14,9 +14,10 @@ import type { Clock } from '../core/clock.ts';
 import type { AvailableModel, Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
 import type { Transfer } from '../core/transfer.ts';
+import { unlessAborted } from '../core/waiting.ts';
 import { METADATA_TIMEOUT_MS, TASKS_KEPT_MAX } from './limits.ts';
+import { LoadCache } from './load-cache.ts';
 import { findModel } from './model-names.ts';
-import { LoadCache, unlessAborted } from './waiting.ts';
 
 /** Where metadata lies on this node: what the coordinator uses of the model store. */
 export type ModelSource = Pick<ModelStore, 'metadata' | 'cacheMetadata'>;

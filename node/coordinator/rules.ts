@@ -6,9 +6,9 @@ import type { Constraint } from '../../protocol/infer.ts';
 import { TOOLS_MAX } from '../../protocol/limits.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { ChatRequest, ToolSpec } from '../core/coordinator.ts';
+import { untilNextLoop } from '../core/waiting.ts';
 import { TOOLS_CHARS_MAX } from './limits.ts';
 import { refusal } from './refusal.ts';
-import { nextTurn } from './waiting.ts';
 
 export interface AnswerRules {
   /** What the prompt tells of; none = calls are not looked for in the text either. */
@@ -88,7 +88,7 @@ async function argumentSchemas(
   const schemas: { readonly name: string; readonly schema: string }[] = [];
   let chars = 0;
   for (const [index, { name, parameters }] of tools.entries()) {
-    if (index > 0) await nextTurn();
+    if (index > 0) await untilNextLoop();
     if (signal.aborted) throw toAbortError(signal);
     const param = `tools[${index}].function.parameters`;
     if (parameters.type !== undefined && parameters.type !== 'object') {

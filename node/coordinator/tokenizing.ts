@@ -3,9 +3,9 @@
 import { TEXT_CHARS_INLINE_MAX } from '../../models/limits.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Prep, Tokenized } from '../core/prep.ts';
+import { untilNextLoop } from '../core/waiting.ts';
 import { CHARS_PER_TURN_MAX } from './limits.ts';
 import { refusal } from './refusal.ts';
-import { nextTurn } from './waiting.ts';
 
 export interface TokenizingComponents {
   readonly prep: Pick<Prep, 'tokenize'>;
@@ -38,7 +38,7 @@ export class Tokenizing {
       return this.#prep.tokenize(folder, text, { tokensMax, specialTokens, signal });
     }
     if (this.#chars + text.length > CHARS_PER_TURN_MAX) {
-      await nextTurn();
+      await untilNextLoop();
       this.#chars = 0;
     }
     this.#chars += text.length;

@@ -3,7 +3,7 @@
 import type { Clock } from '../core/clock.ts';
 import { STATS_INTERVAL_MS } from './limits.ts';
 
-/** The runner's answer, as numbers. */
+/** What it runs and holds now, and what it has done since it was loaded. */
 export interface GeneratorReading {
   readonly sequences: number;
   readonly waiting: number;

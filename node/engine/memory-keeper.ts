@@ -1,6 +1,7 @@
 // Keeps what all runners take within what the node may: reserves before a load, learns from what is measured, unloads
 // what is worth least, and gives every runner its hard cap. A model on another device than the processor takes memory of
 // both: there for its weights, here for its process, its keys and its values. One per engine; decisions are residency.ts's.
+
 import { WeftError } from '../../protocol/errors.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ModelToPlace } from './devices/chooser.ts';
@@ -8,6 +9,7 @@ import { RAM } from './devices/device.ts';
 import { type KvNeed, kvNeed, kvReservation } from './kv-memory.ts';
 import type { RunnerReading } from './lifeline-reader.ts';
 import { GROWTH_STEP_BYTES, LOAD_BYTES_PER_MS } from './limits.ts';
+import { mebibytes } from './mebibytes.ts';
 import type { ModelState } from './model-state.ts';
 import {
   capsOf,
@@ -84,7 +86,7 @@ export class MemoryKeeper {
     model.deviceBytes = 0;
     if (model.device !== RAM) await this.#reserve(model, model.device, predictedBytes(model.sizeBytes, false));
     const weights = weightBytes(model, newProcess);
-    const need = kvNeed(model.installed.manifest, sequencesMax);
+    const need = this.#need(model);
     await this.#reserve(model, RAM, weights + (need?.bytesMin ?? 0), need);
     const free = budgetOf(RAM) - residentTotal(this.#residents(RAM, model)) - weights;
     model.kvBytesMax = need === undefined ? 0 : kvReservation(need, free);
@@ -254,8 +256,6 @@ function growthLeft(slot: KeptSlot): number {
   return Math.max(0, promised + growthMax(promised) - reserved);
 }
 
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-
 interface Shortage {
   readonly needed: number;
   readonly need: KvNeed | undefined;
@@ -265,11 +265,11 @@ interface Shortage {
 }
 
 function outOfMemory(model: ModelState, { needed, need, held, budget, pool }: Shortage): WeftError {
-  const inUse = held > 0 ? `, of which ${mib(held)} are in use` : '';
-  const kv = need === undefined ? '' : ` (${mib(need.bytesMin)} of it for one conversation)`;
+  const inUse = held > 0 ? `, of which ${mebibytes(held)} are in use` : '';
+  const kv = need === undefined ? '' : ` (${mebibytes(need.bytesMin)} of it for one conversation)`;
   return new WeftError({
     code: 'out_of_memory',
-    message: `${model.id} needs ${mib(needed)}${kv}; models may take ${mib(budget)}${pool === RAM ? '' : ' of the device'}${inUse}.`,
+    message: `${model.id} needs ${mebibytes(needed)}${kv}; models may take ${mebibytes(budget)}${pool === RAM ? '' : ' of the device'}${inUse}.`,
     facts: { model: model.id, neededBytes: String(needed), limitBytes: String(budget), heldBytes: String(held) },
   });
 }

@@ -1,5 +1,6 @@
 // One runner process as its daemon sees it: started, asked, watched, ended. It lives once; what starts the next one is
 // the slot that made it (runner-slot.ts).
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { WeftError } from '../../protocol/errors.ts';
@@ -10,6 +11,7 @@ import { RUNTIME_ENV } from '../core/runtime-env.ts';
 import { SocketWriter } from './frame-socket.ts';
 import { LifelineReader, type RunnerReading } from './lifeline-reader.ts';
 import { RUNNER_KILL_WAIT_MS, RUNNER_START_TIMEOUT_MS, RUNNER_STOP_GRACE_MS, STDERR_TAIL_CHARS } from './limits.ts';
+import { mebibytes } from './mebibytes.ts';
 
 /** How runners are started and watched; the same for all of an engine. */
 export interface RunnerLaunch {
@@ -221,11 +223,9 @@ export class RunnerProcess {
   }
 }
 
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-
 /** With the fact `residentBytes`, by which it is told from other losses. */
 function overCap(resident: number, cap: number): WeftError {
-  const how = `took ${mib(resident)} of memory, more than the ${mib(cap)} that it was given`;
+  const how = `took ${mebibytes(resident)} of memory, more than the ${mebibytes(cap)} that it was given`;
   const facts = { how, residentBytes: String(resident), limitBytes: String(cap) };
   return new WeftError({ code: 'runner_lost', message: `The runner ${how}.`, facts });
 }

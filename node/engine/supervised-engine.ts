@@ -1,5 +1,6 @@
 // The engine of this node: takes work in, checks it, and has it done by supervised runner processes. The composition
 // root makes one; dispatch and the mesh's server call it, as an Engine.
+
 import type { InstalledModel } from '../../models/installed.ts';
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
@@ -20,6 +21,7 @@ import type { GenerationStatus, LoadedModel, LoadingProgress, LocalEngine, WorkO
 import type { Log } from '../core/log.ts';
 import type { MeasurableEngine, MeasuredProfile, ProfileReport } from '../core/profile.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import { unlessAborted } from '../core/waiting.ts';
 import { Backlog, type Cost } from './backlog.ts';
 import { type DeviceChooser, processorOnly } from './devices/chooser.ts';
 import { RAM } from './devices/device.ts';
@@ -225,7 +227,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     signal.throwIfAborted();
     if (model.phase === 'quarantined') throw model.quarantineError();
     model.popularity.add(this.#components.clock.now());
-    await orAborted(this.#slots.of(model).ensureLoaded(model), signal);
+    await unlessAborted(this.#slots.of(model).ensureLoaded(model), signal);
     if (!pin) return;
     model.pinnedByRequest = true;
     this.#slots.of(model).used(model);
@@ -383,12 +385,3 @@ const notOffered = (id: string): WeftError =>
   new WeftError({ code: 'model_not_found', message: `This node does not offer ${id}.`, facts: { model: id } });
 
 const stopping = (): WeftError => new WeftError({ code: 'stopping', message: 'The node is stopping.' });
-
-/** Gives up waiting, not what is waited for. @throws the signal's reason as a WeftError */
-function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => reject(toAbortError(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}

@@ -2,26 +2,21 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import {
-  type Ask,
-  counting,
+  AS_THEY_COME,
+  EXACT,
   type PeerFault,
   peerKillRun,
   type Reference,
   referenceAnswers,
   runnerKillRun,
-  story,
 } from '../support/kills.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { type StarMesh, startStarMesh } from '../support/star-mesh.ts';
 
-const KINDS: readonly { nodes: string; env: Record<string, string>; ask: Ask }[] = [
-  { nodes: 'nodes as they come', env: {}, ask: counting },
-  { nodes: 'exact nodes', env: { WEFT_EXACT: 'true' }, ask: story },
-];
 // In portions, so that a failure says how far it came.
 const PORTIONS = [0, 1, 2, 3, 4];
 
-describe.each(KINDS)('100 runners lost during streams of $nodes', ({ env, ask }) => {
+describe.each([AS_THEY_COME, EXACT])('100 runners lost during streams of $nodes', ({ env, ask }) => {
   let daemon: Daemon;
   let reference: Reference;
   beforeAll(async () => {
@@ -36,7 +31,7 @@ describe.each(KINDS)('100 runners lost during streams of $nodes', ({ env, ask })
   });
 });
 
-describe.each(KINDS)('25 peers lost during streams of $nodes', ({ env, ask }) => {
+describe.each([AS_THEY_COME, EXACT])('25 peers lost during streams of $nodes', ({ env, ask }) => {
   let mesh: StarMesh;
   let reference: Reference;
   beforeAll(async () => {

@@ -3,24 +3,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { streamChat } from '../support/chat.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import {
-  type Ask,
+  AS_THEY_COME,
   counting,
+  EXACT,
   type PeerFault,
   peerKillRun,
   type Reference,
   referenceAnswers,
   runnerKillRun,
-  story,
 } from '../support/kills.ts';
 import { seededRandom } from '../support/seeded.ts';
 import { type StarMesh, startStarMesh } from '../support/star-mesh.ts';
 
-const KINDS: readonly { nodes: string; env: Record<string, string>; ask: Ask; kills: number }[] = [
-  { nodes: 'a node as it comes', env: {}, ask: counting, kills: 10 },
-  { nodes: 'an exact node', env: { WEFT_EXACT: 'true' }, ask: story, kills: 20 },
-];
-
-describe.each(KINDS)('a runner of $nodes lost during a stream', ({ env, ask, kills }) => {
+describe.each([
+  { ...AS_THEY_COME, kills: 10 },
+  { ...EXACT, kills: 20 },
+])('a runner of $nodes lost during a stream', ({ env, ask, kills }) => {
   let daemon: Daemon;
   let reference: Reference;
   beforeAll(async () => {

@@ -37,6 +37,16 @@ export const story: Ask = (seed) => ({
 /** For any node. What is lost, doubled or out of order shows in numbers that are counted. */
 export const counting: Ask = (seed) => ({ messages: SURE_ANSWER, maxTokens: TOKENS, seed });
 
+/** Nodes, and what can be asked of them so that the answer without a fault is known. */
+export interface Kind {
+  readonly nodes: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly ask: Ask;
+}
+
+export const AS_THEY_COME: Kind = { nodes: 'nodes as they come', env: {}, ask: counting };
+export const EXACT: Kind = { nodes: 'exact nodes', env: { WEFT_EXACT: 'true' }, ask: story };
+
 /** Streams, and what they are without a fault. */
 export interface Reference {
   readonly ask: Ask;

@@ -49,11 +49,6 @@ export interface DecoderLayout {
 }
 
 /** Bytes of one token's keys and values over all layers. */
-export function rowBytes({
-  layers,
-  kvHeads,
-  headSize,
-  type,
-}: Pick<DecoderLayout, 'layers' | 'kvHeads' | 'headSize' | 'type'>): number {
+export function rowBytes({ layers, kvHeads, headSize, type }: DecoderLayout): number {
   return 2 * layers * kvHeads * headSize * (type === 'float32' ? 4 : 2);
 }

@@ -1,6 +1,8 @@
 // On which devices a model is tried, in which order, and why not on the others. Pure: the book says what is known, the
 // runner's slot does what comes out.
+
 import type { DeviceKind, DeviceSetting } from '../../core/devices.ts';
+import { mebibytes } from '../mebibytes.ts';
 import { type DetectedDevice, deviceKey, RAM } from './device.ts';
 import { PROBE_MARGIN } from './limits.ts';
 import { type PoolResident, poolFreeBytes } from './memory.ts';
@@ -204,5 +206,3 @@ function firstFailure(failed: ReadonlyMap<string, string>): string | undefined {
   for (const reason of failed.values()) return reason;
   return undefined;
 }
-
-const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;

@@ -1,7 +1,9 @@
 // The token loop: prompt in pieces, then one token after the other until something ends it. Runs in a runner process.
+
 import type { TokenRun } from '../../../protocol/codec.ts';
 import type { GenerateRequest, GenerateResult } from '../../../protocol/infer.ts';
 import { assert } from '../../core/assert.ts';
+import { untilNextLoop } from '../../core/waiting.ts';
 import { PREFILL_TOKENS, REPLAY_TOKENS_MAX } from '../limits.ts';
 import type { TokenConstraint } from './constraint.ts';
 import { Draw } from './draw.ts';
@@ -14,8 +16,6 @@ export interface GenerationContext {
   /** Sends one token. @returns a promise when the link is full */
   item(value: TokenRun): Promise<void> | undefined;
 }
-
-const untilNextLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** How many tokens may stand behind the prompt. */
 export function generatedMax(

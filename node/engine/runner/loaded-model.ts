@@ -23,8 +23,6 @@ export interface LoadedModelParts {
 
 export class LoadedModel {
   readonly #parts: LoadedModelParts;
-  /** The graph as it was exported, while somebody runs it although the decoder has another form. */
-  #exported: { readonly session: Promise<InferenceSession>; users: number } | undefined;
 
   constructor(parts: LoadedModelParts) {
     this.#parts = parts;
@@ -83,31 +81,17 @@ export class LoadedModel {
   }
 
   /**
-   * Work with the graph as it was exported. A text generator may have it in another form only: then it is loaded for
-   * those who ask at the same time, and leaves with the last of them.
+   * Work with the graph as it was exported, in a turn on the device. A text generator may have it in another form only:
+   * then it is loaded for this work alone.
    */
   async withGraph<T>(work: (session: InferenceSession) => Promise<T>): Promise<T> {
     const { init, opened, decoder } = this.#parts;
     if (decoder?.form !== 'rewritten') return work(opened.session);
-    this.#exported ??= {
-      session: openSession({ ...init, verifyLarge: false, onProgress: undefined }).then(({ session }) => session),
-      users: 0,
-    };
-    const exported = this.#exported;
-    exported.users++;
+    const { session } = await openSession({ ...init, verifyLarge: false, onProgress: undefined });
     try {
-      return await work(await exported.session);
+      return await work(session);
     } finally {
-      exported.users--;
-      if (exported.users === 0) {
-        this.#exported = undefined;
-        await exported.session.then(
-          (session) => session.release(),
-          () => {
-            /* whoever asked was told */
-          },
-        );
-      }
+      await session.release();
     }
   }
 

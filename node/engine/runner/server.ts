@@ -1,4 +1,5 @@
 // What a runner answers: load, unload, run, encode and generate, over the frames of its socket. Made by the entry.
+
 import type { Manifest } from '../../../models/manifest.ts';
 import type { TokenRun } from '../../../protocol/codec.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -15,6 +16,8 @@ import { type AnyMethod, type MethodSpec, RUNNER_METHODS } from '../../../protoc
 import { type CallContext, type CallHandler, CallServer, type Registered } from '../../core/calls.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SocketWriter } from '../frame-socket.ts';
+import { NOTHING_HELD } from '../generator-stats.ts';
+import { LOAD_PROGRESS_STEP } from '../limits.ts';
 import type { TokenConstraint } from './constraint.ts';
 import type { DecoderOpenInit } from './decoder/open-decoder.ts';
 import { generate } from './generate.ts';
@@ -134,18 +137,18 @@ export class RunnerServer {
 
   #stats(request: StatsRequest): StatsResponse {
     const { opened, decoder } = this.#find(refOf(request.model).digest);
-    const stats = decoder?.stats;
+    const stats = decoder?.stats ?? NOTHING_HELD;
     return {
       provider: opened.provider(),
       fallbackReason: opened.fallbackReason() ?? '',
-      sequences: stats?.sequences ?? 0,
-      waiting: stats?.waiting ?? 0,
-      kvBytes: BigInt(stats?.kvBytes ?? 0),
-      prefixBytes: BigInt(stats?.prefixBytes ?? 0),
-      promptTokens: BigInt(stats?.promptTokens ?? 0),
-      cachedTokens: BigInt(stats?.cachedTokens ?? 0),
-      draftedTokens: BigInt(stats?.draftedTokens ?? 0),
-      acceptedTokens: BigInt(stats?.acceptedTokens ?? 0),
+      sequences: stats.sequences,
+      waiting: stats.waiting,
+      kvBytes: BigInt(stats.kvBytes),
+      prefixBytes: BigInt(stats.prefixBytes),
+      promptTokens: BigInt(stats.promptTokens),
+      cachedTokens: BigInt(stats.cachedTokens),
+      draftedTokens: BigInt(stats.draftedTokens),
+      acceptedTokens: BigInt(stats.acceptedTokens),
       residentBytes: residentBytes(),
     };
   }
@@ -210,14 +213,11 @@ export class RunnerServer {
 function progressOf(context: CallContext<LoadItem>): DecoderOpenInit['onProgress'] {
   let told: LoadItem | undefined;
   return (phase, fraction = -1) => {
-    if (told?.phase === phase && fraction - told.fraction < PROGRESS_STEP) return;
+    if (told?.phase === phase && fraction - told.fraction < LOAD_PROGRESS_STEP) return;
     told = { phase, fraction };
     void context.item(told);
   };
 }
-
-/** News of a load are worth a frame in steps of this. */
-const PROGRESS_STEP = 0.05;
 
 const wrongTask = (): WeftError =>
   new WeftError({ code: 'bad_request', message: 'The model is not made for this kind of request.' });

@@ -209,21 +209,11 @@ export async function runSession(
   code: ErrorCode,
 ): Promise<InferenceSession.OnnxValueMapType> {
   for (const tensor of Object.values(feeds)) asBits(tensor);
-  for (const tensor of Object.values(feeds)) if (tensor.type === 'float16') showBits(tensor);
   try {
     return await session.run(feeds, fetches);
   } catch (error) {
     throw runtimeError(code, error);
   }
-}
-
-/**
- * The library holds float16 in a Float16Array where the engine has one, and its native part (1.30) then sees nothing: it
- * knows the bits as Uint16Array only.
- */
-function showBits(tensor: OrtTensor): void {
-  const { buffer, byteOffset, length } = tensor.data as Uint16Array;
-  Object.assign(tensor, { cpuData: new Uint16Array(buffer, byteOffset, length) });
 }
 
 /** What the runtime says is for people, but it may hold paths of this machine: those don't leave the process. */

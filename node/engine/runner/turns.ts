@@ -1,12 +1,11 @@
 // Whose turn it is on the device: one run of a graph at a time, in the order of asking. Generations take a turn per
 // token, so that several on one model go forward together. Used by everything in the runner that calls the runtime.
+import { untilNextLoop } from '../../core/waiting.ts';
 
 export interface TurnsComponents {
   /** Undefined when all that was written has left the process; else resolves once it has. */
   readonly flushed: () => Promise<void> | undefined;
 }
-
-const untilNextLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A lock that is handed on in order, and only once earlier answers are on their way. */
 export class Turns {

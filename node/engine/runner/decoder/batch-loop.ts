@@ -1,10 +1,14 @@
 // Continuous batching (Orca, Yu et al., OSDI 2022): all sequences of one model go forward together, one token each per
 // round; a newcomer joins at the next round, and its prompt is computed in pieces between the others' tokens (chunked
 // prefill: Sarathi-Serve, Agrawal et al., OSDI 2024). Runs in a runner process, one loop per model.
+
 import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
+import { untilNextLoop } from '../../../core/waiting.ts';
+import type { GeneratorReading } from '../../generator-stats.ts';
 import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP, PREFILL_TOKENS } from '../../limits.ts';
+import { mebibytes } from '../../mebibytes.ts';
 import { noNumbers } from '../../sampling.ts';
 import type { TokenConstraint } from '../constraint.ts';
 import { type GenerationContext, nextPiece } from '../generate.ts';
@@ -60,19 +64,6 @@ export interface BatchLoopInit {
   /** @default true, unless exact */
   readonly draft?: boolean;
 }
-
-export interface BatchLoopStats {
-  readonly sequences: number;
-  readonly waiting: number;
-  readonly kvBytes: number;
-  readonly prefixBytes: number;
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  readonly draftedTokens: number;
-  readonly acceptedTokens: number;
-}
-
-const untilNextLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Weight of one step's guesses in what is expected of newcomers. */
 const ACCEPTANCE_WEIGHT = 0.05;
@@ -135,7 +126,7 @@ export class BatchLoop {
     });
   }
 
-  get stats(): BatchLoopStats {
+  get stats(): GeneratorReading {
     return {
       sequences: this.#running.length,
       waiting: this.#waiting.length,
@@ -316,7 +307,7 @@ export class BatchLoop {
   #arrange(): void {
     if (this.#arranged || this.#init.exact === true) return;
     this.#arranged = true;
-    const decoding = this.#running.filter((sequence) => !sequence.settled && sequence.piecesLeft === 0);
+    const decoding = this.#running.filter(decodesNext);
     if (decoding.length < 2) return;
     const groups = this.#groups.all;
     const runs = planSlots({
@@ -398,9 +389,7 @@ export class BatchLoop {
 
   /** Short enough that the others' tokens keep coming. */
   #pieceBeside(sequence: Sequence, capacity: number): number {
-    const others = this.#groups.all.filter(({ sequences }) =>
-      sequences.some((other) => !other.settled && other.piecesLeft === 0),
-    );
+    const others = this.#groups.all.filter(({ sequences }) => sequences.some(decodesNext));
     return prefillChunk({
       left: sequence.piecesLeft,
       context: capacity,
@@ -516,7 +505,7 @@ export class BatchLoop {
   /** Room for one more token of everyone in the group. @returns false when the group itself is gone */
   #makeRoomForStep(group: Group): boolean {
     const { capacity } = group.block;
-    const tokens = Math.max(...group.sequences.map(({ length }) => length)) + 1;
+    const tokens = longest(group) + 1;
     if (tokens + this.#guessed(group) <= capacity) return true;
     const there = this.#makeRoom(group, tokens, tokens + this.#headroom(group));
     this.#arranged &&= group.block.capacity === capacity;
@@ -555,11 +544,9 @@ export class BatchLoop {
    * there, because every step pays for them. Where it is to be exact, nothing but the length may decide.
    */
   #headroom(group: Group): number {
-    const { sequences } = group;
-    const longest = Math.max(...sequences.map(({ length }) => length));
-    const ahead = Math.max(KV_CAPACITY_STEP, longest >> 2);
+    const ahead = Math.max(KV_CAPACITY_STEP, longest(group) >> 2);
     if (this.#init.exact === true) return ahead;
-    return Math.max(this.#guessed(group), Math.min(ahead, Math.max(...sequences.map(({ left }) => left))));
+    return Math.max(this.#guessed(group), Math.min(ahead, Math.max(...group.sequences.map(({ left }) => left))));
   }
 
   /** Guesses need rows beyond the next one, where a sequence is alone. */
@@ -572,7 +559,7 @@ export class BatchLoop {
     const needed = this.#groups.bytesFor(tokens + 1);
     return new WeftError({
       code: 'out_of_memory',
-      message: `The cache of ${tokens} tokens takes ${mib(needed)}; this model may take ${mib(kvBytesMax)} for it.`,
+      message: `The cache of ${tokens} tokens takes ${mebibytes(needed)}; this model may take ${mebibytes(kvBytesMax)} for it.`,
       facts: { neededBytes: String(needed), limitBytes: String(kvBytesMax) },
     });
   }
@@ -603,6 +590,9 @@ export class BatchLoop {
   }
 }
 
+/** Rows of the sequence that has most. */
+const longest = ({ sequences }: Group): number => Math.max(...sequences.map(({ length }) => length));
+
 /** It waits for more, as far as is known. */
 const goesOn = (sequence: Sequence): boolean => !sequence.settled && !sequence.signal.aborted;
 
@@ -622,5 +612,3 @@ function remove<T>(list: T[], item: T): boolean {
   if (at >= 0) list.splice(at, 1);
   return at >= 0;
 }
-
-const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;

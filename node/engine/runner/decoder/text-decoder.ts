@@ -1,23 +1,26 @@
 // What generates text from one loaded model: the rewritten graph with many sequences at once where the model allows it, the
 // plain loop otherwise. Made when the runner loads a text generator.
+
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Manifest } from '../../../../models/manifest.ts';
 import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
+import { type GeneratorReading, NOTHING_HELD } from '../../generator-stats.ts';
+import { kvNeed } from '../../kv-memory.ts';
 import { PLAIN_SEQUENCES_MAX } from '../../limits.ts';
 import type { TokenConstraint } from '../constraint.ts';
 import { type GenerationContext, generate } from '../generate.ts';
 import { plainGenerator, type TextGeneratorFactory } from '../generator.ts';
 import type { Turns } from '../turns.ts';
-import { BatchLoop, type BatchLoopStats } from './batch-loop.ts';
+import { BatchLoop } from './batch-loop.ts';
 import type { RewrittenModel } from './rewritten-model.ts';
 
 /** A model that generates. */
 export interface TextDecoder {
   readonly form: 'rewritten' | 'plain';
   readonly kvBytesPerToken: number;
-  readonly stats: BatchLoopStats;
+  readonly stats: GeneratorReading;
   /** As {@link BatchLoop.generate}. */
   generate(request: GenerateRequest, context: GenerationContext, constraint?: TokenConstraint): Promise<GenerateResult>;
   /** Ends what is under way and frees its caches; the session is its maker's. */
@@ -67,22 +70,12 @@ export class PlainDecoder implements TextDecoder {
   constructor(generators: TextGeneratorFactory, init: DecoderInit) {
     this.#generators = generators;
     this.#init = init;
-    const { layers = 0, kvHeads = 0, headSize = 0 } = init.manifest.generation ?? {};
-    const half = init.manifest.inputs.find(({ name }) => name === 'past_key_values.0.key')?.type === 'float16';
-    this.kvBytesPerToken = rowBytes({ layers, kvHeads, headSize, type: half ? 'float16' : 'float32' });
+    this.kvBytesPerToken = kvNeed(init.manifest, 1)?.bytesPerToken ?? 0;
   }
 
-  get stats(): BatchLoopStats {
-    return {
-      sequences: this.#running,
-      waiting: this.#waiting.length,
-      kvBytes: 0,
-      prefixBytes: 0,
-      promptTokens: this.#promptTokens,
-      cachedTokens: 0,
-      draftedTokens: 0,
-      acceptedTokens: 0,
-    };
+  get stats(): GeneratorReading {
+    const [sequences, waiting, promptTokens] = [this.#running, this.#waiting.length, this.#promptTokens];
+    return { ...NOTHING_HELD, sequences, waiting, promptTokens };
   }
 
   async generate(

@@ -1,6 +1,6 @@
 // A decoder in its two forms side by side: as it was exported, in the plain loop, and rewritten.
 import { fromBinary } from '@bufbuild/protobuf';
-import { InferenceSession, type Tensor } from 'onnxruntime-node';
+import { InferenceSession } from 'onnxruntime-node';
 import { expect, onTestFinished } from 'vitest';
 import type { GenerationSpec, Manifest } from '../../../../models/manifest.ts';
 import { rewriteDecoder } from '../../../../models/onnx/kv-rewrite/rewrite.ts';
@@ -60,18 +60,7 @@ async function sessionOf(model: ModelProto): Promise<InferenceSession> {
   const session = await InferenceSession.create(writeModel(model), { intraOpNumThreads: 1, logSeverityLevel: 3 });
   opened.push(session);
   onTestFinished(releaseAll);
-  const run = session.run.bind(session);
-  session.run = async (feeds: InferenceSession.FeedsType, ...others: unknown[]) => {
-    for (const tensor of Object.values(feeds) as Tensor[]) if (tensor.type === 'float16') asBits(tensor);
-    return run(feeds, ...(others as []));
-  };
   return session;
-}
-
-/** The binding reads the bits of float16, and nothing of a Float16Array. */
-function asBits(tensor: Tensor): void {
-  const { buffer, byteOffset, length } = tensor.data as Uint16Array;
-  Object.assign(tensor, { cpuData: new Uint16Array(buffer, byteOffset, length) });
 }
 
 export async function openPlain(model: ModelProto, config: DecoderConfig): Promise<TextGeneratorFactory> {

@@ -1,20 +1,4 @@
-// Waiting for work that others wait for too: one who gives up leaves, the work goes on. Used by everything here.
-import { toAbortError } from '../core/calls.ts';
-
-/** The promise's outcome. @throws WeftError the signal's reason, as soon as it aborts */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(toAbortError(signal));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    promise.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
-  });
-}
-
-/** Gives the event loop a turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+// What is loaded once for all who ask at the same time, and kept. Used by everything here that reads models.
 
 /** Keeps what was loaded, the least recently used leaving first; who asks while a load is under way shares it. */
 export class LoadCache<T> {
