@@ -261,3 +261,6 @@ export const PLAIN_SEQUENCES_MAX = 4;
 
 /** Sequences that one model decodes side by side; throughput grows little beyond (SmolLM2 on two cores: 247 tokens/s at 8, 268 at 16). */
 export const SEQUENCES_MAX = 16;
+
+/** Bytes of rows that are copied between two tokens of others: 3 to 8 ms where memory gives 2 to 5 GB/s. */
+export const KV_COPY_BYTES = 16 << 20;

@@ -134,7 +134,7 @@ export class RewrittenDecoder {
       writeModel(rewritten.model),
       { threads, shareCores: false },
       { inputs: [] },
-      { 'session.model_external_initializers_file_folder_path': join(folder, 'onnx') },
+      { extra: { 'session.model_external_initializers_file_folder_path': join(folder, 'onnx') }, arena: false },
     );
     return new RewrittenDecoder(new RewrittenModel(session, rewritten.layout));
   }

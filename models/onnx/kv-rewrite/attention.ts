@@ -3,7 +3,7 @@
 import type { GraphEditor } from '../graph.ts';
 import { TensorProto_DataType as DataType } from '../messages/onnx_pb.js';
 import { floatTensor, int64Tensor } from '../tensors.ts';
-import { type DecoderLayout, newBias, newKey, newValue, PORTS, pastBias, pastKey, pastValue } from './layout.ts';
+import { type DecoderLayout, newBias, PORTS, pastBias, pastKey, pastValue } from './layout.ts';
 import type { AttentionSite } from './site.ts';
 
 /** Constants that all layers use. */
@@ -22,6 +22,21 @@ export function attentionConstants(editor: GraphEditor, layout: DecoderLayout): 
     unfold: shape([0, kvHeads * group, -1, headSize]),
     flatten: shape([0, 0, kvHeads * group * headSize]),
   };
+}
+
+/** Joins the new keys and values of all layers into the outputs that the runner takes them from. */
+export function writeNewRows(editor: GraphEditor, sites: readonly AttentionSite[]): void {
+  const join = (tensors: readonly string[], output: string): void => {
+    editor.addNode({ op: 'Concat', inputs: tensors, outputs: [output], attributes: { axis: 0n } });
+  };
+  join(
+    sites.map(({ key }) => key),
+    PORTS.newKeys,
+  );
+  join(
+    sites.map(({ value }) => value),
+    PORTS.newValues,
+  );
 }
 
 /** Writes the attention of a site. @returns the tensor that takes the place of the site's output */
@@ -44,8 +59,9 @@ export function writeAttention(
     return editor.apply('Mul', [editor.apply('Tanh', [editor.apply('Div', [scores, cap])]), cap]);
   };
   // [B, H, S, D] → [B, KV, G · S, D]
-  const scaled = site.scale === 1 ? site.query : editor.apply('Mul', [site.query, scalar(site.scale)]);
-  const query = editor.apply('Reshape', [scaled, fold]);
+  const folded = editor.apply('Reshape', [site.query, fold]);
+  // Right before the products: the runtime takes it into them.
+  const query = site.scale === 1 ? folded : editor.apply('Mul', [folded, scalar(site.scale)]);
   const turned = editor.apply('Transpose', [site.key], { perm: [0n, 1n, 3n, 2n] });
   const pastScores = capped(editor.apply('MatMul', [query, pastKey(layer)]));
   const newScores = capped(editor.apply('MatMul', [query, turned]));
@@ -61,8 +77,6 @@ export function writeAttention(
     editor.apply('MatMul', [ofPast, pastValue(layer)]),
     editor.apply('MatMul', [ofNew, site.value]),
   ]);
-  editor.addNode({ op: 'Identity', inputs: [site.key], outputs: [newKey(layer)] });
-  editor.addNode({ op: 'Identity', inputs: [site.value], outputs: [newValue(layer)] });
   const typed = site.typed === undefined ? sum : editor.apply('CastLike', [sum, site.typed]);
   if (typeof site.form === 'object') {
     return editor.apply('Reshape', [typed, editor.apply('Shape', [site.form.like])]);

@@ -6,9 +6,9 @@ import type { GenerationSpec } from '../../manifest.ts';
 import { GraphEditor } from '../graph.ts';
 import { TensorProto_DataType as DataType, type ModelProto } from '../messages/onnx_pb.js';
 import { valueInfo } from '../tensors.ts';
-import { attentionConstants, writeAttention } from './attention.ts';
+import { attentionConstants, writeAttention, writeNewRows } from './attention.ts';
 import { matchGroupQuery } from './group-query.ts';
-import { type DecoderLayout, newBias, newKey, newValue, PORTS, pastBias, pastKey, pastValue } from './layout.ts';
+import { type DecoderLayout, newBias, PORTS, pastBias, pastKey, pastValue } from './layout.ts';
 import { HEADS_MAX, OPSET_MIN } from './limits.ts';
 import { chooseLogits } from './logits.ts';
 import { matchMultiHead } from './multi-head.ts';
@@ -72,6 +72,7 @@ function rewrite(model: ModelProto, spec: GenerationSpec): Rewritten {
   for (const [layer, site] of sites.entries()) {
     editor.replaceUses(site.output, writeAttention(editor, layout, constants, layer, site));
   }
+  writeNewRows(editor, sites);
   if (editor.isInput('position_ids')) editor.replaceUses('position_ids', PORTS.positions);
   addLogits(editor, layout);
   for (const ports of exported) {
@@ -134,8 +135,9 @@ function addPorts(editor: GraphEditor, layout: DecoderLayout): void {
   for (let layer = 0; layer < layers; layer++) {
     editor.addInput(valueInfo(pastKey(layer), type, ['batch', kvHeads, headSize, 'past']));
     editor.addInput(valueInfo(pastValue(layer), type, ['batch', kvHeads, 'past', headSize]));
-    editor.addOutput(valueInfo(newKey(layer), type, ['batch', kvHeads, 'new', headSize]));
-    editor.addOutput(valueInfo(newValue(layer), type, ['batch', kvHeads, 'new', headSize]));
+  }
+  for (const rows of [PORTS.newKeys, PORTS.newValues]) {
+    editor.addOutput(valueInfo(rows, type, ['layers', kvHeads, 'new', headSize]));
   }
 }
 

@@ -57,6 +57,14 @@ export interface OpenedSession {
   readonly fallbackReason: () => string | undefined;
 }
 
+/** Settings of one session beside those of its runner. */
+export interface GraphSettings {
+  /** By the runtime's names. */
+  readonly extra?: Readonly<Record<string, string>>;
+  /** The runtime keeps memory of a run for later ones instead of giving it back to the system. @default true */
+  readonly arena?: boolean;
+}
+
 /** How sessions of this runner use the processor. */
 export type SessionThreads = Pick<SessionInit, 'threads' | 'shareCores'>;
 
@@ -96,18 +104,17 @@ export function verifySession({ folder, manifest, verifyLarge, onProgress }: Ses
  * Creates a session of a file's graph, or of a changed graph's bytes, where `init.place` says. On a device other than
  * the processor it is tried once on made-up inputs; what fails there, or later in the middle, goes on on the processor.
  * @param ports what the graph takes, for that trial; none = no trial: whoever opens it tries it
- * @param extra further settings of the session, by the runtime's names
  * @throws WeftError `model_load_failed` with what the runtime reported
  */
 export async function openGraph(
   graph: string | Uint8Array,
   init: SessionThreads & Pick<SessionInit, 'place'>,
   ports: Pick<Manifest, 'inputs'>,
-  extra: Readonly<Record<string, string>> = {},
+  settings: GraphSettings = {},
 ): Promise<Pick<OpenedSession, 'session' | 'provider' | 'fallbackReason'>> {
   const place = init.place ?? PROCESSOR;
   const open = (where: SessionPlace): Promise<InferenceSession> => {
-    const options = sessionOptions(where, init, extra);
+    const options = sessionOptions(where, init, settings);
     // Two overloads of one method.
     return typeof graph === 'string'
       ? InferenceSession.create(graph, options)
@@ -138,7 +145,7 @@ export async function openGraph(
 function sessionOptions(
   place: SessionPlace,
   { threads, shareCores }: SessionThreads,
-  extra: Readonly<Record<string, string>>,
+  { extra = {}, arena = true }: GraphSettings,
 ): InferenceSession.SessionOptions {
   const onProcessor = place.provider === 'cpu';
   return {
@@ -150,6 +157,7 @@ function sessionOptions(
     // 3 = errors: warnings about a graph concern its author, not whoever runs it. What another provider refuses is told
     // as the reason of the fallback.
     logSeverityLevel: onProcessor ? 3 : 4,
+    enableCpuMemArena: arena,
     // DirectML wants it off.
     ...(place.provider === 'dml' ? { enableMemPattern: false } : {}),
     extra: {

@@ -7,7 +7,7 @@ import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
 import { untilNextLoop } from '../../../core/waiting.ts';
 import type { GeneratorReading } from '../../generator-stats.ts';
-import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP, PREFILL_TOKENS } from '../../limits.ts';
+import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP, KV_COPY_BYTES, PREFILL_TOKENS } from '../../limits.ts';
 import { mebibytes } from '../../mebibytes.ts';
 import { noNumbers } from '../../sampling.ts';
 import type { TokenConstraint } from '../constraint.ts';
@@ -17,8 +17,9 @@ import { DraftPolicy } from './draft-policy.ts';
 import { type Group, Groups } from './groups.ts';
 import { areNumbers, type KvArray, type NewRows } from './kv-block.ts';
 import { prefillChunk } from './prefill-chunk.ts';
-import { PrefixTree } from './prefix-tree.ts';
+import { type PrefixMatch, PrefixTree } from './prefix-tree.ts';
 import type { DecoderModel, Step, StepResult } from './rewritten-model.ts';
+import { DRAFT_TOKENS_MAX, Room } from './room.ts';
 import { Sequence } from './sequence.ts';
 import { planSlots } from './slot-plan.ts';
 import { StepCosts } from './step-costs.ts';
@@ -63,13 +64,12 @@ export interface BatchLoopInit {
   readonly keepPrefixes?: boolean;
   /** @default true, unless exact */
   readonly draft?: boolean;
+  /** Bytes of rows that are copied between two tokens of others. @default KV_COPY_BYTES */
+  readonly copyBytes?: number;
 }
 
 /** Weight of one step's guesses in what is expected of newcomers. */
 const ACCEPTANCE_WEIGHT = 0.05;
-
-/** Guesses of one step at most. */
-const DRAFT_TOKENS_MAX = 10;
 
 /** Every so many pieces it is the turn of whoever waits longest, whatever is left of the others' prompts. */
 const OLDEST_EVERY = 4;
@@ -83,6 +83,10 @@ export class BatchLoop {
   readonly #contextLength: number;
   readonly #groups: Groups;
   readonly #tree: PrefixTree;
+  readonly #room: Room;
+  readonly #copyBytes: number;
+  /** Kept rows that are being copied for a newcomer, and how many blocks of them have been. */
+  readonly #reusing = new Map<Sequence, { readonly match: PrefixMatch; readonly blocks: number; copied: number }>();
   readonly #costs = new StepCosts();
   readonly #closing = new AbortController();
   readonly #waiting: Sequence[] = [];
@@ -124,6 +128,17 @@ export class BatchLoop {
       blockBytes: KV_BLOCK_TOKENS * bytes,
       bytesMax: () => (this.#keepsPrefixes ? Math.max(0, init.kvBytesMax - this.#groups.bytes - this.#growing) : 0),
     });
+    this.#copyBytes = init.copyBytes ?? KV_COPY_BYTES;
+    const giveWay = (victim: Sequence): void => {
+      remove(this.#running, victim);
+      this.#closeSlot(victim);
+      victim.restart();
+      this.#waiting.unshift(victim);
+    };
+    this.#room = new Room(
+      { groups: this.#groups, running: () => this.#running, giveWay },
+      { contextLength: this.#contextLength, drafts: this.#drafts, exact, copyBytes: this.#copyBytes },
+    );
   }
 
   get stats(): GeneratorReading {
@@ -188,8 +203,7 @@ export class BatchLoop {
     this.#wakeUp();
     await this.#loop;
     for (const sequence of [...this.#waiting.splice(0), ...this.#running.splice(0)]) sequence.fail(reason);
-    this.#groups.clear();
-    this.#tree.clear();
+    this.#forgetRows();
   }
 
   // ── The loop ──────────────────────────────────────────────────────────────────────────────────
@@ -213,7 +227,13 @@ export class BatchLoop {
   /** Something that must not happen has happened: nobody waits for ever because of it, and newcomers find order. */
   #startAgain(error: unknown): void {
     for (const sequence of this.#running.splice(0)) sequence.fail(error);
+    this.#forgetRows();
+  }
+
+  #forgetRows(): void {
     this.#groups.clear();
+    for (const { match } of this.#reusing.values()) match.release();
+    this.#reusing.clear();
     this.#tree.clear();
   }
 
@@ -223,7 +243,11 @@ export class BatchLoop {
     let worked = false;
     const due = this.#groups.all.filter(({ sequences }) => sequences.some(decodes));
     for (const group of due) {
-      if (!this.#groups.all.includes(group) || !this.#makeRoomForStep(group)) continue;
+      if (!this.#groups.all.includes(group)) continue;
+      const { capacity } = group.block;
+      const there = this.#room.forStep(group);
+      this.#arranged &&= group.block.capacity === capacity;
+      if (!there) continue;
       await this.#decode(group);
       worked = true;
       if (this.#closing.signal.aborted) return false;
@@ -252,6 +276,8 @@ export class BatchLoop {
   }
 
   #closeSlot(sequence: Sequence): void {
+    this.#reusing.get(sequence)?.match.release();
+    this.#reusing.delete(sequence);
     this.#groups.close(sequence, this.#spoilt.has(sequence));
   }
 
@@ -287,20 +313,38 @@ export class BatchLoop {
   #reuse(sequence: Sequence): void {
     const { ids } = sequence;
     const match = this.#tree.match('', ids, ids.length - 1);
-    const { group, slot } = this.#groups.placeOf(sequence);
+    const { group } = this.#groups.placeOf(sequence);
     // Rows that are held can't make way: where there is no room beside them, they are computed again.
     const tokens = this.#groups.grow(group, match.tokens) ? match.tokens : 0;
-    for (const [index, { data }] of match.rows.slice(0, tokens / KV_BLOCK_TOKENS).entries()) {
-      group.block.write(slot, index * KV_BLOCK_TOKENS, data as KvArray);
+    if (tokens === 0) match.release();
+    else {
+      this.#reusing.set(sequence, { match, blocks: tokens / KV_BLOCK_TOKENS, copied: 0 });
+      // In one go, unless others would wait for it; rows that are held must not keep others from growing.
+      if (!this.#running.some(decodesNext) || this.#isOver(0)) this.#copyRows(sequence, tokens / KV_BLOCK_TOKENS);
     }
-    match.release();
-    sequence.length = tokens;
     // Of what it had before it gave way, or on another node, nothing was kept for its prompt's sake.
     if (sequence.cachedTokens !== undefined) return;
     const { promptLength } = sequence.request;
     sequence.cachedTokens = Math.min(tokens, promptLength);
     this.#promptTokens += promptLength;
     this.#cachedTokens += sequence.cachedTokens;
+  }
+
+  /** @returns false when there was nothing to copy */
+  #copyRows(sequence: Sequence, blocks: number): boolean {
+    const reuse = this.#reusing.get(sequence);
+    if (reuse === undefined) return false;
+    const { group, slot } = this.#groups.placeOf(sequence);
+    const end = Math.min(reuse.blocks, reuse.copied + blocks);
+    for (let index = reuse.copied; index < end; index++) {
+      group.block.write(slot, index * KV_BLOCK_TOKENS, reuse.match.rows[index]?.data as KvArray);
+    }
+    reuse.copied = end;
+    sequence.length = end * KV_BLOCK_TOKENS;
+    if (end < reuse.blocks) return true;
+    reuse.match.release();
+    this.#reusing.delete(sequence);
+    return true;
   }
 
   /** Sequences that decode stand together where that is cheaper. */
@@ -366,6 +410,8 @@ export class BatchLoop {
   }
 
   async #prefill(sequence: Sequence): Promise<void> {
+    const blockBytes = KV_BLOCK_TOKENS * rowBytes(this.#components.model.layout);
+    if (this.#copyRows(sequence, Math.max(1, Math.floor(this.#copyBytes / blockBytes)))) return;
     const { group, slot } = this.#groups.placeOf(sequence);
     const { length, piecesLeft } = sequence;
     const { block } = group;
@@ -373,9 +419,13 @@ export class BatchLoop {
     // In strides, because growing copies what is there; not at once, because every step pays for all of it.
     const { capacity } = block;
     const roomy = length + Math.min(piecesLeft, count + Math.max(PREFILL_TOKENS, length >> 1));
-    if (length + count > capacity && !this.#makeRoom(group, length + count, roomy)) return;
-    // The copy took as long as a piece: others have their next token first.
-    if (block.capacity > capacity && this.#running.some(decodes)) return;
+    const othersWait = this.#running.some(decodesNext);
+    if (length + count > capacity) {
+      if (othersWait && this.#room.slowlyFor(group, roomy)) return;
+      if (!this.#room.for(group, length + count, roomy)) return;
+      // The copy took as long as a piece: others have their next token first.
+      if (othersWait) return;
+    }
     const last = count === sequence.debt;
     const ids = sequence.ids.slice(length, length + count);
     const wanted = last ? [count - 1] : [];
@@ -502,56 +552,25 @@ export class BatchLoop {
 
   // ── Memory ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Room for one more token of everyone in the group. @returns false when the group itself is gone */
-  #makeRoomForStep(group: Group): boolean {
-    const { capacity } = group.block;
-    const tokens = longest(group) + 1;
-    if (tokens + this.#guessed(group) <= capacity) return true;
-    const there = this.#makeRoom(group, tokens, tokens + this.#headroom(group));
-    this.#arranged &&= group.block.capacity === capacity;
-    return there;
-  }
-
-  /**
-   * Room for so many tokens in every slot of a group; whoever came last gives way where there is none, and is computed
-   * again later.
-   * @param roomy for how many a block that has to grow is made, where there is memory for it
-   * @returns false when the group itself is gone
-   */
-  #makeRoom(group: Group, tokens: number, roomy: number): boolean {
-    for (;;) {
-      if (this.#groups.grow(group, Math.min(roomy, this.#contextLength)) || this.#groups.grow(group, tokens))
-        return true;
-      const victim = this.#running.findLast((sequence) => sequence.busy === undefined);
-      if (victim === undefined || this.#running.length === 1) return false;
-      remove(this.#running, victim);
-      this.#closeSlot(victim);
-      victim.restart();
-      this.#waiting.unshift(victim);
-      if (!this.#groups.all.includes(group)) return false;
-    }
-  }
-
-  /** Kept prefixes leave before sequences take their room. */
+  /** Kept prefixes leave before sequences take their room; those that are being copied, too: the rest is computed. */
   #makeWay(bytes: number): void {
     this.#growing = bytes;
     this.#tree.trim();
+    if (this.#reusing.size > 0 && this.#isOver(bytes)) {
+      for (const [sequence, { match, copied }] of this.#reusing) {
+        match.release();
+        const { cachedTokens = 0 } = sequence;
+        sequence.cachedTokens = Math.min(cachedTokens, copied * KV_BLOCK_TOKENS);
+        this.#cachedTokens -= cachedTokens - sequence.cachedTokens;
+      }
+      this.#reusing.clear();
+      this.#tree.trim();
+    }
     this.#growing = 0;
   }
 
-  /**
-   * Rows to have ahead: as many as are likely to come, because growing copies what is there, but not many beside what is
-   * there, because every step pays for them. Where it is to be exact, nothing but the length may decide.
-   */
-  #headroom(group: Group): number {
-    const ahead = Math.max(KV_CAPACITY_STEP, longest(group) >> 2);
-    if (this.#init.exact === true) return ahead;
-    return Math.max(this.#guessed(group), Math.min(ahead, Math.max(...group.sequences.map(({ left }) => left))));
-  }
-
-  /** Guesses need rows beyond the next one, where a sequence is alone. */
-  #guessed({ sequences }: Group): number {
-    return sequences.length === 1 && this.#drafts ? DRAFT_TOKENS_MAX : 0;
+  #isOver(extra: number): boolean {
+    return this.#groups.bytes + this.#tree.bytes + extra > this.#init.kvBytesMax;
   }
 
   #tooLarge(tokens: number): WeftError {
@@ -589,9 +608,6 @@ export class BatchLoop {
     this.#wake = undefined;
   }
 }
-
-/** Rows of the sequence that has most. */
-const longest = ({ sequences }: Group): number => Math.max(...sequences.map(({ length }) => length));
 
 /** It waits for more, as far as is known. */
 const goesOn = (sequence: Sequence): boolean => !sequence.settled && !sequence.signal.aborted;

@@ -29,6 +29,8 @@ const SLOT_STEPS: readonly number[] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64,
 
 const slotsFor = (sequences: number): number => SLOT_STEPS.find((slots) => slots >= sequences) ?? sequences;
 
+const lengthsOf = (sequences: readonly Sequence[]): number[] => sequences.map(({ length }) => length);
+
 export class Groups {
   readonly #init: GroupsInit;
   readonly #groups: Group[] = [];
@@ -77,7 +79,11 @@ export class Groups {
   grow(group: Group, tokens: number): boolean {
     const { block, sequences } = group;
     if (tokens <= block.capacity) return true;
-    const lengths = sequences.map(({ length }) => length);
+    const lengths = lengthsOf(sequences);
+    if (block.growingTo !== undefined && block.growingTo >= tokens) {
+      block.continueGrowth(this.#init.layout.layers, lengths);
+      return true;
+    }
     for (const capacity of [capacityFor(tokens, block.capacity), capacityFor(tokens)]) {
       const slots = Math.max(sequences.length, 1);
       if (!this.#reserve(() => slots * capacity * this.#rowBytes - block.bytes)) continue;
@@ -85,6 +91,26 @@ export class Groups {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Makes room over several calls, each of which copies about so many bytes, while the rows are used where they are.
+   * @returns false when there is no memory for two blocks, or the whole is copied as quickly
+   */
+  growSlowly(group: Group, tokens: number, bytes: number): boolean {
+    const { block, sequences } = group;
+    const { layout, bytesMax, onGrowth } = this.#init;
+    const copied = block.slots * block.capacity * this.#rowBytes;
+    if (tokens <= block.capacity || copied <= bytes) return false;
+    if (block.growingTo === undefined) {
+      const capacity = capacityFor(tokens, block.capacity);
+      const extra = block.slots * capacity * this.#rowBytes;
+      if (this.bytes + extra > bytesMax) return false;
+      onGrowth(extra);
+      block.beginGrowth(capacity);
+    }
+    block.continueGrowth(Math.max(1, Math.floor((bytes * layout.layers) / copied)), lengthsOf(sequences));
+    return true;
   }
 
   /** A sequence leaves: the last one of its group takes its slot. @param dirty its rows must not be multiplied with any more */
@@ -153,11 +179,7 @@ export class Groups {
   #gather(home: Group, members: readonly Sequence[]): void {
     const { slots, capacity } = this.#sizeOf(home, members);
     const { block, sequences } = home;
-    block.resize(
-      slots,
-      capacity,
-      sequences.map(({ length }) => length),
-    );
+    block.resize(slots, capacity, lengthsOf(sequences));
     for (const member of members) {
       if (sequences.includes(member)) continue;
       const { group, slot } = this.placeOf(member);
@@ -182,7 +204,7 @@ export class Groups {
 
   #compact(): void {
     for (const { block, sequences } of this.#groups) {
-      const lengths = sequences.map(({ length }) => length);
+      const lengths = lengthsOf(sequences);
       const tokens = Math.max(1, ...lengths.map((length) => length + 1));
       block.resize(Math.max(1, sequences.length), Math.min(block.capacity, capacityFor(tokens)), lengths);
     }

@@ -60,6 +60,8 @@ export class KvBlock {
   #capacity: number;
   /** Changes whenever the arrays do: views of them are then no longer valid. */
   #version = 0;
+  /** The larger arrays that take these ones' place once every layer is in them. */
+  #next: { readonly capacity: number; readonly keys: KvArray[]; readonly values: KvArray[] } | undefined;
 
   constructor(layout: DecoderLayout, slots: number, capacity: number) {
     this.layout = layout;
@@ -84,8 +86,14 @@ export class KvBlock {
     return this.#version;
   }
 
+  /** Of what it grows into, too. */
   get bytes(): number {
-    return this.#slots * this.#capacity * rowBytes(this.layout);
+    return this.#slots * (this.#capacity + (this.#next?.capacity ?? 0)) * rowBytes(this.layout);
+  }
+
+  /** The capacity that it will have, once {@link continueGrowth} has copied every layer; undefined: it doesn't grow. */
+  get growingTo(): number | undefined {
+    return this.#next?.capacity;
   }
 
   /** Elements of one slot within one array. */
@@ -94,49 +102,85 @@ export class KvBlock {
   }
 
   /**
-   * Gives it other sizes, layer by layer: no more than one layer stands in memory twice.
+   * Gives it other sizes, layer by layer: no more than one layer stands in memory twice. Ends a growth that is under way.
    * @param lengths rows of each slot that are kept, from the first slot on
    */
   resize(slots: number, capacity: number, lengths: readonly number[]): void {
+    this.#endGrowth();
     if (slots === this.#slots && capacity === this.#capacity) return;
     assert(lengths.length <= slots && lengths.every((length) => length <= capacity), 'what is kept fits');
-    const { layers, kvHeads, headSize } = this.layout;
-    const from = { capacity: this.#capacity, slotElements: this.slotElements };
+    const old = this.#capacity;
     this.#slots = slots;
     this.#capacity = capacity;
     this.#version++;
-    for (let layer = 0; layer < layers; layer++) {
-      const oldKeys = this.keys[layer] as KvArray;
-      const keys = this.#allocate(slots, capacity);
-      for (const [slot, length] of lengths.entries()) {
-        copyLines(oldKeys, slot * from.slotElements, from.capacity, keys, slot * this.slotElements, capacity, length, {
-          lines: kvHeads * headSize,
-        });
-      }
-      this.keys[layer] = keys;
+    for (let layer = 0; layer < this.layout.layers; layer++) {
+      const [oldKeys, oldValues] = [this.keys[layer] as KvArray, this.values[layer] as KvArray];
+      this.keys[layer] = this.#keysOf(oldKeys, old, capacity, lengths);
       free(oldKeys);
-      const oldValues = this.values[layer] as KvArray;
-      const values = this.#allocate(slots, capacity);
-      for (const [slot, length] of lengths.entries()) {
-        copyLines(
-          oldValues,
-          slot * from.slotElements,
-          from.capacity * headSize,
-          values,
-          slot * this.slotElements,
-          capacity * headSize,
-          length * headSize,
-          { lines: kvHeads },
-        );
-      }
-      this.values[layer] = values;
+      this.values[layer] = this.#valuesOf(oldValues, old, capacity, lengths);
       free(oldValues);
     }
+  }
+
+  /** Begins to make it larger while its rows are used where they are: it stands in memory twice until that is done. */
+  beginGrowth(capacity: number): void {
+    assert(this.#next === undefined && capacity > this.#capacity, 'it grows once at a time');
+    this.#next = { capacity, keys: [], values: [] };
+  }
+
+  /**
+   * Copies the next layers. Rows that come later are written to both copies.
+   * @param lengths rows of each slot, from the first slot on
+   * @returns true once the new capacity is there
+   */
+  continueGrowth(layers: number, lengths: readonly number[]): boolean {
+    const next = this.#next;
+    assert(next !== undefined, 'it grows');
+    const end = Math.min(this.layout.layers, next.keys.length + layers);
+    for (let layer = next.keys.length; layer < end; layer++) {
+      next.keys.push(this.#keysOf(this.keys[layer] as KvArray, this.#capacity, next.capacity, lengths));
+      next.values.push(this.#valuesOf(this.values[layer] as KvArray, this.#capacity, next.capacity, lengths));
+    }
+    if (end < this.layout.layers) return false;
+    const old = [...this.keys.splice(0, Infinity, ...next.keys), ...this.values.splice(0, Infinity, ...next.values)];
+    for (const array of old) free(array);
+    this.#capacity = next.capacity;
+    this.#version++;
+    this.#next = undefined;
+    return true;
+  }
+
+  #endGrowth(): void {
+    for (const array of [...(this.#next?.keys ?? []), ...(this.#next?.values ?? [])]) free(array);
+    this.#next = undefined;
+  }
+
+  #keysOf(old: KvArray, oldCapacity: number, capacity: number, lengths: readonly number[]): KvArray {
+    const lines = this.layout.kvHeads * this.layout.headSize;
+    const keys = this.#allocate(this.#slots, capacity);
+    for (const [slot, length] of lengths.entries()) {
+      const [from, to] = [slot * lines * oldCapacity, slot * lines * capacity];
+      copyLines(old, from, oldCapacity, keys, to, capacity, length, { lines });
+    }
+    return keys;
+  }
+
+  #valuesOf(old: KvArray, oldCapacity: number, capacity: number, lengths: readonly number[]): KvArray {
+    const { kvHeads: lines, headSize } = this.layout;
+    const [oldWidth, width] = [oldCapacity * headSize, capacity * headSize];
+    const values = this.#allocate(this.#slots, capacity);
+    for (const [slot, length] of lengths.entries()) {
+      copyLines(old, slot * lines * oldWidth, oldWidth, values, slot * lines * width, width, length * headSize, {
+        lines,
+      });
+    }
+    return values;
   }
 
   /** Copies the first `length` rows of a slot of another block (or of this one) into a slot here. */
   take(from: KvBlock, fromSlot: number, slot: number, length: number): void {
     assert(length <= this.#capacity && length <= from.capacity, 'the rows fit');
+    this.#endGrowth();
     const { layers, kvHeads, headSize } = this.layout;
     for (let layer = 0; layer < layers; layer++) {
       const [sourceAt, at] = [fromSlot * from.slotElements, slot * this.slotElements];
@@ -161,24 +205,38 @@ export class KvBlock {
     count: number,
   ): void {
     assert(at + count <= this.#capacity, 'the rows fit');
-    const { layers, kvHeads, headSize } = this.layout;
-    const capacity = this.#capacity;
-    const { index, tokens, first = 0 } = batch;
-    for (let layer = 0; layer < layers; layer++) {
-      const newKeys = rows.keys[layer] as KvArray;
-      const newValues = rows.values[layer] as KvArray;
-      const keys = this.keys[layer] as KvArray;
-      const values = this.values[layer] as KvArray;
-      for (let head = 0; head < kvHeads; head++) {
-        const source = ((index * kvHeads + head) * tokens + first) * headSize;
-        const lineAt = (slot * kvHeads + head) * headSize;
-        for (let d = 0; d < headSize; d++) {
-          const to = (lineAt + d) * capacity + at;
-          for (let s = 0; s < count; s++) keys[to + s] = newKeys[source + s * headSize + d] as number;
-        }
-        const to = ((slot * kvHeads + head) * capacity + at) * headSize;
-        values.set(newValues.subarray(source, source + count * headSize) as never, to);
+    const { layers } = this.layout;
+    for (let layer = 0; layer < layers; layer++)
+      this.#append(this, this.#capacity, layer, rows, batch, slot, at, count);
+    const next = this.#next;
+    if (next === undefined) return;
+    for (const layer of next.keys.keys()) this.#append(next, next.capacity, layer, rows, batch, slot, at, count);
+  }
+
+  #append(
+    into: { readonly keys: readonly KvArray[]; readonly values: readonly KvArray[] },
+    capacity: number,
+    layer: number,
+    rows: NewRows,
+    { index, tokens, first = 0 }: { readonly index: number; readonly tokens: number; readonly first?: number },
+    slot: number,
+    at: number,
+    count: number,
+  ): void {
+    const { kvHeads, headSize } = this.layout;
+    const newKeys = rows.keys[layer] as KvArray;
+    const newValues = rows.values[layer] as KvArray;
+    const keys = into.keys[layer] as KvArray;
+    const values = into.values[layer] as KvArray;
+    for (let head = 0; head < kvHeads; head++) {
+      const source = ((index * kvHeads + head) * tokens + first) * headSize;
+      const lineAt = (slot * kvHeads + head) * headSize;
+      for (let d = 0; d < headSize; d++) {
+        const to = (lineAt + d) * capacity + at;
+        for (let s = 0; s < count; s++) keys[to + s] = newKeys[source + s * headSize + d] as number;
       }
+      const to = ((slot * kvHeads + head) * capacity + at) * headSize;
+      values.set(newValues.subarray(source, source + count * headSize) as never, to);
     }
   }
 
@@ -205,6 +263,7 @@ export class KvBlock {
   /** Puts rows that were read back, into any slot. */
   write(slot: number, at: number, rows: KvArray): void {
     assert(at + KV_BLOCK_TOKENS <= this.#capacity, 'the rows fit');
+    this.#endGrowth();
     const { layers, kvHeads, headSize } = this.layout;
     const half = layers * kvHeads * headSize * KV_BLOCK_TOKENS;
     const width = KV_BLOCK_TOKENS * headSize;
@@ -223,6 +282,7 @@ export class KvBlock {
 
   /** Zeroes a slot: rows that are hidden are multiplied by 0 all the same, and 0 · NaN is NaN. */
   clear(slot: number): void {
+    this.#endGrowth();
     const { slotElements } = this;
     for (const array of [...this.keys, ...this.values]) array.fill(0, slot * slotElements, (slot + 1) * slotElements);
   }
@@ -230,6 +290,7 @@ export class KvBlock {
   /** Gives the memory back at once, not when the collector comes by. */
   close(): void {
     this.#version++;
+    this.#endGrowth();
     for (const array of [...this.keys.splice(0), ...this.values.splice(0)]) free(array);
     this.#slots = 0;
   }

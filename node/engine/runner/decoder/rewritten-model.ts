@@ -4,8 +4,6 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import {
   type DecoderLayout,
   newBias,
-  newKey,
-  newValue,
   PORTS,
   pastBias,
   pastKey,
@@ -55,13 +53,12 @@ export class RewrittenModel implements DecoderModel {
   constructor(session: InferenceSession, layout: DecoderLayout) {
     this.#session = session;
     this.layout = layout;
-    const halves = Array.from({ length: layout.layers }, (_, layer) => [newKey(layer), newValue(layer)]).flat();
-    this.#withLogits = [PORTS.logits, ...halves];
-    this.#withoutLogits = halves;
+    this.#withoutLogits = [PORTS.newKeys, PORTS.newValues];
+    this.#withLogits = [PORTS.logits, ...this.#withoutLogits];
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { layers, vocabularySize } = this.layout;
+    const { vocabularySize } = this.layout;
     const { wanted } = step;
     const fetches = wanted.length > 0 ? this.#withLogits : this.#withoutLogits;
     const results = await runSession(this.#session, { ...this.#past(step), ...this.#fresh(step) }, fetches, 'internal');
@@ -69,9 +66,18 @@ export class RewrittenModel implements DecoderModel {
     if (!(logits instanceof Float32Array) || logits.length !== wanted.length * vocabularySize) {
       throw new WeftError({ code: 'internal', message: 'The graph gave logits of another shape than its manifest.' });
     }
-    const halves = (name: (layer: number) => string): KvArray[] =>
-      Array.from({ length: layers }, (_, layer) => this.#array(results[name(layer)]?.data));
-    return { logits, rows: { keys: halves(newKey), values: halves(newValue) } };
+    const rows = {
+      keys: this.#byLayer(results[PORTS.newKeys]?.data),
+      values: this.#byLayer(results[PORTS.newValues]?.data),
+    };
+    return { logits, rows };
+  }
+
+  #byLayer(data: unknown): KvArray[] {
+    const { layers } = this.layout;
+    const all = this.#array(data);
+    const width = all.length / layers;
+    return Array.from({ length: layers }, (_, layer) => all.subarray(layer * width, (layer + 1) * width));
   }
 
   /** Outputs of float16 may come as Float16Array: their bits are all that is needed. */

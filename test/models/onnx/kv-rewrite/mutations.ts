@@ -50,7 +50,7 @@ const OPERATORS = [
 ];
 const NAMES = [
   'weft_past.0.key',
-  'weft_new.1.value',
+  'weft_new_values',
   'weft_positions',
   'weft_split',
   'weft_past_bias',

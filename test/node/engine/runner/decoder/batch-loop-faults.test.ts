@@ -382,8 +382,9 @@ describe('whatever goes wrong together', () => {
           exact: fc.boolean(),
           /** Steps of the graph that fail. */
           failing: fc.array(fc.integer({ min: 0, max: 200 }), { maxLength: 3 }),
+          copyBytes: fc.constantFrom(ROW, 90 * ROW, 1e9),
         }),
-        async (jobs, rule, { rows, sequencesMax, exact, failing }) => {
+        async (jobs, rule, { rows, sequencesMax, exact, failing, copyBytes }) => {
           const kvBytesMax = rows * ROW;
           let steps = 0;
           const withinMemory = (): void => {
@@ -400,7 +401,7 @@ describe('whatever goes wrong together', () => {
           const unsent = new Map<GenerateRequest, number>();
           const loop = loopOf(
             model,
-            { kvBytesMax, sequencesMax, contextLength: 250, exact },
+            { kvBytesMax, sequencesMax, contextLength: 250, exact, copyBytes },
             ({ request: of, from }) => {
               withinMemory();
               if (from >= (unsent.get(of) ?? Number.POSITIVE_INFINITY)) throw new Error('the standby is gone');

@@ -272,6 +272,30 @@ describe('the batch loop', () => {
     await expect(run(loop, request(prompt(5), 5)).result).rejects.toMatchObject({ code: 'stopping' });
   });
 
+  it.each<[string, boolean]>([
+    ['a long prompt grows', false],
+    ['kept rows are copied for a newcomer', true],
+  ])('gives others their tokens between the parts of what is copied while %s', async (_what, kept) => {
+    /** Tokens that somebody else gets before the first one of a prompt of 200. */
+    const meanwhile = async (copyBytes: number): Promise<number> => {
+      const loop = loopOf(new ToyModel(), { copyBytes, draft: false, keepPrefixes: kept });
+      const long = request(prompt(200), 1);
+      if (kept) await run(loop, long).result;
+      const before: number[] = [];
+      const one = run(loop, request(prompt(5, 1), 200), undefined, ({ firstIndex }) => {
+        if (firstIndex === 2) {
+          const other = run(loop, long);
+          void other.result.then(() => before.push(one.tokens.length));
+        }
+        return undefined;
+      });
+      await one.result;
+      expect(one.tokens).toEqual(expected(prompt(5, 1), 200));
+      return before[0] ?? Number.NaN;
+    };
+    expect(await meanwhile(1)).toBeGreaterThan(await meanwhile(1e9));
+  });
+
   it('gives everyone the right tokens within its memory, whatever comes together', async () => {
     const job = fc.record({
       shared: fc.integer({ min: 0, max: 3 }),
@@ -287,7 +311,8 @@ describe('the batch loop', () => {
         fc.constantFrom(hashed, circling),
         fc.integer({ min: 256, max: 2048 }),
         fc.integer({ min: 1, max: 6 }),
-        async (jobs, rule, rows, sequencesMax) => {
+        fc.constantFrom(ROW, 90 * ROW, 1e9),
+        async (jobs, rule, rows, sequencesMax, copyBytes) => {
           const kvBytesMax = rows * ROW;
           let most = 0;
           let steps = 0;
@@ -301,7 +326,7 @@ describe('the batch loop', () => {
               for (const one of waiting.splice(0)) one.at <= steps ? one.start() : waiting.push(one);
             },
           });
-          const loop = loopOf(model, { kvBytesMax, sequencesMax, contextLength: 250 });
+          const loop = loopOf(model, { kvBytesMax, sequencesMax, contextLength: 250, copyBytes });
           const outcomes = jobs.map(async ({ shared, sharedLength, own, count, cancelAt, after }, index) => {
             const ids = [...prompt(sharedLength, shared), ...own];
             const controller = new AbortController();

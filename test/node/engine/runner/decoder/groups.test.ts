@@ -43,4 +43,25 @@ describe('groups', () => {
     expect(groups.arrange([[...short, ...long]])).toBe(false);
     expect(groups.bytes).toBeLessThanOrEqual(2600 * ROW);
   });
+
+  it('grow in parts while their rows are used, where there is memory for both', () => {
+    const groups = new Groups({ layout: TOY_LAYOUT, bytesMax: 400 * ROW, onGrowth: () => undefined });
+    const sequence = sequenceOf(128);
+    groups.open(sequence, 128);
+    const [group] = groups.all;
+    if (group === undefined) throw new Error('no group');
+    expect(groups.growSlowly(group, 129, 128 * ROW)).toBe(false); // as quickly at once
+    expect(groups.growSlowly(group, 129, 1)).toBe(true);
+    expect(group.block).toMatchObject({ capacity: 128, growingTo: 192 });
+    expect(groups.bytes).toBe((128 + 192) * ROW);
+    for (let calls = 1; group.block.capacity === 128; calls++) {
+      expect(calls).toBeLessThan(TOY_LAYOUT.layers);
+      expect(groups.growSlowly(group, 129, 1)).toBe(true);
+    }
+    expect(group.block).toMatchObject({ capacity: 192, growingTo: undefined });
+    // Both copies of the next size would take more than there is.
+    expect(groups.growSlowly(group, 193, 1)).toBe(false);
+    expect(group.block.growingTo).toBeUndefined();
+    expect(groups.grow(group, 193)).toBe(true);
+  });
 });

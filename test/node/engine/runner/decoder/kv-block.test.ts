@@ -70,6 +70,42 @@ describe.each(['float32', 'float16'] as const)('a block of keys and values in %s
     expect(block.bytes).toBe(2 * 3 * 2 * 4 * 64 * (type === 'float32' ? 4 : 2));
   });
 
+  it('keeps rows that come while it grows, in what it was and in what it becomes', () => {
+    const block = new KvBlock(layout, 2, 64);
+    block.append(rowsOf(layout, 60, 0), { index: 0, tokens: 60 }, 0, 0, 60);
+    block.append(rowsOf(layout, 5, 100), { index: 0, tokens: 5 }, 1, 0, 5);
+    const { version } = block;
+    const before = block.bytes;
+    block.beginGrowth(128);
+    expect(block.bytes).toBe(3 * before);
+    expect(block.continueGrowth(2, [60, 5])).toBe(false);
+    block.append(rowsOf(layout, 2, 60), { index: 0, tokens: 2 }, 0, 60, 2);
+    expect(block).toMatchObject({ capacity: 64, growingTo: 128, version });
+    expectRows(block, 0, upTo(62));
+    expect(block.continueGrowth(2, [62, 5])).toBe(true);
+    expect(block).toMatchObject({ capacity: 128, growingTo: undefined, bytes: 2 * before });
+    expect(block.version).not.toBe(version);
+    block.append(rowsOf(layout, 10, 62), { index: 0, tokens: 10 }, 0, 62, 10);
+    expectRows(block, 0, upTo(72));
+    expectRows(block, 1, upTo(5, 100));
+  });
+
+  it.each<[string, (block: KvBlock) => void]>([
+    ['it is given another size', (block) => block.resize(2, 64, [3])],
+    ['a slot moves', (block) => block.take(block, 0, 1, 3)],
+    ['a slot is cleared', (block) => block.clear(1)],
+    ['rows come from elsewhere', (block) => block.write(1, 0, block.read(0, 0))],
+  ])('gives its growth up when %s', (_what, change) => {
+    const block = new KvBlock(layout, 2, 64);
+    block.append(rowsOf(layout, 3, 0), { index: 0, tokens: 3 }, 0, 0, 3);
+    const before = block.bytes;
+    block.beginGrowth(128);
+    block.continueGrowth(1, [3]);
+    change(block);
+    expect(block).toMatchObject({ capacity: 64, growingTo: undefined, bytes: before });
+    expectRows(block, 0, upTo(3));
+  });
+
   it('takes some of the rows of a run', () => {
     const block = new KvBlock(layout, 1, 64);
     block.append(rowsOf(layout, 6, 10), { index: 0, tokens: 6, first: 2 }, 0, 0, 3);
