@@ -9,11 +9,18 @@ import { MANIFEST_FILE, modelRef } from './manifest.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { graph: { type: 'string' }, licence: { type: 'string' }, id: { type: 'string' } },
+  options: {
+    graph: { type: 'string' },
+    licence: { type: 'string' },
+    id: { type: 'string' },
+    task: { type: 'string' },
+  },
 });
 const [folder] = positionals;
 if (folder === undefined) {
-  console.error('Usage: node models/build-manifest-main.ts FOLDER [--graph PATH] [--licence SPDX] [--id OWNER/NAME]');
+  console.error(
+    'Usage: node models/build-manifest-main.ts FOLDER [--graph PATH] [--licence SPDX] [--id OWNER/NAME] [--task TASK]',
+  );
   process.exitCode = 2;
 } else {
   try {

@@ -18,6 +18,9 @@ export const FOLDERS_PER_LEVEL_MAX = 4096;
 /** Models whose manifest and tokenizer are kept although their weights are elsewhere. The oldest leaves first. */
 export const CACHED_MODELS_MAX = 64;
 
+/** Graphs of one folder that are listed; the hub's largest have 60. */
+export const GRAPHS_LISTED_MAX = 256;
+
 /** Bytes of the ONNX file held in memory while it is walked. */
 export const ONNX_WINDOW_BYTES = 64 << 10;
 
@@ -29,6 +32,30 @@ export const ONNX_PORTS_MAX = 4096;
 
 /** Initializers of a graph and of the graphs within it. Large language models have thousands. */
 export const ONNX_INITIALIZERS_MAX = 1 << 20;
+
+/** Nodes of a file, once its functions are put in the place of their calls. Real graphs have up to 100,000. */
+export const ONNX_NODES_MAX = 1 << 20;
+
+/** Functions of a file; exporters that write one per operator come to hundreds. */
+export const ONNX_FUNCTIONS_MAX = 16 << 10;
+
+/** Elements of one tensor. Runtimes count them in 32 bits here and there. */
+export const ONNX_ELEMENTS_MAX = 2 ** 31 - 1;
+
+/** Elements that an operator makes of nothing but numbers written in the file: 1 GiB of floats. Real masks have 2^24. */
+export const ONNX_MADE_ELEMENTS_MAX = 2 ** 28;
+
+/** Names and small constants that a check holds. A graph of 100,000 nodes takes 30 MB. */
+export const ONNX_CHECK_BYTES_MAX = 256 << 20;
+
+/** Files beside a graph that hold its weights: 500 GB in parts of 2 GB. */
+export const ONNX_EXTERNAL_FILES_MAX = 1024;
+
+/** Indices of a sparse tensor, each of which is looked at. */
+export const SPARSE_INDEX_BYTES_MAX = 8 << 20;
+
+/** Warnings about one model; those that follow say the same. */
+export const WARNINGS_MAX = 16;
 
 /** Tensors up to this size are kept in a model that is read to be edited; of larger ones, only where they are. */
 export const INLINE_TENSOR_BYTES_MAX = 16 << 10;
@@ -98,3 +125,40 @@ export const LANGUAGES_MAX = 1024;
 
 /** Tokens that a speech model never draws; Whisper names 90. */
 export const SUPPRESSED_MAX = 4096;
+
+/** Largest chunk that the store takes: as much is held in memory while it is verified. */
+export const CHUNK_BYTES_MAX = 16 << 20;
+
+/** Chunks of one file: what a manifest has room for. */
+export const CHUNKS_MAX = 1 << 18;
+
+/** Chunks being written, read or verified by the store's thread at once; who brings another one waits. */
+export const DISK_JOBS_MAX = 8;
+
+/** Files being hashed as a whole at once: the thread gives each a slice in turn. */
+export const HASH_JOBS_MAX = 4;
+
+/** The store's thread ends when it had nothing to do for this long. */
+export const DISK_IDLE_MS = 5_000;
+
+/**
+ * Written bytes of a file between two waits for the disk. After a loss of power as much is hashed again, in 0.1 s; small
+ * enough that the last wait of a large file is short.
+ */
+export const SYNC_BYTES = 64 << 20;
+
+/** Verified chunks that are kept while pieces of them are read out. */
+export const READ_CHUNKS_MAX = 4;
+
+/** Free bytes that a pull leaves on the disk: journals, logs and settings need some. */
+export const DISK_RESERVE_BYTES = 64 << 20;
+
+/** Files that were begun, or belong to no model, stay this long for a pull that goes on with them. */
+export const PARTIAL_KEPT_MS = 7 * 24 * 3_600_000;
+
+/** Journals of begun files, and files of no model, that are looked at. */
+export const STORE_FILES_MAX = 1 << 16;
+
+/** Signatures kept of one manifest, and the length of each. */
+export const SIGNATURES_MAX = 64;
+export const SIGNATURE_CHARS_MAX = 64 << 10;

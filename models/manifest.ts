@@ -9,6 +9,9 @@ import { LANGUAGES_MAX, ONNX_PORTS_MAX as PORTS_MAX, SUPPRESSED_MAX } from './li
 /** Name of the manifest in a model's folder. */
 export const MANIFEST_FILE = 'weft-manifest.json';
 
+/** The hub's repository id, neither part of which is a step in a path or hidden. */
+export const MODEL_ID = /^(?!\.)[\w.-]+\/(?!\.)[\w.-]+$/;
+
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** A path inside the model's folder: relative, forward slashes, no step upwards. */
@@ -99,7 +102,7 @@ const ManifestSchema = z
   .strictObject({
     schema: z.literal(1),
     /** The hub's repository id. */
-    id: z.string().regex(/^[\w.-]+\/[\w.-]+$/),
+    id: z.string().regex(MODEL_ID),
     task: z.enum(['text-generation', 'feature-extraction', 'text-ranking', 'automatic-speech-recognition', 'tensor']),
     /** How the weights are stored: `fp32`, `fp16`, `int8`, `q4`, … */
     precision: z.string().min(1),
@@ -115,7 +118,8 @@ const ManifestSchema = z
     generation: Generation.optional(),
     encoding: Encoding.optional(),
     speech: Speech.optional(),
-    licence: z.strictObject({ spdx: z.string().min(1), file: RelativePath }),
+    /** `LicenseRef-unknown` for one that could not be told; no file where none lies beside the model. */
+    licence: z.strictObject({ spdx: z.string().min(1), file: RelativePath.optional() }),
   })
   .refine((manifest) => manifest.files.some((file) => file.path === manifest.graph), {
     message: 'graph is not among the files',

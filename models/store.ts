@@ -1,15 +1,38 @@
-// The models of this machine: which folders hold one, and which manifests and tokenizers of other nodes' models are
-// kept so that this node can coordinate them. Scanned once at start by the composition root.
-import type { Stats } from 'node:fs';
-import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
-import { toWeftError, WeftError } from '../protocol/errors.ts';
-import { SMALL_FILE_BYTES_MAX } from '../protocol/limits.ts';
-import { aliasesOf, resolveModelId } from './catalog.ts';
+// The models of this machine: which folders hold one, which files of them are here or coming, and which manifests and
+// tokenizers of other nodes' models are kept so that this node can coordinate them. Files are known by their digest: a
+// file that several models have is stored once. Scanned at start by the composition root; the rest by what is done here.
+import { link } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { WeftError } from '../protocol/errors.ts';
 import type { InstalledModel } from './installed.ts';
-import { CACHED_MODELS_MAX, FOLDERS_PER_LEVEL_MAX, MANIFEST_BYTES_MAX } from './limits.ts';
-import { canonicalJson, MANIFEST_FILE, type Manifest, type ManifestFile, modelRef, parseManifest } from './manifest.ts';
-import { checkBytes, checkFilePresent, verifyFile } from './verify.ts';
+import { MANIFEST_BYTES_MAX, PARTIAL_KEPT_MS } from './limits.ts';
+import { modelRef, parseManifest } from './manifest.ts';
+import { Blobs } from './store/blobs.ts';
+import { CachedMetadata, type ModelMetadata } from './store/cached-metadata.ts';
+import { ChunkReader } from './store/chunk-reader.ts';
+import { withoutChunks } from './store/chunks.ts';
+import { cleanUp } from './store/clean-up.ts';
+import { findDamage } from './store/damage.ts';
+import { corrupt, onDisk } from './store/disk-error.ts';
+import { DiskQueue } from './store/disk-queue.ts';
+import { checkRoom, freeBytes, usedBytes } from './store/disk-use.ts';
+import type { Link } from './store/durable.ts';
+import { type FilePlaces, placesOf } from './store/file-places.ts';
+import { InstalledModels, type ModelProblem } from './store/installed-models.ts';
+import { mergeSignatures, writeOrigin, writeSignatures } from './store/model-notes.ts';
+import { PartialFiles } from './store/partial-files.ts';
+import { beginRepair, putInPlace } from './store/repair.ts';
+import type { CleanUp, CleanUpInit, DamagedFile, StorageUse } from './store/reports.ts';
+import type { ModelOrigin, StagedModel } from './store/staged-model.ts';
+import { Staging } from './store/staging.ts';
+import type { FileHolding, FileToFetch, PartialFile, PartialReport } from './store/stored-file.ts';
+import { wholeFile } from './store/whole-file.ts';
+
+export { type ModelMetadata, metadataFiles } from './store/cached-metadata.ts';
+export type { ModelProblem } from './store/installed-models.ts';
+export type { CleanUp, CleanUpInit, DamagedFile, StorageUse } from './store/reports.ts';
+export type { ModelOrigin, StagedModel } from './store/staged-model.ts';
+export type { ChunkDigests, FileHolding, FileToFetch, PartialFile, PartialReport } from './store/stored-file.ts';
 
 export interface ModelStoreComponents {
   /** The part of node/core's Log that is used; models may not import it. */
@@ -17,25 +40,27 @@ export interface ModelStoreComponents {
 }
 
 export interface ModelStoreInit {
-  /** Folders in the hub's layout: OWNER/NAME/weft-manifest.json. An earlier one wins. Those that don't exist are skipped. */
+  /**
+   * Folders in the hub's layout: OWNER/NAME/weft-manifest.json. An earlier one wins. Those that don't exist are skipped.
+   * What is fetched goes below the first one.
+   */
   readonly roots: readonly string[];
   /** The one of them that came with Weft: {@link ModelStore.remove} leaves its models alone. */
   readonly bundledRoot?: string;
   /** For the manifests and tokenizers of models that are elsewhere. Made when first needed. */
   readonly cacheFolder: string;
-}
-
-/** A folder that looks like a model and isn't a whole one. */
-export interface ModelProblem {
-  /** `owner/name`, as the folder is called. */
-  readonly id: string;
-  readonly error: WeftError;
-}
-
-/** A manifest and where the files beside it lie; the weights may be elsewhere. */
-export interface ModelMetadata {
-  readonly manifest: Manifest;
-  readonly folder: string;
+  /** Bytes that models may take below the first root; undefined = what the disk holds. */
+  readonly quotaBytes?: () => number | undefined;
+  /** For a second process that only looks: what a stop has left behind is left alone. @default false */
+  readonly readOnly?: boolean;
+  /** Wall clock, for the age of files. @default Date.now */
+  readonly now?: () => number;
+  /** Gives a file a second name. @default that of node:fs */
+  readonly link?: Link;
+  /** The program of the store's thread, as text of a script. @default its own */
+  readonly threadProgram?: string;
+  /** The thread ends when it had nothing to do for this long. @default DISK_IDLE_MS */
+  readonly threadIdleMs?: number;
 }
 
 /** A file on this disk. */
@@ -44,115 +69,133 @@ export interface StoredFile {
   readonly sizeBytes: number;
 }
 
-/** What turns text into token ids and back. Three names, so that a manifest can't make a node fetch without end. */
-const METADATA_FILES: ReadonlySet<string> = new Set(['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']);
-
-/** Files of a model that a node needs to coordinate it, as far as the manifest lists them. */
-export function metadataFiles(manifest: Manifest): readonly ManifestFile[] {
-  return manifest.files.filter((file) => METADATA_FILES.has(file.path) && file.sizeBytes <= SMALL_FILE_BYTES_MAX);
-}
-
 export class ModelStore {
-  readonly #components: ModelStoreComponents;
   readonly #init: ModelStoreInit;
-  /** By digest, in the order found. */
-  readonly #installed = new Map<string, InstalledModel>();
-  /** By digest, oldest first. */
-  readonly #cached = new Map<string, ModelMetadata>();
-  readonly #files = new Map<string, StoredFile>();
-  /** Copies being made, by digest: a second call for the same model waits for the first. */
-  readonly #caching = new Map<string, Promise<ModelMetadata>>();
-  #problems: ModelProblem[] = [];
+  readonly #root: string;
+  readonly #queue: DiskQueue;
+  readonly #installed: InstalledModels;
+  readonly #cached: CachedMetadata;
+  readonly #blobs: Blobs;
+  readonly #partials: PartialFiles;
+  readonly #staging: Staging;
+  readonly #reader: ChunkReader;
+  /** Files that a pull needs, by how many pulls. */
+  readonly #kept = new Map<string, number>();
+  /** Chunks that were found bad when they were to be read out, by file. */
+  readonly #bad = new Map<string, Set<number>>();
 
   constructor(components: ModelStoreComponents, init: ModelStoreInit) {
-    this.#components = components;
     this.#init = init;
+    const root = resolve(init.roots[0] ?? `${init.cacheFolder}-files`);
+    const [folder, staging] = [join(root, '.blobs'), join(root, '.staged')];
+    const second = init.link ?? link;
+    this.#root = root;
+    this.#queue = new DiskQueue({
+      ...(init.threadProgram !== undefined && { program: init.threadProgram }),
+      ...(init.threadIdleMs !== undefined && { idleMs: init.threadIdleMs }),
+      onEnd: () => this.#reader.clear(),
+    });
+    this.#installed = new InstalledModels(components, { roots: init.roots, bundledRoot: init.bundledRoot });
+    this.#cached = new CachedMetadata(components, { folder: init.cacheFolder });
+    this.#blobs = new Blobs({ queue: this.#queue }, { folder, staging, link: second });
+    this.#partials = new PartialFiles(
+      {
+        queue: this.#queue,
+        place: async (path, sha256, chunks) => {
+          await this.#blobs.place(path, sha256, chunks);
+          await putInPlace(this.#blobs.path(sha256), this.#ownFiles(sha256), second);
+          this.#bad.delete(sha256);
+        },
+      },
+      join(root, '.partial'),
+    );
+    this.#staging = new Staging(
+      { blobs: this.#blobs, installed: this.#installed },
+      { root, folder: staging, link: second },
+    );
+    this.#reader = new ChunkReader({
+      queue: this.#queue,
+      onBad: (sha256, index) => {
+        this.#bad.set(sha256, (this.#bad.get(sha256) ?? new Set()).add(index));
+        components.log.warn({ file: sha256, chunk: index }, 'a chunk of a model is damaged; weft verify repairs it');
+      },
+    });
   }
 
   /** Scans the roots and the cache anew. A broken model is skipped, logged, and listed by {@link problems}. */
   async open(): Promise<void> {
-    this.#installed.clear();
-    this.#cached.clear();
-    this.#files.clear();
-    this.#problems = [];
-    for (const root of this.#init.roots) await this.#scanRoot(resolve(root));
-    await this.#scanCache();
+    const tidy = this.#init.readOnly !== true;
+    const left = await this.#installed.scan(tidy);
+    await this.#cached.scan(tidy);
+    await this.#blobs.scan();
+    await this.#partials.scan(tidy);
+    if (!tidy) return;
+    for (const sha256 of left) if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
+    await cleanUp(this.#leftovers(), { dryRun: false, keepLaterThan: Number.NEGATIVE_INFINITY });
+  }
+
+  /** Ends the store's thread. Files that are coming are closed, and kept. */
+  async close(): Promise<void> {
+    this.#queue.endLong();
+    await this.#partials.close();
+    await this.#queue.close();
   }
 
   /** Whole models, in the order of the roots and of their names. */
   list(): readonly InstalledModel[] {
-    return [...this.#installed.values()];
+    return this.#installed.list();
   }
 
   /** Folders that could not be taken, and why. */
   problems(): readonly ModelProblem[] {
-    return this.#problems;
+    return this.#installed.problems();
   }
 
   /** @param digest `sha256:…` */
   byDigest(digest: string): InstalledModel | undefined {
-    return this.#installed.get(digest);
-  }
-
-  /** By hub id, short name, or the unique last part of an id. */
-  find(idOrAlias: string): InstalledModel | undefined {
-    const models = this.list();
-    const id = resolveModelId(
-      idOrAlias,
-      models.map((model) => model.ref.id),
-    );
-    return models.find((model) => model.ref.id === id);
-  }
-
-  /** True for a model that came with Weft. */
-  isBundled({ folder }: InstalledModel): boolean {
-    const { bundledRoot } = this.#init;
-    return bundledRoot !== undefined && folder.startsWith(resolve(bundledRoot) + sep);
+    return this.#installed.byDigest(digest);
   }
 
   /**
-   * Deletes a model's folder. It is gone at once, or not at all: what a stop in the middle leaves is deleted by the next
-   * {@link open}. Whoever uses the files must have let go of them.
+   * By hub id, short name, or the unique last part of an id. Behind a colon may stand which of several: its precision, or
+   * its graph.
+   * @example store.find('smollm2:q4')
+   */
+  find(name: string): InstalledModel | undefined {
+    return this.#installed.find(name);
+  }
+
+  /** True for a model that came with Weft. */
+  isBundled(model: InstalledModel): boolean {
+    return this.#installed.isBundled(model);
+  }
+
+  /**
+   * Deletes a model's folder, and those of its files that no other model has. It is gone at once, or not at all: what a
+   * stop in the middle leaves is deleted by the next {@link open}. Whoever uses the files must have let go of them.
    * @param digest `sha256:…`
    * @returns bytes of the files that its manifest lists
    * @throws WeftError `model_not_found`, or `forbidden` for one that came with Weft or lies where this user can't write
    */
   async remove(digest: string): Promise<number> {
-    const model = this.#installed.get(digest);
-    if (model === undefined) throw new WeftError({ code: 'model_not_found', message: 'No such model is installed.' });
-    if (this.isBundled(model)) {
-      throw new WeftError({
-        code: 'forbidden',
-        message: `${model.ref.id} came with Weft, and stays.`,
-        remedy: 'Leave it out of what this node offers instead (WEFT_OFFER).',
-      });
+    const { model, deleteFolder } = await this.#installed.takeOut(digest);
+    // Before the folder: whoever finds that one left behind knows from its manifest what else was to go.
+    for (const { sha256 } of model.manifest.files) {
+      if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
     }
-    const { folder, manifest } = model;
-    const owner = dirname(folder);
-    const doomed = join(dirname(owner), `${REMOVED}${basename(owner)}-${basename(folder)}`);
-    try {
-      await rm(doomed, { recursive: true, force: true });
-      await rename(folder, doomed);
-    } catch (cause) {
-      const message = `The folder of ${model.ref.id} can't be deleted.`;
-      throw new WeftError({ code: 'forbidden', message, remedy: DELETABLE }, { cause });
-    }
-    this.#installed.delete(digest);
-    this.#reindex();
-    await rm(doomed, { recursive: true, force: true });
-    // Only where it is empty.
-    await rmdir(owner).catch(() => undefined);
-    return manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    await deleteFolder();
+    return model.manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   /** A file that a manifest lists, by its sha256 in hex. Never anything else on this disk. */
   fileByDigest(sha256: string): StoredFile | undefined {
-    return this.#files.get(sha256);
+    const found = this.#installed.files(sha256)[0] ?? this.#cached.file(sha256);
+    return found && { path: found.path, sizeBytes: found.file.sizeBytes };
   }
 
   /** Manifest and metadata files of a model, installed or cached. */
   metadata(digest: string): ModelMetadata | undefined {
-    const installed = this.#installed.get(digest);
+    const installed = this.#installed.byDigest(digest);
     if (installed !== undefined) return { manifest: installed.manifest, folder: installed.folder };
     return this.#cached.get(digest);
   }
@@ -166,187 +209,235 @@ export class ModelStore {
     if (manifestJson.length > MANIFEST_BYTES_MAX) throw corrupt('The manifest is too large.');
     const manifest = parseManifest(manifestJson);
     const { digest } = modelRef(manifest);
-    const known = this.metadata(digest);
-    if (known !== undefined) return known;
-    const wanted = metadataFiles(manifest);
-    for (const file of wanted) {
-      const bytes = files.get(file.path);
-      if (bytes === undefined) throw corrupt(`"${file.path}" did not come.`);
-      checkBytes(file, bytes);
-    }
-    if (files.size !== wanted.length) throw corrupt('Files came that the model has no use for here.');
-
-    const copy = this.#caching.get(digest) ?? this.#cache(digest, manifest, files);
-    this.#caching.set(digest, copy);
-    try {
-      return await copy;
-    } finally {
-      this.#caching.delete(digest);
-    }
+    return this.metadata(digest) ?? this.#cached.keep(digest, manifest, files);
   }
 
-  async #cache(digest: string, manifest: Manifest, files: ReadonlyMap<string, Uint8Array>): Promise<ModelMetadata> {
-    await mkdir(this.#init.cacheFolder, { recursive: true });
-    const temporary = await mkdtemp(join(this.#init.cacheFolder, TEMPORARY));
-    const folder = this.#cacheFolderOf(digest);
-    try {
-      for (const { path } of metadataFiles(manifest)) {
-        await writeDurably(join(temporary, ...path.split('/')), files.get(path) ?? EMPTY);
-      }
-      await writeDurably(join(temporary, MANIFEST_FILE), Buffer.from(canonicalJson(manifest)));
-      // Whatever has that name is no copy that open() would have taken.
-      await rm(folder, { recursive: true, force: true });
-      await rename(temporary, folder);
-    } finally {
-      await rm(temporary, { recursive: true, force: true });
-    }
-    const metadata = { manifest, folder };
-    this.#keep(digest, metadata);
-    await this.#evict();
-    return metadata;
+  /** True when the whole file is here: by itself, or in an installed model. */
+  has(sha256: string): boolean {
+    return this.#blobs.sizeOf(sha256) !== undefined || this.#installed.files(sha256).length > 0;
   }
 
-  async #scanRoot(root: string): Promise<void> {
-    try {
-      for (const name of await folders(root, true)) {
-        if (name.startsWith(REMOVED)) await rm(join(root, name), { recursive: true, force: true });
-      }
-      for (const owner of await folders(root)) {
-        for (const name of await folders(join(root, owner)))
-          await this.#scan(join(root, owner, name), `${owner}/${name}`);
-      }
-    } catch (cause) {
-      this.#report(
-        basename(root),
-        new WeftError({ code: 'model_corrupt', message: UNREADABLE, remedy: READABLE }, { cause }),
-      );
-    }
+  /**
+   * A lease of a file that is to come, with what has come of it. One that is here already is given as finished.
+   * @throws WeftError `model_corrupt` when digest, size or chunks can't be those of a file; `disk_full`, `forbidden`
+   */
+  async partial(file: FileToFetch): Promise<PartialFile> {
+    const places = this.has(file.sha256) ? this.#places(file.sha256) : undefined;
+    if (places === undefined) return this.#partials.lease(file);
+    if (places.sizeBytes !== file.sizeBytes) throw corrupt('A file is not as large as it was said to be.');
+    return wholeFile(places, () => this.#chunksOf(places));
   }
 
-  async #scan(folder: string, id: string): Promise<void> {
-    try {
-      const manifest = await readManifest(folder);
-      if (manifest === undefined) return;
-      if (manifest.id !== id) throw corrupt(`The manifest is that of "${manifest.id}", not of this folder.`);
-      for (const file of manifest.files) await checkFilePresent(folder, file);
-      const ref = modelRef(manifest);
-      if (this.#installed.has(ref.digest)) return;
-      this.#installed.set(ref.digest, { ref, manifest, folder, aliases: aliasesOf(ref.id) });
-      this.#index(folder, manifest.files);
-    } catch (cause) {
-      const unreadable = { code: 'model_corrupt', message: UNREADABLE, remedy: READABLE } as const;
-      this.#report(id, cause instanceof WeftError ? cause : new WeftError(unreadable, { cause }));
-    }
+  /** Files that were begun and are not whole. */
+  partials(): readonly PartialReport[] {
+    return this.#partials.list();
   }
 
-  #report(id: string, error: WeftError): void {
-    this.#problems.push({ id, error });
-    this.#components.log.warn({ model: id, code: error.code, reason: error.message }, 'skipped a model folder');
+  /** Which chunks of a file {@link read} can give; undefined when there are none. */
+  holding(sha256: string): FileHolding | undefined {
+    const places = this.#places(sha256);
+    const holding: FileHolding | undefined =
+      places === undefined
+        ? this.#partials.holding(sha256)
+        : { sizeBytes: places.sizeBytes, chunkBytes: places.chunkBytes, chunks: 'all' };
+    const bad = this.#bad.get(sha256);
+    return holding && bad ? withoutChunks(holding, bad) : holding;
   }
 
-  async #scanCache(): Promise<void> {
-    const found: { readonly name: string; readonly changedMs: number }[] = [];
-    for (const name of await folders(this.#init.cacheFolder, true)) {
-      const path = join(this.#init.cacheFolder, name);
-      // What a stop in the middle of cacheMetadata() left behind.
-      if (name.startsWith(TEMPORARY)) await rm(path, { recursive: true, force: true });
-      else found.push({ name, changedMs: (await lstat(path)).mtimeMs });
-    }
-    for (const { name } of found.sort((a, b) => a.changedMs - b.changedMs)) {
-      const folder = join(this.#init.cacheFolder, name);
-      try {
-        const manifest = await readManifest(folder);
-        if (manifest === undefined || this.#cacheFolderOf(modelRef(manifest).digest) !== folder) {
-          throw corrupt('A cached manifest is not the one that its folder is named for.');
+  /**
+   * A piece of a file, from chunks that are verified each time. It may be shorter than asked for.
+   * @returns undefined when it isn't here, or damaged; the bytes must not be changed
+   */
+  async read(
+    sha256: string,
+    offset: number,
+    length: number,
+  ): Promise<{ bytes: Uint8Array; sizeBytes: number } | undefined> {
+    if (![offset, length].every((value) => Number.isSafeInteger(value) && value >= 0)) return undefined;
+    const places = this.#places(sha256);
+    const chunks = places && (await this.#chunksOf(places));
+    const file =
+      places === undefined || chunks === undefined
+        ? this.#partials.readable(sha256)
+        : { sizeBytes: places.sizeBytes, chunks, paths: places.paths };
+    if (file === undefined) return undefined;
+    const has = places === undefined ? (index: number) => this.#partials.has(sha256, index) : () => true;
+    const bytes = await this.#reader.read({ sha256, ...file }, offset, length, has);
+    return bytes && { bytes, sizeBytes: file.sizeBytes };
+  }
+
+  /**
+   * Takes a file that lies elsewhere on this disk, verified: a second name of it where the disk can do that, else a copy.
+   * @param path may lead through links: its real file is taken
+   * @param options.copy a copy of its own: for files that a person may change
+   * @throws WeftError `model_corrupt` when it isn't what it should be; `disk_full`, `forbidden`
+   */
+  async adopt(
+    path: string,
+    file: { readonly sha256: string; readonly sizeBytes: number },
+    options: { readonly copy?: boolean } = {},
+  ): Promise<void> {
+    if (!this.has(file.sha256)) await this.#blobs.adopt(path, file, options.copy === true);
+  }
+
+  /** Takes a small file. */
+  put(bytes: Uint8Array): Promise<{ sha256: string; sizeBytes: number }> {
+    return this.#blobs.put(bytes);
+  }
+
+  /**
+   * Lays files of the store out as a model, which can then be looked at and installed.
+   * @throws WeftError `model_corrupt` when one isn't here, or its path leaves the model's folder
+   */
+  stage(files: readonly { readonly path: string; readonly sha256: string }[]): Promise<StagedModel> {
+    return this.#staging.stage(files);
+  }
+
+  /** Keeps whole and begun files from {@link remove} and {@link cleanUp}: for a pull, from its start to its end. */
+  keep(sha256s: Iterable<string>): { release(): void } {
+    const kept = [...sha256s];
+    for (const sha256 of kept) this.#kept.set(sha256, (this.#kept.get(sha256) ?? 0) + 1);
+    return {
+      release: () => {
+        for (const sha256 of kept.splice(0)) {
+          const count = (this.#kept.get(sha256) ?? 0) - 1;
+          if (count > 0) this.#kept.set(sha256, count);
+          else this.#kept.delete(sha256);
         }
-        // A few MB: a damaged copy is noticed here, and fetched again.
-        for (const file of metadataFiles(manifest)) await verifyFile(folder, file);
-        this.#keep(modelRef(manifest).digest, { manifest, folder });
-      } catch (cause) {
-        // Only a copy: it is fetched again when it is needed.
-        this.#components.log.warn({ reason: toWeftError(cause).message }, 'dropped a cached tokenizer');
-        await rm(folder, { recursive: true, force: true });
-      }
+      },
+    };
+  }
+
+  /** What was signed of an installed model's manifest, unverified. */
+  signatures(digest: string): readonly string[] {
+    return this.#installed.notes(digest)?.signatures ?? [];
+  }
+
+  /** Adds signatures to those of an installed model. Where its folder can't be written, for this run only. */
+  async addSignatures(digest: string, texts: readonly string[]): Promise<void> {
+    const model = this.#installed.byDigest(digest);
+    const notes = this.#installed.notes(digest);
+    if (model === undefined || notes === undefined) return;
+    const signatures = mergeSignatures(notes.signatures, texts);
+    if (signatures.length === notes.signatures.length) return;
+    this.#installed.setNotes(digest, { ...notes, signatures });
+    if (this.isBundled(model)) return;
+    await onDisk(() => writeSignatures(model.folder, signatures)).catch((error: WeftError) => {
+      if (error.code !== 'forbidden') throw error;
+    });
+  }
+
+  /** Deletes whole files that no model has and nothing keeps: those of a model that was refused. */
+  async forget(sha256s: Iterable<string>): Promise<void> {
+    for (const sha256 of sha256s) if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
+  }
+
+  /** Where an installed model comes from, from now on. @throws WeftError `disk_full`, `forbidden` */
+  async setOrigin(digest: string, origin: ModelOrigin): Promise<void> {
+    const model = this.#installed.byDigest(digest);
+    const notes = this.#installed.notes(digest);
+    if (model === undefined || notes === undefined || this.isBundled(model)) return;
+    await onDisk(() => writeOrigin(model.folder, origin));
+    this.#installed.setNotes(digest, { ...notes, origin });
+  }
+
+  /** Where an installed model came from; undefined for one that a person has put there. */
+  origin(digest: string): ModelOrigin | undefined {
+    return this.#installed.notes(digest)?.origin;
+  }
+
+  /**
+   * Checks that this many bytes more can be stored, beside what is still to come of the files that are open.
+   * @throws WeftError `disk_full` with the numbers
+   */
+  async room(bytes: number): Promise<void> {
+    checkRoom(await this.storage(), bytes, this.#partials.missingBytes);
+  }
+
+  /** What models take below the first root, begun files included. */
+  async storage(): Promise<StorageUse> {
+    return onDisk(async () => ({
+      usedBytes: await usedBytes(this.#root),
+      quotaBytes: this.#init.quotaBytes?.(),
+      freeBytes: await freeBytes(this.#root),
+    }));
+  }
+
+  /**
+   * Hashes an installed model against its manifest, in the store's thread.
+   * @returns files that aren't right
+   * @throws WeftError `model_not_found`, `cancelled`
+   */
+  async damage(
+    digest: string,
+    options: { readonly signal: AbortSignal; readonly onBytes?: (bytes: number) => void },
+  ): Promise<readonly DamagedFile[]> {
+    return onDisk(() => findDamage(this.#queue, this.#model(digest), options));
+  }
+
+  /**
+   * A file of an installed model, to be brought anew: what is good of it is there already, be it from another copy. The
+   * model has the new file once that is finished; the old one is never changed.
+   * @param bad chunks that {@link damage} found
+   * @throws WeftError `model_not_found`; `forbidden` for a model that came with Weft
+   */
+  async repairing(digest: string, path: string, bad: readonly number[]): Promise<PartialFile> {
+    const model = this.#model(digest);
+    const file = model.manifest.files.find((candidate) => candidate.path === path);
+    if (file === undefined) throw corrupt(`"${path}" is not among the files of the manifest.`);
+    if (this.isBundled(model)) {
+      const remedy = 'Install Weft again.';
+      throw new WeftError({ code: 'forbidden', message: `${model.ref.id} came with Weft.`, remedy });
     }
-    await this.#evict();
+    const others = this.#installed.files(file.sha256).filter(({ model: other }) => other !== model);
+    return beginRepair(this.#partials, file, [
+      { path: join(model.folder, ...path.split('/')), bad: new Set(bad) },
+      ...[this.#blobs.path(file.sha256), ...others.map((other) => other.path)].map((from) => ({
+        path: from,
+        bad: new Set<number>(),
+      })),
+    ]);
   }
 
-  #keep(digest: string, metadata: ModelMetadata): void {
-    this.#cached.set(digest, metadata);
-    this.#index(metadata.folder, metadataFiles(metadata.manifest));
+  /** Deletes what nothing needs: files of no model, files that nobody goes on with, what a stop has left. */
+  async cleanUp({ dryRun, partial, olderThanMs = PARTIAL_KEPT_MS }: CleanUpInit): Promise<CleanUp> {
+    const now = (this.#init.now ?? Date.now)();
+    const keepLaterThan = partial ? Number.POSITIVE_INFINITY : now - olderThanMs;
+    return onDisk(() => cleanUp(this.#leftovers(), { dryRun, keepLaterThan }));
   }
 
-  #index(folder: string, files: readonly ManifestFile[]): void {
-    for (const { path, sha256, sizeBytes } of files) {
-      if (!this.#files.has(sha256)) this.#files.set(sha256, { path: join(folder, ...path.split('/')), sizeBytes });
-    }
+  #leftovers() {
+    return {
+      partials: this.#partials,
+      blobs: this.#blobs,
+      staging: this.#staging,
+      isNeeded: (sha256: string) => this.#isNeeded(sha256),
+      isKept: (sha256: string) => this.#kept.has(sha256),
+    };
   }
 
-  /** A file that several models have must outlive one of them. */
-  #reindex(): void {
-    this.#files.clear();
-    for (const { folder, manifest } of this.#installed.values()) this.#index(folder, manifest.files);
-    for (const { folder, manifest } of this.#cached.values()) this.#index(folder, metadataFiles(manifest));
+  /** By a model, or by what is going on. */
+  #isNeeded(sha256: string): boolean {
+    return this.#installed.files(sha256).length > 0 || this.#kept.has(sha256) || this.#staging.uses(sha256);
   }
 
-  async #evict(): Promise<void> {
-    for (const [digest, { manifest, folder }] of this.#cached) {
-      if (this.#cached.size <= CACHED_MODELS_MAX) return;
-      this.#cached.delete(digest);
-      for (const file of metadataFiles(manifest)) {
-        if (this.#files.get(file.sha256)?.path.startsWith(folder) === true) this.#files.delete(file.sha256);
-      }
-      await rm(folder, { recursive: true, force: true });
-    }
+  #model(digest: string): InstalledModel {
+    const model = this.#installed.byDigest(digest);
+    if (model !== undefined) return model;
+    throw new WeftError({ code: 'model_not_found', message: 'No such model is installed.' });
   }
 
-  /** Named by the hex digits alone: a colon is no part of a name on Windows. */
-  #cacheFolderOf(digest: string): string {
-    return join(this.#init.cacheFolder, digest.replace('sha256:', ''));
+  /** Files of this digest in models that may be changed. */
+  #ownFiles(sha256: string) {
+    return this.#installed.files(sha256).filter(({ model }) => !this.isBundled(model));
   }
-}
 
-const TEMPORARY = '.new-';
-/** What a stop in the middle of remove() leaves behind. */
-const REMOVED = '.removed-';
-const EMPTY = new Uint8Array();
-const UNREADABLE = 'The folder, or something in it, cannot be read.';
-const READABLE = 'Make it readable for the user that runs the node.';
-const DELETABLE = 'Make its folder writable for the user that runs the node, and close what uses its files.';
-
-const corrupt = (message: string): WeftError => new WeftError({ code: 'model_corrupt', message });
-
-/** Names of the real folders in a folder, sorted; none when it doesn't exist. Links are no folders here. */
-async function folders(path: string, hidden = false): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
-    throw error;
-  });
-  return entries
-    .filter((entry) => entry.isDirectory() && (hidden || !entry.name.startsWith('.')))
-    .map((entry) => entry.name)
-    .sort()
-    .slice(0, FOLDERS_PER_LEVEL_MAX);
-}
-
-/** The manifest in a folder; undefined when the folder has none. */
-async function readManifest(folder: string): Promise<Manifest | undefined> {
-  const path = join(folder, MANIFEST_FILE);
-  let stat: Stats;
-  try {
-    stat = await lstat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+  #places(sha256: string): FilePlaces | undefined {
+    return placesOf(sha256, this.#blobs, this.#installed, this.#cached);
   }
-  if (!stat.isFile() || stat.size > MANIFEST_BYTES_MAX) throw corrupt('The manifest is a link, or too large.');
-  return parseManifest(await readFile(path, 'utf8'));
-}
 
-/** Writes a new file and waits until it is on the disk. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await using handle = await open(path, 'wx');
-  await handle.writeFile(bytes);
-  await handle.sync();
+  /** Digests of the chunks of a whole file; hashed where no manifest says them. */
+  async #chunksOf({ sha256, chunks }: FilePlaces) {
+    return chunks ?? this.#blobs.chunksOf(sha256) ?? this.#blobs.hash(sha256);
+  }
 }

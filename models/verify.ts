@@ -22,9 +22,14 @@ const corrupt = (path: string, what: string, cause?: unknown): WeftError =>
 
 /**
  * Checks that the file is there, a plain file of the right size, and reached without a link.
+ * @param options.anySize leaves the size to the caller
  * @throws WeftError `model_corrupt` that names the relative path
  */
-export async function checkFilePresent(folder: string, file: ManifestFile): Promise<void> {
+export async function checkFilePresent(
+  folder: string,
+  file: ManifestFile,
+  options: { readonly anySize?: boolean } = {},
+): Promise<void> {
   let path = folder;
   const parts = file.path.split('/');
   for (const [index, part] of parts.entries()) {
@@ -35,7 +40,7 @@ export async function checkFilePresent(folder: string, file: ManifestFile): Prom
     if (stat.isSymbolicLink()) throw corrupt(file.path, 'is a link, or lies behind one');
     const last = index === parts.length - 1;
     if (last ? !stat.isFile() : !stat.isDirectory()) throw corrupt(file.path, 'is not a plain file');
-    if (last && stat.size !== file.sizeBytes) {
+    if (last && options.anySize !== true && stat.size !== file.sizeBytes) {
       throw corrupt(file.path, `has ${stat.size} bytes where its manifest says ${file.sizeBytes}`);
     }
   }

@@ -57,6 +57,14 @@ export interface ModelOffer {
   readonly aliases: readonly string[];
 }
 
+/** A model whose files lie on a node that doesn't offer it: not run there, or not whole yet. */
+export interface HeldModel {
+  readonly model: ModelRef;
+  readonly sizeBytes: number;
+  /** Of them, verified and there. */
+  readonly heldBytes: number;
+}
+
 /** Fresh on every answer. */
 export interface Load {
   readonly requestsInFlight: number;
@@ -80,6 +88,8 @@ export interface Advert {
   readonly hardware: Hardware;
   readonly offers: readonly ModelOffer[];
   readonly load: Load;
+  /** @default none */
+  readonly held?: readonly HeldModel[];
 }
 
 /** True when `a` replaces `b`. */

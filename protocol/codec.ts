@@ -1,6 +1,15 @@
 // Turns the messages of each method into (payload, tensors) and back. Whatever comes in is checked here, once.
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Advert, Device, Load, ModelOffer, ModelState, ModelTask, ServiceProfile } from './capability.ts';
+import type {
+  Advert,
+  Device,
+  HeldModel,
+  Load,
+  ModelOffer,
+  ModelState,
+  ModelTask,
+  ServiceProfile,
+} from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
 import { checkGeneration } from './generation.ts';
 import {
@@ -373,6 +382,11 @@ export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.Adve
       aliases: [...offer.aliases],
     })),
     load: loadToMessage(advert.load),
+    held: (advert.held ?? []).map(({ model, sizeBytes, heldBytes }) => ({
+      model,
+      sizeBytes: BigInt(sizeBytes),
+      heldBytes: BigInt(heldBytes),
+    })),
   };
 }
 
@@ -405,6 +419,7 @@ export function advertFromMessage(message: pb.Advert): Advert {
       .filter((offer) => TASKS.includes(offer.task) && STATES.includes(offer.state))
       .map(offerFromMessage),
     load: loadFromMessage(message.load) ?? { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 },
+    ...(message.held.length > 0 && { held: message.held.map(heldFromMessage) }),
   };
 }
 
@@ -413,6 +428,12 @@ function counter(value: bigint): number {
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw bad('An advert counts beyond 2^53.');
   return Number(value);
 }
+
+const heldFromMessage = ({ model, sizeBytes, heldBytes }: pb.HeldModel): HeldModel => ({
+  model: modelFromMessage(model),
+  sizeBytes: Number(sizeBytes),
+  heldBytes: Number(heldBytes),
+});
 
 function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
   const { profile } = offer;

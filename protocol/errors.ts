@@ -61,6 +61,12 @@ export const ERRORS = {
   join_refused: spec(403, 'Ask for a new ticket: run `weft invite` on a member.'),
   already_member: spec(409, 'This data folder belongs to another mesh; use a second one (WEFT_HOME) to join.'),
 
+  // Models that are fetched, imported or shared
+  disk_full: spec(507, 'Free space: `weft gc` deletes what nothing needs, `weft rm` a model; or raise --storage.'),
+  hub_unreachable: spec(503, 'Check the connection, HF_ENDPOINT and HTTPS_PROXY; what has come already is kept.'),
+  hub_refused: spec(403, 'Check the name, accept the terms on its page where it has some, and set HF_TOKEN.'),
+  signature_invalid: spec(403, 'Take the model from a source that you trust, or change the setting `signers`.'),
+
   // Starting up
   config_invalid: spec(500, 'Correct the named setting.'),
   port_in_use: spec(500, 'Stop the program that holds the port, or choose another port.'),

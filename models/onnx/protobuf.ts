@@ -50,21 +50,27 @@ export function memorySource(bytes: Uint8Array): ByteSource {
   };
 }
 
-/** Opens a file as a source with one small window in memory, gives it to `use`, and closes it. Blocks on the disk. */
+/**
+ * Opens a file as a source with one small window in memory, gives it to `use`, and closes it. Reads no more than is
+ * asked for, give or take a page: what is stepped over stays on the disk. Blocks on the disk.
+ * @throws WeftError `model_corrupt` for anything but a plain file
+ */
 export function withFileSource<Result>(path: string, use: (source: ByteSource) => Result): Result {
-  const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  // Not blocking: opening a pipe that nobody writes to would wait without end.
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   try {
-    const sizeBytes = fstatSync(file).size;
+    const stat = fstatSync(file);
+    if (!stat.isFile()) throw onnxCorrupt('it is no plain file');
     const window = new Uint8Array(ONNX_WINDOW_BYTES);
     let start = 0;
     let end = 0;
     return use({
-      sizeBytes,
+      sizeBytes: stat.size,
       view(offset, length) {
         if (length > window.byteLength) throw onnxCorrupt('a name is longer than any should be');
         if (offset < start || offset + length > end) {
           start = offset;
-          end = offset + readSync(file, window, 0, window.byteLength, offset);
+          end = offset + readSync(file, window, 0, Math.max(length, PAGE_BYTES), offset);
         }
         return window.subarray(offset - start, Math.min(offset - start + length, end - start));
       },
@@ -74,12 +80,25 @@ export function withFileSource<Result>(path: string, use: (source: ByteSource) =
   }
 }
 
-/** Walks the messages of one source, with one budget of fields for all of them. */
+/** The least that is read of a file at a time. */
+const PAGE_BYTES = 4 << 10;
+
+/** What a walker looks at first behind something that it stepped over; twice as much each time that it goes on there. */
+const FIRST_LOOK_BYTES = 256;
+
+/** A varint of 64 bits. */
+const VARINT_BYTES_MAX = 10;
+
+/** Walks the messages of one source, with one budget of fields for all of them. One walker at a time per source. */
 export class ProtoWalker {
   readonly #source: ByteSource;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true });
   #fieldsLeft = FIELDS_MAX;
   #position = 0;
+  /** Bytes of the source from `#windowStart` on. */
+  #window: Uint8Array = EMPTY;
+  #windowStart = 0;
+  #lookBytes = FIRST_LOOK_BYTES;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -96,10 +115,10 @@ export class ProtoWalker {
     while (position < range.end) {
       if (--this.#fieldsLeft < 0) throw onnxCorrupt('it has too many fields');
       this.#position = position;
-      const tag = this.#varint(range.end);
-      const number = Number(tag >> 3n);
+      const tag = this.#number(range.end);
+      const number = Math.floor(tag / 8);
       if (number < 1 || number > 0x1fff_ffff) throw onnxCorrupt('a field number is out of range');
-      const field = this.#field({ number, start: position }, Number(tag & 7n), range.end);
+      const field = this.#field(number, position, tag % 8, range.end);
       position = this.#position;
       visit(field);
     }
@@ -110,19 +129,19 @@ export class ProtoWalker {
     const length = range.end - range.start;
     if (length > bytesMax) throw onnxCorrupt(`a name has ${length} bytes`);
     try {
-      return this.#decoder.decode(this.#source.view(range.start, length));
+      return this.#decoder.decode(this.#view(range.start, length));
     } catch {
       throw onnxCorrupt('a name is not UTF-8');
     }
   }
 
   /** A copy of the bytes in these ranges, one behind the other. The caller bounds their number. */
-  bytes(ranges: readonly ByteRange[]): Uint8Array {
+  bytes(ranges: readonly ByteRange[]): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(ranges.reduce((sum, { start, end }) => sum + end - start, 0));
     let written = 0;
     for (const { start, end } of ranges) {
       for (let position = start; position < end; ) {
-        const part = this.#source.view(position, Math.min(end - position, ONNX_WINDOW_BYTES));
+        const part = this.#view(position, Math.min(end - position, ONNX_WINDOW_BYTES));
         if (part.byteLength === 0) throw onnxCorrupt('it became shorter while it was read');
         bytes.set(part, written);
         written += part.byteLength;
@@ -132,25 +151,44 @@ export class ProtoWalker {
     return bytes;
   }
 
+  /** The varints of a packed field, each as a signed 64-bit number. @throws WeftError for more than `countMax` */
+  packed(range: ByteRange, countMax: number): bigint[] {
+    const values: bigint[] = [];
+    for (let position = range.start; position < range.end; position = this.#position) {
+      if (values.length >= countMax) throw onnxCorrupt('a list has too many numbers');
+      this.#position = position;
+      values.push(BigInt.asIntN(64, this.#varint(range.end)));
+    }
+    return values;
+  }
+
+  /** Bytes of the source, without a look further ahead. */
+  #view(offset: number, length: number): Uint8Array {
+    const at = offset - this.#windowStart;
+    if (at >= 0 && at + length <= this.#window.byteLength) return this.#window.subarray(at, at + length);
+    // The source may use its memory again.
+    this.#window = EMPTY;
+    return this.#source.view(offset, length);
+  }
+
   /** Reads what follows a tag and moves behind it. */
-  #field(at: { readonly number: number; readonly start: number }, wire: number, end: number): ProtoField {
+  #field(number: number, start: number, wire: number, end: number): ProtoField {
     switch (wire) {
       case 0:
-        return { ...at, wire: 'varint', value: this.#varint(end) };
+        return { number, start, wire: 'varint', value: this.#varint(end) };
       case 1:
         this.#skip(8, end);
-        return { ...at, wire: 'fixed', bits: 64 };
+        return { number, start, wire: 'fixed', bits: 64 };
       case 2: {
-        const length = this.#varint(end);
-        const start = this.#position;
-        // Compared as BigInt: a length of 2^63 must not become a number that happens to fit.
-        if (length > BigInt(end - start)) throw onnxCorrupt('a length goes beyond the end of what holds it');
-        this.#position = start + Number(length);
-        return { ...at, wire: 'bytes', range: { start, end: this.#position } };
+        const length = this.#number(end);
+        const from = this.#position;
+        if (length > end - from) throw onnxCorrupt('a length goes beyond the end of what holds it');
+        this.#position = from + length;
+        return { number, start, wire: 'bytes', range: { start: from, end: this.#position } };
       }
       case 5:
         this.#skip(4, end);
-        return { ...at, wire: 'fixed', bits: 32 };
+        return { number, start, wire: 'fixed', bits: 32 };
       default:
         throw onnxCorrupt(`wire type ${wire} is not one of ONNX's`);
     }
@@ -161,31 +199,49 @@ export class ProtoWalker {
     this.#position += bytes;
   }
 
-  #varint(end: number): bigint {
-    const bytes = this.#source.view(this.#position, Math.min(10, end - this.#position));
-    let low = 0;
-    for (let index = 0; index < bytes.byteLength; index++) {
-      const byte = bytes[index] as number;
-      // Tags and lengths of small messages fit 28 bits: no BigInt arithmetic on the usual way.
-      if (index < 4) {
-        low |= (byte & 0x7f) << (7 * index);
-        if (byte < 0x80) {
-          this.#position += index + 1;
-          return BigInt(low);
-        }
-      } else if (byte < 0x80) {
-        return this.#longVarint(bytes.subarray(0, index + 1));
+  /** Has the bytes of the next varint in the window. @returns where it begins there */
+  #look(end: number): number {
+    const at = this.#position - this.#windowStart;
+    const needed = Math.min(VARINT_BYTES_MAX, end - this.#position);
+    if (at >= 0 && at + needed <= this.#window.byteLength) return at;
+    const goesOn = at >= 0 && at <= this.#window.byteLength;
+    this.#lookBytes = goesOn ? Math.min(2 * this.#lookBytes, ONNX_WINDOW_BYTES) : FIRST_LOOK_BYTES;
+    const length = Math.min(this.#lookBytes, this.#source.sizeBytes - this.#position);
+    this.#window = this.#source.view(this.#position, length);
+    this.#windowStart = this.#position;
+    return 0;
+  }
+
+  /** A tag or a length: exact up to 2^53, and never less than that for anything above. */
+  #number(end: number): number {
+    const at = this.#look(end);
+    const count = Math.min(VARINT_BYTES_MAX, end - this.#position, this.#window.byteLength - at);
+    let value = 0;
+    let scale = 1;
+    for (let index = 0; index < count; index++) {
+      const byte = this.#window[at + index] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        if (index === 9 && byte > 1) throw onnxCorrupt('a number has more than 64 bits');
+        this.#position += index + 1;
+        return value;
       }
+      scale *= 128;
     }
     throw onnxCorrupt('a number has no end');
   }
 
-  #longVarint(bytes: Uint8Array): bigint {
-    let value = 0n;
-    for (let index = bytes.byteLength - 1; index >= 0; index--)
-      value = (value << 7n) | BigInt((bytes[index] ?? 0) & 0x7f);
-    if (value > 0xffff_ffff_ffff_ffffn) throw onnxCorrupt('a number has more than 64 bits');
-    this.#position += bytes.byteLength;
-    return value;
+  #varint(end: number): bigint {
+    const start = this.#position;
+    const value = this.#number(end);
+    if (value <= Number.MAX_SAFE_INTEGER) return BigInt(value);
+    let exact = 0n;
+    const at = start - this.#windowStart;
+    for (let index = this.#position - start - 1; index >= 0; index--) {
+      exact = (exact << 7n) | BigInt((this.#window[at + index] as number) & 0x7f);
+    }
+    return exact;
   }
 }
+
+const EMPTY = new Uint8Array();

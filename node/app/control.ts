@@ -18,10 +18,12 @@ import type {
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
+import type { Library } from '../core/library.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { MeasurableEngine } from '../core/profile.ts';
 import type { TraceRecord, Traces } from '../core/trace.ts';
 import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
+import { installedNamed } from './installed-named.ts';
 import { modelDetails } from './model-details.ts';
 
 export interface ControlComponents {
@@ -34,7 +36,8 @@ export interface ControlComponents {
   readonly mesh: Mesh;
   readonly engine: LocalEngine & Pick<MeasurableEngine, 'profile'>;
   readonly dispatcher: Dispatcher;
-  readonly models: Pick<ModelStore, 'find' | 'isBundled' | 'remove'>;
+  readonly models: Pick<ModelStore, 'list' | 'find' | 'byDigest' | 'isBundled' | 'remove'>;
+  readonly library: Library;
   readonly traces: Traces;
   readonly events: Events;
   readonly logs: { lines(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[] };
@@ -130,6 +133,10 @@ export class AssembledControl implements NodeControl {
     return this.#components.events;
   }
 
+  get library(): Library {
+    return this.#components.library;
+  }
+
   model(name: string): ModelDetails {
     const { engine, models } = this.#components;
     const model = this.#installed(name);
@@ -137,7 +144,7 @@ export class AssembledControl implements NodeControl {
     return modelDetails(model, {
       bundled: models.isBundled(model),
       offered,
-      loaded: engine.loaded().find(({ id }) => id === model.ref.id),
+      loaded: engine.loaded().find(({ digest }) => digest === model.ref.digest),
       profile: engine.profile(model.ref.digest),
     });
   }
@@ -145,7 +152,7 @@ export class AssembledControl implements NodeControl {
   async load(name: string, options: { readonly pin: boolean; readonly signal: AbortSignal }): Promise<LoadOutcome> {
     const { engine } = this.#components;
     const { id, digest } = this.#installed(name).ref;
-    const find = (): LoadedModel | undefined => engine.loaded().find((model) => model.id === id);
+    const find = (): LoadedModel | undefined => engine.loaded().find((model) => model.digest === digest);
     const wasLoaded = find()?.state === 'loaded';
     await engine.ensureLoaded(digest, options);
     const { pinned = false, provider = '', residentBytes = 0 } = find() ?? {};
@@ -206,7 +213,7 @@ export class AssembledControl implements NodeControl {
   }
 
   #installed(name: string): InstalledModel {
-    const model = this.#components.models.find(name);
+    const model = installedNamed(this.#components.models, name);
     if (model !== undefined) return model;
     throw new WeftError({
       code: 'model_not_found',

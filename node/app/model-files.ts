@@ -1,27 +1,35 @@
-// What this node reads out to its peers: manifests, and pieces of the files that they list.
-import { open } from 'node:fs/promises';
+// What this node reads out to its peers: manifests, what was signed of them, and pieces of files that lie here verified.
 import { canonicalJson } from '../../models/manifest.ts';
-import type { ModelStore } from '../../models/store.ts';
+import { type ModelStore, metadataFiles } from '../../models/store.ts';
+import type { ModelLibrary } from '../library/library.ts';
 import type { SharedFiles } from '../mesh/serve-files.ts';
 
-/** Reads from the store; nothing outside its manifests can be named. */
-export function modelFiles(store: ModelStore): SharedFiles {
+export interface ModelFilesComponents {
+  /** Knows files by digest only: nothing else on this disk can be named. */
+  readonly store: Pick<ModelStore, 'list' | 'byDigest' | 'signatures' | 'holding' | 'read'>;
+  /** Knows the models that are on their way here. */
+  readonly library: Pick<ModelLibrary, 'wantedModel'>;
+}
+
+/**
+ * Reads from the store.
+ * @param share whether members may have whole models; what it takes to coordinate one that is offered here (manifest,
+ *   tokenizer) they get in any case
+ */
+export function modelFiles({ store, library }: ModelFilesComponents, share: () => boolean): SharedFiles {
+  const mayRead = (sha256: string): boolean =>
+    share() || store.list().some(({ manifest }) => metadataFiles(manifest).some((file) => file.sha256 === sha256));
   return {
     manifestJson: (digest) => {
       const installed = store.byDigest(digest);
-      return installed && canonicalJson(installed.manifest);
+      if (installed !== undefined) return canonicalJson(installed.manifest);
+      return share() ? library.wantedModel(digest)?.manifestJson : undefined;
     },
-    read: async (sha256, offset, length) => {
-      const file = store.fileByDigest(sha256);
-      if (file === undefined) return undefined;
-      const bytes = new Uint8Array(Math.max(0, Math.min(length, file.sizeBytes - offset)));
-      const handle = await open(file.path, 'r');
-      try {
-        const { bytesRead } = await handle.read(bytes, 0, bytes.byteLength, offset);
-        return { bytes: bytes.subarray(0, bytesRead), sizeBytes: file.sizeBytes };
-      } finally {
-        await handle.close();
-      }
+    signatures: (digest) => {
+      const signatures = store.signatures(digest);
+      return signatures.length > 0 ? signatures : (library.wantedModel(digest)?.signatures ?? []);
     },
+    holding: (sha256) => (mayRead(sha256) ? store.holding(sha256) : undefined),
+    read: async (sha256, offset, length) => (mayRead(sha256) ? store.read(sha256, offset, length) : undefined),
   };
 }

@@ -33,7 +33,8 @@ import { NOTHING_KNOWN } from '../mesh/reach.ts';
 import { RemoteEngine } from '../mesh/remote-engine.ts';
 import { serveEngine } from '../mesh/serve-engine.ts';
 import { serveFiles } from '../mesh/serve-files.ts';
-import { PeerTransfer } from '../mesh/transfer.ts';
+import { Governor } from '../mesh/transfer/governor.ts';
+import { PeerTransfer } from '../mesh/transfer/peer-transfer.ts';
 import { PrepProcess } from '../prep/prep-process.ts';
 import { loadDeviceKey } from '../trust/device-key.ts';
 import { InvitationBook } from '../trust/invitations.ts';
@@ -42,10 +43,12 @@ import { MemberPolicy } from '../trust/policy.ts';
 import { AddressBook } from './address-book.ts';
 import { publishChanges } from './changes.ts';
 import { AssembledControl } from './control.ts';
+import { watchDemand } from './demand.ts';
 import { createDoctor } from './doctor/doctor.ts';
 import { registerGauges } from './gauges.ts';
 import { detectHardware } from './hardware.ts';
 import { joinByTicket } from './join.ts';
+import { createLibrary, type NodeLibrary } from './library.ts';
 import { planListening } from './listen.ts';
 import { modelFiles } from './model-files.ts';
 import { observing } from './observing.ts';
@@ -156,8 +159,10 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       roots: [settings.models, paths.bundledModels],
       bundledRoot: paths.bundledModels,
       cacheFolder: home.path('cache', 'models'),
+      quotaBytes: () => live.settings.storageBytes,
     },
   );
+  teardown.add('models', () => models.close());
   await models.open();
   const notices = [...listening.notices, ...models.problems().map(({ id, error }) => problemLine(id, error))];
   const engine = new SupervisedEngine(
@@ -189,10 +194,14 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   );
   const prep = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
   const hearing = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
+  const inspector = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
+
+  const pin = (names: readonly string[]): void =>
+    engine.keepLoaded(names.flatMap((name) => models.find(name)?.ref.digest ?? []));
 
   // What it can do with others.
   const incarnation = clock.wallNow();
-  const mesh = new Libp2pMesh(
+  const mesh: Libp2pMesh = new Libp2pMesh(
     {
       clock,
       log,
@@ -201,7 +210,15 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       invitations,
       policy,
       load: () => engine.load(),
-      advert: () => ({ node: key.node, name: settings.name, version, incarnation, hardware, offers: engine.offers() }),
+      advert: () => ({
+        node: key.node,
+        name: settings.name,
+        version,
+        incarnation,
+        hardware,
+        offers: engine.offers(),
+        held: library.held(),
+      }),
     },
     {
       key,
@@ -213,8 +230,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     },
   );
   serveEngine({ mesh, engine, policy, traces });
-  serveFiles({ mesh, files: modelFiles(models) });
-
+  const governor = new Governor({ clock }, { busy: () => engine.load().requestsInFlight > 0 });
+  const transfer = new PeerTransfer({ mesh, clock, log, governor });
   /** A peer's wall clock, which it tells with every heartbeat. */
   const wallOf = async (node: string, signal: AbortSignal): Promise<number | undefined> => {
     const { wallMs } = await mesh.call(node, PEER_METHODS.probe, NOTHING_KNOWN, { signal, requestId: '' });
@@ -232,6 +249,35 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     remote: (node) => new RemoteEngine({ mesh }, { node }),
     memory: new SessionMemory(),
   });
+  const runsIt = (model: InstalledModel): boolean => offered([model], settings.offer).length > 0;
+  const { library, stop: stopLibrary }: NodeLibrary = await createLibrary(
+    {
+      clock,
+      log,
+      random,
+      events,
+      mesh,
+      membership: members,
+      transfer,
+      prep: inspector,
+      store: models,
+      live,
+      offer: (model) => {
+        if (runsIt(model)) {
+          engine.offer(model);
+          profiler.add(model);
+          pin(live.settings.pin);
+        }
+        mesh.announce();
+      },
+      letGo: (digest) => engine.withdraw(digest),
+      offers: () => engine.offers(),
+      machine: () => ({ devices: devices.list(), memoryBytes: settings.memoryBytes, arch: process.arch }),
+      demand: watchDemand({ clock, dispatcher, engine, mesh, store: models }),
+    },
+    { key, environment: process.env },
+  );
+  serveFiles({ mesh, files: modelFiles({ store: models, library }, () => live.settings.share), governor });
   const coordinator = new TextCoordinator({
     clock,
     random,
@@ -240,7 +286,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     dispatcher,
     prep,
     hearing,
-    transfer: new PeerTransfer({ mesh }),
+    transfer,
     models,
     nodeName: (node) => (node === key.node ? settings.name : (mesh.peer(node)?.advert.name ?? node)),
     self: key.node,
@@ -260,6 +306,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       engine,
       dispatcher,
       models,
+      library,
       traces,
       events,
       logs,
@@ -294,12 +341,15 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   // Started from the inside out, so that nothing is reached before what it needs; stopped the other way round.
   teardown.add('prep', () => prep.stop());
   teardown.add('hearing', () => hearing.stop());
+  teardown.add('inspector', () => inspector.stop());
   teardown.add('engine', () => engine.stop());
   await engine.start();
   teardown.add('profiler', () => profiler.stop());
   profiler.start();
   teardown.add('mesh', () => mesh.stop());
   await mesh.start();
+  teardown.add('library', stopLibrary);
+  library.start();
   teardown.add(
     'announcing',
     engine.onChange(() => mesh.announce()),
@@ -313,8 +363,6 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     mesh.onAddresses(() => remember(addresses, mesh, log)),
   );
   teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
-  const pin = (names: readonly string[]): void =>
-    engine.keepLoaded(names.flatMap((name) => models.find(name)?.ref.digest ?? []));
   teardown.add(
     'pinning',
     live.onChange((changed) => pin(changed.pin)),

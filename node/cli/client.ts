@@ -1,6 +1,7 @@
 // Talks to a running daemon over its HTTP API. Every command but `serve` goes through here.
 import { isErrorCode, WeftError } from '../../protocol/errors.ts';
-import { ANSWER_MS_MAX, BODY_BYTES_MAX, CONTROL_MS_MAX, STREAM_SILENCE_MS_MAX } from './limits.ts';
+import { ANSWER_MS_MAX, BODY_BYTES_MAX, CONTROL_MS_MAX, FETCH_MS_MAX, STREAM_SILENCE_MS_MAX } from './limits.ts';
+import { patientFetch } from './patient-fetch.ts';
 import { readSse, type SseEvent } from './sse.ts';
 
 /** Where a daemon answers, and the key that it asks for. */
@@ -14,7 +15,7 @@ export interface DaemonAddress {
 
 export interface CallOptions {
   readonly signal: AbortSignal;
-  /** Milliseconds until the whole answer must be here. @default CONTROL_MS_MAX */
+  /** Milliseconds until the whole answer must be here; Infinity = for as long as it takes. @default CONTROL_MS_MAX */
   readonly timeoutMs?: number;
 }
 
@@ -88,9 +89,11 @@ export class Client {
   }
 
   async #json<Body>(path: string, body: unknown, options: CallOptions, method?: 'PATCH'): Promise<Answer<Body>> {
-    const timeout = AbortSignal.timeout(options.timeoutMs ?? CONTROL_MS_MAX);
+    const timeoutMs = options.timeoutMs ?? CONTROL_MS_MAX;
+    const timeout = timeoutMs === Number.POSITIVE_INFINITY ? NEVER : AbortSignal.timeout(timeoutMs);
+    const send = timeoutMs > FETCH_MS_MAX ? patientFetch : fetch;
     try {
-      const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]), {}, method);
+      const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]), {}, method, send);
       if (!response.ok) throw await this.#refusal(response);
       return { body: JSON.parse(await readText(response)) as Body, headers: response.headers };
     } catch (error) {
@@ -112,8 +115,9 @@ export class Client {
     signal: AbortSignal,
     headers: Readonly<Record<string, string>> = {},
     method = body === undefined ? 'GET' : 'POST',
+    send: typeof fetch | typeof patientFetch = fetch,
   ): Promise<Response> {
-    return fetch(new URL(path, this.#daemon.url), {
+    return send(new URL(path, this.#daemon.url), {
       method,
       headers: {
         ...headers,
@@ -126,6 +130,9 @@ export class Client {
     });
   }
 }
+
+/** Of a wait without an end of its own. */
+const NEVER = new AbortController().signal;
 
 interface StreamInit {
   readonly body?: unknown;

@@ -54,6 +54,16 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'List the models that are loaded: device, memory, slots, tokens a second, and until when.',
     load: () => import('./commands/ps.ts'),
   },
+  pull: {
+    summary: 'bring one to this disk',
+    description: 'Bring a model to this node: from peers that have it and from the hub at once, verified.',
+    load: () => import('./commands/pull.ts'),
+  },
+  import: {
+    summary: 'make one of an .onnx file',
+    description: 'Make a model of an .onnx file or a folder on this machine, checked in a caged process.',
+    load: () => import('./commands/import.ts'),
+  },
   load: {
     summary: 'bring one into memory',
     description: 'Load a model on this node before anybody asks for it, and keep it there if asked to.',
@@ -68,6 +78,16 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "delete a model's files",
     description: "Delete an installed model's files from this node.",
     load: () => import('./commands/rm.ts'),
+  },
+  verify: {
+    summary: 'check and mend its models',
+    description: 'Hash the models on this disk against their manifests, and bring what is damaged anew.',
+    load: () => import('./commands/verify.ts'),
+  },
+  gc: {
+    summary: 'delete what no model needs',
+    description: 'Delete files of no model, and what pulls that nobody goes on with have left.',
+    load: () => import('./commands/gc.ts'),
   },
   peers: {
     summary: 'list the other nodes',
@@ -154,11 +174,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 /** The help screen's two columns, each a stack of groups. */
 export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
   [
-    { title: 'Models', commands: ['run', 'embed', 'infer', 'list', 'show', 'ps', 'load', 'rm'] },
+    { title: 'Models', commands: ['run', 'embed', 'infer', 'pull', 'import', 'list', 'show', 'ps', 'load', 'rm'] },
     { title: 'Mesh', commands: ['peers', 'members', 'invite', 'join', 'revoke'] },
   ],
   [
-    { title: 'This node', commands: ['serve', 'stop', 'status', 'top', 'logs', 'doctor', 'config', 'key', 'service'] },
+    {
+      title: 'This node',
+      commands: ['serve', 'stop', 'status', 'top', 'logs', 'doctor', 'config', 'key', 'verify', 'gc', 'service'],
+    },
     { title: 'Extras', commands: ['demo', 'bench', 'completion', 'help'] },
   ],
 ];

@@ -6,10 +6,8 @@ Usage: weft COMMAND [options]      \`weft COMMAND --help\` says more
 `;
 
 const FOOT = `
-Begin:  weft serve                    start a node here
-        weft run smollm2 "Hello!"     ask a model, wherever in the mesh it runs
-        weft invite                   print a ticket, and on the next machine:
-        weft serve --join TICKET      join, and serve
+Begin:  weft serve     start a node here, then: weft run smollm2 "Hello!"
+Join:   weft invite    print a ticket; next machine: weft serve --join TICKET
 `;
 
 /** The one command that commander brings along. */

@@ -3,6 +3,9 @@
 /** Control calls answer from memory: whoever takes longer hangs. */
 export const CONTROL_MS_MAX = 10_000;
 
+/** fetch ends a wait for headers after this by itself. */
+export const FETCH_MS_MAX = 300_000;
+
 /** Joining dials the inviter, proves the secret and stores the list; each step has its own shorter deadline. */
 export const JOIN_MS_MAX = 60_000;
 
@@ -54,6 +57,19 @@ export const REMOVE_MS_MAX = 120_000;
 
 /** Loading may hash tens of gigabytes first. */
 export const LOAD_MS_MAX = 600_000;
+
+/** Lines for sources of a pull; more are counted. A mesh has seldom more nodes with one model. */
+export const SOURCES_SHOWN_MAX = 6;
+
+/** Columns of the bar of a pull: under the first it says nothing, past the second it says no more. */
+export const BAR_COLUMNS_MIN = 8;
+export const BAR_COLUMNS_MAX = 40;
+
+/** Without a terminal a line of progress is printed when this many more percent are there. */
+export const PROGRESS_STEP_PERCENT = 10;
+
+/** Deleting what nothing needs: thousands of files on a slow disk. */
+export const CLEAN_UP_MS_MAX = 300_000;
 
 /** Unloading waits for the model's requests under way. */
 export const UNLOAD_MS_MAX = 120_000;

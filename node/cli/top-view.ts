@@ -1,9 +1,16 @@
 // What `weft top` shows: one reading of nodes and requests as lines that fit a window. Pure.
-import type { PeersAnswer, PsAnswer, RequestsAnswer, StatusAnswer } from '../../protocol/api/control.ts';
+import type {
+  PeersAnswer,
+  PsAnswer,
+  RequestsAnswer,
+  StatusAnswer,
+  TransfersAnswer,
+} from '../../protocol/api/control.ts';
 import { type Column, formatBytes, formatMs, orDash, printable, table } from './format.ts';
 import { type NameOf, namesOf } from './node-names.ts';
 import { formatRate } from './ps-view.ts';
 import { fitText } from './text-width.ts';
+import { transferBrief } from './transfer-view.ts';
 
 /** One reading of everything, by the control API's own names. `--json` prints it as it is. */
 export interface TopSnapshot {
@@ -15,6 +22,8 @@ export interface TopSnapshot {
   readonly models: PsAnswer['models'];
   /** Newest first. */
   readonly requests: RequestsAnswer['requests'];
+  /** Pulls, imports and repairs that run. */
+  readonly transfers: TransfersAnswer['transfers'];
 }
 
 export interface Window {
@@ -38,7 +47,7 @@ interface NodeRow {
 /** The whole reading, however long; for pipes. */
 export function topLines(snapshot: TopSnapshot): string[] {
   const { nodes, requests } = tables(snapshot);
-  return [headline(snapshot), '', ...nodes, '', ...requests];
+  return [headline(snapshot), ...transfersLine(snapshot), '', ...nodes, '', ...requests];
 }
 
 /**
@@ -47,7 +56,12 @@ export function topLines(snapshot: TopSnapshot): string[] {
  */
 export function topWindow(snapshot: TopSnapshot, window: Window, problem?: string): string[] {
   const { nodes, requests } = tables(snapshot);
-  const head = [headline(snapshot), problem === undefined ? 'q leaves' : printable(problem), ''];
+  const head = [
+    headline(snapshot),
+    problem === undefined ? 'q leaves' : printable(problem),
+    ...transfersLine(snapshot),
+    '',
+  ];
   // Nodes get half of what is left where both tables are long, and requests the rest.
   const left = Math.max(0, window.rows - head.length - 1);
   const nodeLines = Math.min(nodes.length, Math.max(Math.floor(left / 2), left - requests.length));
@@ -75,6 +89,11 @@ function headline({ atMs, status, peers, models, requests }: TopSnapshot): strin
     ...(tokensPerS > 0 ? [`${formatRate(tokensPerS)} tok/s here`] : []),
     `up ${formatMs(status.uptimeSeconds * 1_000)}`,
   ].join(' · ');
+}
+
+/** One line for all that is brought here now; none where nothing is. */
+function transfersLine({ transfers }: TopSnapshot): string[] {
+  return transfers.length === 0 ? [] : [`coming: ${transfers.map(transferBrief).join(' · ')}`];
 }
 
 function tables(snapshot: TopSnapshot): { nodes: string[]; requests: string[] } {

@@ -49,12 +49,17 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   quota_exceeded: ExitCode.unavailable,
   stopping: ExitCode.unavailable,
 
+  disk_full: ExitCode.unavailable,
+  hub_unreachable: ExitCode.unavailable,
+
   unauthorized: ExitCode.refused,
   forbidden: ExitCode.refused,
   not_a_member: ExitCode.refused,
   ticket_expired: ExitCode.refused,
   join_refused: ExitCode.refused,
   already_member: ExitCode.refused,
+  hub_refused: ExitCode.refused,
+  signature_invalid: ExitCode.refused,
 
   cancelled: ExitCode.interrupted,
 

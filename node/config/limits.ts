@@ -36,6 +36,9 @@ export const THREADS_MAX = 256;
 /** Least memory for models: below it nothing loads anyway. */
 export const MEMORY_BYTES_MIN = 1 << 20;
 
+/** Least disk for models: a slip of the unit is more likely than a store without a single model. */
+export const STORAGE_BYTES_MIN = 1 << 20;
+
 /** Longest keep-alive that has an end: timers hold 31 bits of milliseconds, 24.8 days. */
 export const KEEP_ALIVE_MS_MAX = 24 * 24 * 3_600_000;
 

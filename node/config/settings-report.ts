@@ -24,7 +24,7 @@ export function reportSettings(init: ReportInit): ConfigReport {
   };
 }
 
-/** A setting's value as a person would write it; null = none. Never the API key. */
+/** A setting's value as a person would write it; null = none. Never a secret. */
 export function shown<Name extends SettingName>(settings: Settings, name: Name): unknown {
   // Each row shows what its own schema gives, which the compiler can't tie together over all rows.
   const show = SETTINGS[name].show as (value: unknown) => unknown;

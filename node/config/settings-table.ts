@@ -12,6 +12,7 @@ import {
   PARALLEL_MAX,
   QUEUE_MS_MAX,
   QUEUE_MS_MIN,
+  STORAGE_BYTES_MIN,
   THREADS_MAX,
   VALUE_LENGTH_MAX,
 } from './limits.ts';
@@ -35,6 +36,8 @@ interface Row<Schema extends z.ZodType> {
   readonly env: string;
   /** False for what doesn't belong into settings.json. */
   readonly inFile: boolean;
+  /** No message quotes its value. */
+  readonly secret: boolean;
   /** A running daemon takes a change in settings.json over at once; LiveSettings tells the part that works by it. */
   readonly live: boolean;
   readonly schema: Schema;
@@ -46,12 +49,12 @@ interface Row<Schema extends z.ZodType> {
   readonly show: (value: z.output<Schema>) => unknown;
 }
 
-type Usual = 'isSwitch' | 'inFile' | 'live' | 'show';
+type Usual = 'isSwitch' | 'inFile' | 'secret' | 'live' | 'show';
 
 function row<Schema extends z.ZodType>(
   spec: Omit<Row<Schema>, Usual> & Partial<Pick<Row<Schema>, Usual>>,
 ): Row<Schema> {
-  return { isSwitch: false, inFile: true, live: false, show: (value) => value ?? null, ...spec };
+  return { isSwitch: false, inFile: true, secret: false, live: false, show: (value) => value ?? null, ...spec };
 }
 
 const text = z.string().trim().min(1).max(VALUE_LENGTH_MAX);
@@ -112,6 +115,24 @@ const offer = listOf((value) => MODEL_NAME.test(value)).transform((names, contex
   return z.NEVER;
 });
 
+/** A publisher's Ed25519 key, or one that signs by OpenSSF's Model Signing, named by its digest. */
+const KEY_NAME = /^(ed25519|openssf):[0-9a-f]{64}$/i;
+const NODE_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
+const isSigner = (value: string): boolean => KEY_NAME.test(value) || NODE_ID.test(value) || isPemPath(value);
+const isPemPath = (value: string): boolean => /\.(pem|pub)$/i.test(value) && !/\p{C}/u.test(value);
+
+const signers = listOf((value) => value === 'any' || value === 'members' || isSigner(value)).transform(
+  (values, context) => {
+    const [first, ...more] = values;
+    if (more.length === 0 && (first === 'any' || first === 'members')) return first;
+    if (first !== undefined && values.every(isSigner)) {
+      return values.map((value) => (isPemPath(value) ? resolve(value) : value));
+    }
+    context.addIssue('not understood');
+    return z.NEVER;
+  },
+);
+
 const isListenAddress = (value: string): boolean =>
   /^\/ip[46]\//.test(value) && !value.includes('/p2p/') && parseSwarmAddress(value) !== undefined;
 
@@ -129,6 +150,7 @@ export const SETTINGS = {
     flag: '--api-key',
     env: 'WEFT_API_KEY',
     inFile: false,
+    secret: true,
     schema: z.string().regex(API_KEY_PATTERN).optional(),
     expected: 'up to 512 visible ASCII characters without spaces',
     byDefault: () => undefined,
@@ -187,6 +209,69 @@ export const SETTINGS = {
     schema: text.transform((value) => resolve(value)),
     expected: 'a folder',
     byDefault: ({ home }) => join(home, 'models'),
+  }),
+  storage: row({
+    flag: '--storage',
+    env: 'WEFT_STORAGE',
+    live: true,
+    schema: parsed((value) => {
+      if (value.toLowerCase() === 'none') return 'none' as const;
+      const bytes = parseSize(value);
+      return bytes !== undefined && bytes >= STORAGE_BYTES_MIN ? bytes : undefined;
+    }).transform((value) => (value === 'none' ? undefined : value)),
+    expected: 'a size of at least 1MiB, such as 200GB, or none',
+    byDefault: () => 'none',
+    show: (bytes) => (bytes === undefined ? 'none' : formatSize(bytes)),
+  }),
+  hub: row({
+    flag: '--hub',
+    env: 'HF_ENDPOINT',
+    schema: text.refine(isHttpUrl).transform((value) => value.replace(/\/+$/, '')),
+    expected: 'the http(s) URL of a hub, such as https://huggingface.co',
+    byDefault: () => 'https://huggingface.co',
+  }),
+  hubToken: row({
+    flag: '--hub-token',
+    env: 'HF_TOKEN',
+    inFile: false,
+    secret: true,
+    schema: z.string().trim().regex(API_KEY_PATTERN).optional(),
+    expected: 'up to 512 visible ASCII characters without spaces',
+    byDefault: () => undefined,
+    show: (token) => (token === undefined ? null : '(set)'),
+  }),
+  offline: row({
+    flag: '--offline',
+    isSwitch: true,
+    env: 'HF_HUB_OFFLINE',
+    live: true,
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => false,
+  }),
+  signers: row({
+    flag: '--signers',
+    env: 'WEFT_SIGNERS',
+    live: true,
+    schema: signers,
+    expected: '"any", "members", or node ids, ed25519:HEX, openssf:HEX and .pem files separated by commas',
+    byDefault: () => 'any',
+  }),
+  bring: row({
+    flag: '--bring',
+    env: 'WEFT_BRING',
+    live: true,
+    schema: z.enum(['auto', 'never']),
+    expected: 'auto or never',
+    byDefault: () => 'auto',
+  }),
+  share: row({
+    flag: '--share',
+    env: 'WEFT_SHARE',
+    live: true,
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => true,
   }),
   device: row({
     flag: '--device',

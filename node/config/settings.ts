@@ -37,6 +37,20 @@ export interface Settings {
   readonly offer: 'all' | 'none' | readonly string[];
   /** Absolute path of a folder with further models. */
   readonly models: string;
+  /** What models may take on disk; undefined = what the disk holds. */
+  readonly storageBytes: number | undefined;
+  /** Base URL of the hub, without a slash at its end. */
+  readonly hub: string;
+  /** For models that the hub gives to few; undefined = the one that the hub's own tools keep, if any. */
+  readonly hubToken: string | undefined;
+  /** The hub is never asked. */
+  readonly offline: boolean;
+  /** Whose signature a model needs: `any`: nobody's; a list: one of these node ids, keys and PEM files (absolute paths). */
+  readonly signers: 'any' | 'members' | readonly string[];
+  /** Whether models are fetched that requests keep asking other nodes for. */
+  readonly bring: 'auto' | 'never';
+  /** Members may read the files of this node's models. */
+  readonly share: boolean;
   /** What models run on. */
   readonly device: DeviceSetting;
   /** Threads of all runners together. */
@@ -88,6 +102,13 @@ const FIELDS = {
   name: 'name',
   offer: 'offer',
   models: 'models',
+  storage: 'storageBytes',
+  hub: 'hub',
+  hubToken: 'hubToken',
+  offline: 'offline',
+  signers: 'signers',
+  bring: 'bring',
+  share: 'share',
   device: 'device',
   threads: 'threads',
   memory: 'memoryBytes',
@@ -201,7 +222,7 @@ function refuseOpenApi({ host, apiKey }: Settings): void {
 }
 
 function invalid(name: SettingName, { source, value }: Given, file: SettingsFile): WeftError {
-  const { flag, env, expected } = SETTINGS[name];
+  const { flag, env, expected, secret } = SETTINGS[name];
   const place = source === 'file' ? file.position(name) : undefined;
   // What is to be written into the file has no place in it yet.
   const inFile = place === undefined ? undefined : `${SETTINGS_FILE}, ${placeOf(place)}`;
@@ -210,8 +231,8 @@ function invalid(name: SettingName, { source, value }: Given, file: SettingsFile
     where === undefined
       ? 'Give another value'
       : `Correct ${source === 'file' ? `"${name}" in ${SETTINGS_FILE}` : where}`;
-  // Never the key itself, nor more of anything than a line of the terminal.
-  const shown = name === 'apiKey' ? '' : `, not ${JSON.stringify(value)?.slice(0, 80) ?? String(value)}`;
+  // Never a secret, nor more of anything than a line of the terminal.
+  const shown = secret ? '' : `, not ${JSON.stringify(value)?.slice(0, 80) ?? String(value)}`;
   return new WeftError({
     code: 'config_invalid',
     message: `The setting "${name}"${where === undefined ? '' : ` (${where})`} should be ${expected}${shown}.`,

@@ -13,7 +13,7 @@ import { SMALL_FILE_BYTES_MAX } from '../../protocol/limits.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AvailableModel, Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
-import type { Transfer } from '../core/transfer.ts';
+import type { FileTransfer } from '../core/transfer.ts';
 import { unlessAborted } from '../core/waiting.ts';
 import { METADATA_TIMEOUT_MS, TASKS_KEPT_MAX } from './limits.ts';
 import { LoadCache } from './load-cache.ts';
@@ -34,7 +34,7 @@ export interface ModelResolverComponents {
   readonly clock: Clock;
   readonly log: Log;
   readonly dispatcher: Pick<Dispatcher, 'models'>;
-  readonly transfer: Transfer;
+  readonly transfer: FileTransfer;
   readonly models: ModelSource;
   readonly self: NodeId;
 }

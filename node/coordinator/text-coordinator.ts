@@ -23,7 +23,7 @@ import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
 import type { Prep } from '../core/prep.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { Transfer } from '../core/transfer.ts';
+import type { FileTransfer } from '../core/transfer.ts';
 import { embed } from './feature-extraction.ts';
 import { listable } from './model-names.ts';
 import { ModelResolver, type ModelSource } from './model-resolver.ts';
@@ -42,7 +42,7 @@ export interface TextCoordinatorComponents {
   readonly prep: Pick<Prep, 'tokenize'>;
   /** Another process than `prep`: an hour of sound shall not hold up a text. */
   readonly hearing: Pick<Prep, 'listen'>;
-  readonly transfer: Transfer;
+  readonly transfer: FileTransfer;
   readonly models: ModelSource;
   /** A node's name for people; its id where it has none. */
   readonly nodeName: (node: NodeId) => string;

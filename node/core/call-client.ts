@@ -23,6 +23,10 @@ export interface CallOptions<Item> {
   readonly ackTimeoutMs?: number | undefined;
   /** The request is there in full; called at most once. */
   readonly onAck?: ((load: Load | undefined) => void) | undefined;
+  /** Tensor bytes of an answer or item have come, so many: a sign of life of one that takes long. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** Memory of exactly so many bytes for an answer's tensors, which nothing uses any more; undefined = new memory. */
+  readonly spare?: ((bytes: number) => Uint8Array | undefined) | undefined;
   /** Elements of a streamed answer, in order; never after the response has settled. What it throws fails the call. */
   readonly onItem?: ((item: Item) => void) | undefined;
   /** Load in the final answer, also in that of a call which was given up. */
@@ -219,7 +223,7 @@ export class CallClient {
   /** @returns nothing for tensors that can't be taken: the call fails then, and what belongs to it is passed over */
   #assemble(call: ClientCall, header: FrameHeader): Incoming | undefined {
     try {
-      const tensors = new TensorAssembler(header.tensors, call.method.quota.answerBytesMax);
+      const tensors = new TensorAssembler(header.tensors, call.method.quota.answerBytesMax, call.options.spare);
       if (call.abandoned) tensors.discard();
       return { header, tensors };
     } catch (error) {
@@ -230,10 +234,14 @@ export class CallClient {
   }
 
   #onBody(piece: Uint8Array): void {
-    const incoming = this.#receiving?.incoming;
-    if (this.#receiving === undefined || incoming === undefined) return;
+    const call = this.#receiving;
+    const incoming = call?.incoming;
+    if (call === undefined || incoming === undefined) return;
     incoming.tensors.write(piece);
-    if (incoming.tensors.missing === 0) this.#deliver(this.#receiving, incoming);
+    if (call.options.onBytes !== undefined && !call.abandoned) {
+      this.#guard(call, () => call.options.onBytes?.(piece.byteLength));
+    }
+    if (incoming.tensors.missing === 0) this.#deliver(call, incoming);
   }
 
   #onAck(call: ClientCall, load: Load | undefined): void {

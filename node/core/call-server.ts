@@ -24,6 +24,10 @@ export interface CallContext<Item> {
   /** Whose link it is: set by whoever owns the link. */
   readonly caller: string;
   /**
+   * Calls back once the answer has left, or never will: what it is made of need not be kept any more. One callback a call.
+   */
+  afterwards(callback: () => void): void;
+  /**
    * Sends one element of a streamed answer.
    * @returns a promise when the link is full: wait for it before the next. Elements without tensors may go on all the
    *   same, where their number is bounded
@@ -76,6 +80,7 @@ interface ServerCall {
   writing: Promise<void> | undefined;
   /** No item may follow. */
   over: boolean;
+  afterwards: (() => void) | undefined;
 }
 
 const invalid = (message: string): WeftError => new WeftError({ code: 'frame_invalid', message });
@@ -191,6 +196,7 @@ export class CallServer {
         nextItem: 0,
         writing: undefined,
         over: false,
+        afterwards: undefined,
       };
     } catch (error) {
       this.#refuse(callId, toWeftError(error));
@@ -228,6 +234,9 @@ export class CallServer {
       ...(traceParent === '' ? {} : { traceParent }),
       budgetMs: Math.min(budgetMs, call.registered.method.timeouts.totalMs),
       caller: this.#caller,
+      afterwards: (callback) => {
+        call.afterwards = callback;
+      },
       item: (value) => this.#sendItem(call, value),
     };
     const work = this.#work(call, { payload: kind.value.payload, tensors }, context);
@@ -327,6 +336,7 @@ export class CallServer {
     this.#calls.delete(call.id);
     call.deadline.cancel();
     call.release();
+    call.afterwards?.();
   }
 }
 

@@ -3,6 +3,7 @@ import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capab
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LoadedModel } from './engine.ts';
 import type { Events } from './events.ts';
+import type { Library } from './library.ts';
 import type { LinkEstimate } from './mesh.ts';
 import type { ProfileReport } from './profile.ts';
 import type { TraceRecord } from './trace.ts';
@@ -72,7 +73,7 @@ export interface TensorPort {
 /** A setting with its value, and where that came from. */
 export interface SettingReport {
   readonly name: string;
-  /** As a person would write it; the API key is never shown. */
+  /** As a person would write it; secrets are never shown. */
   readonly value: unknown;
   readonly source: 'flag' | 'environment' | 'file' | 'default';
   readonly flag: string;
@@ -129,6 +130,8 @@ export interface LoadOutcome {
 export interface NodeControl {
   /** What happens here, for watchers. */
   readonly events: Events;
+  /** The models of this node's disk, and how more of them get there. */
+  readonly library: Library;
   status(): NodeStatus;
   /** Every member but this node, the unreachable ones included. */
   peers(): readonly PeerStatus[];

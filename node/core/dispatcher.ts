@@ -1,6 +1,6 @@
 // Places work on a node and sees it through: the coordinator's only way to an engine.
 import type { ModelOffer, ModelState } from '../../protocol/capability.ts';
-import type { NodeId } from '../../protocol/ids.ts';
+import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
   EncodeResult,
@@ -37,6 +37,23 @@ export interface AvailableModel {
   readonly nodes: readonly NodeId[];
   /** How it stands on each of the nodes, in their order. */
   readonly states: readonly ModelState[];
+}
+
+/** A request that another node answered: what bringing its model here would save. */
+export interface RemoteAnswer {
+  readonly model: ModelRef;
+  /** The node that ended it. */
+  readonly node: NodeId;
+  /** From its placement to the whole answer, as seen here. */
+  readonly ms: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** Who tells of {@link RemoteAnswer}s. */
+export interface RemoteAnswers {
+  /** Calls back for every answer that came from another node. Returns what ends the subscription. */
+  onRemote(listener: (answer: RemoteAnswer) => void): () => void;
 }
 
 export interface Dispatcher {

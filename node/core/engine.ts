@@ -45,6 +45,8 @@ export interface Engine {
 /** A loaded or loading model, for `weft ps`. */
 export interface LoadedModel {
   readonly id: string;
+  /** Several variants of one id may be loaded. */
+  readonly digest: string;
   readonly state: 'loading' | 'loaded' | 'quarantined';
   readonly provider: string;
   /** Why it isn't the provider that was asked for. */

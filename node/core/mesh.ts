@@ -34,6 +34,10 @@ export interface PeerCallOptions<Item> {
   readonly requestId: RequestId;
   readonly budgetMs?: number;
   readonly traceParent?: string;
+  /** Tensor bytes of an answer or item have come, so many. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Memory of exactly so many bytes for an answer's tensors, which nothing uses any more; undefined = new memory. */
+  readonly spare?: (bytes: number) => Uint8Array | undefined;
   /** Elements of a streamed answer, in order. */
   readonly onItem?: (item: Item) => void;
   /** The peer has the request, and begins. */

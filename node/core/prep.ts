@@ -30,6 +30,32 @@ export interface Spectrogram {
   readonly silence: number;
 }
 
+/** Files that are to become a model. */
+export interface InspectRequest {
+  /** An .onnx file, or a folder: one in the hub's layout, or any that holds one graph. Absolute. */
+  readonly path: string;
+  /** `owner/name`. @default `local/` and the name of the file or folder */
+  readonly id?: string;
+  /** The graph, relative to the folder. @default the only one there is */
+  readonly graph?: string;
+  /** @default guessed from inputs, outputs and config */
+  readonly task?: string;
+  /** SPDX identifier. @default read from a licence file or a model card, else `LicenseRef-unknown` */
+  readonly licence?: string;
+}
+
+/** What became of them. */
+export interface Inspected {
+  /** In canonical form, so that its SHA-256 is the model's digest. */
+  readonly manifestJson: string;
+  /** Every file of the manifest by its path there, and where it lies now: absolute. */
+  readonly sources: readonly { readonly path: string; readonly from: string }[];
+  /** Why this task, in one sentence. */
+  readonly reason: string;
+  /** What a person should know, such as a licence that could not be told. */
+  readonly warnings: readonly string[];
+}
+
 export interface Prep {
   /**
    * Token ids of a long text. Work and memory stay bounded by `tokensMax`, however long the text is.
@@ -47,5 +73,14 @@ export interface Prep {
    * @throws WeftError `bad_request` for what is no sound, too long, or of no known kind; `deadline_exceeded`, `cancelled`
    */
   listen(file: Uint8Array, spec: SoundSpec, options: { readonly signal: AbortSignal }): Promise<Spectrogram>;
+  /**
+   * Checks files that are to become a model, hashes them and makes their manifest. Changes nothing on disk.
+   * @param options.onBytes told of bytes as they are hashed, each once
+   * @throws WeftError `model_corrupt` for what is damaged, hostile or no model; `deadline_exceeded`, `cancelled`
+   */
+  inspect(
+    request: InspectRequest,
+    options: { readonly signal: AbortSignal; readonly onBytes?: (bytes: number) => void },
+  ): Promise<Inspected>;
   stop(): Promise<void>;
 }

@@ -15,7 +15,14 @@ import type {
 import type { Plan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
-import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../core/dispatcher.ts';
+import type {
+  AvailableModel,
+  Dispatcher,
+  PlacedOptions,
+  Placement,
+  RemoteAnswer,
+  RemoteAnswers,
+} from '../core/dispatcher.ts';
 import { DrainRate } from '../core/drain-rate.ts';
 import type { Engine, LocalEngine, WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
@@ -51,12 +58,13 @@ export interface MeshDispatcherInit {
   readonly inFlightMax?: number;
 }
 
-export class MeshDispatcher implements Dispatcher {
+export class MeshDispatcher implements Dispatcher, RemoteAnswers {
   readonly #components: MeshDispatcherComponents;
   readonly #attemptsMax: number;
   readonly #inFlightMax: number;
   readonly #health: NodeHealth;
   readonly #drain: DrainRate;
+  readonly #remoteListeners = new Set<(answer: RemoteAnswer) => void>();
   #inFlight = 0;
 
   constructor(components: MeshDispatcherComponents, init: MeshDispatcherInit = {}) {
@@ -93,6 +101,11 @@ export class MeshDispatcher implements Dispatcher {
 
   inFlight(): number {
     return this.#inFlight;
+  }
+
+  onRemote(listener: (answer: RemoteAnswer) => void): () => void {
+    this.#remoteListeners.add(listener);
+    return () => this.#remoteListeners.delete(listener);
   }
 
   /** Counts a request in and out, and gives it a signal that also ends at its deadline. */
@@ -134,6 +147,7 @@ export class MeshDispatcher implements Dispatcher {
   ): Promise<R & Placement> {
     const { clock, log, telemetry } = this.#components;
     const { requestId, trace } = options;
+    const begunMs = clock.now();
     const failures = new Failures();
     const nodes: NodeId[] = [];
     for (let tried = 0; tried < this.#attemptsMax; tried++) {
@@ -162,6 +176,7 @@ export class MeshDispatcher implements Dispatcher {
         });
         this.#health.succeeded(plan.node);
         this.#note(trace, plan, { timing: result.timing, startMs, acknowledgedMs });
+        if (plan.kind === 'remote') this.#tellRemote(work, plan.node, clock.now() - begunMs);
         return { ...result, plan, nodes };
       } catch (error) {
         // Cancelled, as by a stop string, or failed: what was seen from here is all that is known of it.
@@ -179,6 +194,19 @@ export class MeshDispatcher implements Dispatcher {
       }
     }
     throw failures.giveUp();
+  }
+
+  #tellRemote(work: Work<unknown>, node: NodeId, ms: number): void {
+    const { inputTokens } = work.size();
+    const answer = { model: work.model, node, ms, inputTokens, outputTokens: work.progress };
+    for (const listener of this.#remoteListeners) {
+      try {
+        listener(answer);
+      } catch (error) {
+        // The answer is here: whoever only looks on must not fail it.
+        this.#components.log.error({ error }, 'who watches remote answers has failed');
+      }
+    }
   }
 
   #note(

@@ -108,7 +108,7 @@ export class Loader {
     model.device = choice.pool;
     const isNew = runner.process === undefined;
     this.#progress(model, 'room');
-    const { kvBytesMax, sequencesMax } = await memory.makeRoom(model, isNew);
+    const { kvBytesMax, sequencesMax, spareBytes } = await memory.makeRoom(model, isNew, this.#maySpare(model));
     const looks = await verified.look(model.installed);
     const verifyLarge = !verified.has(looks);
     if (isNew) this.#progress(model, 'start');
@@ -126,6 +126,7 @@ export class Loader {
       device: String(choice.index),
       exact: this.#init.exact,
       decoderChecked: model.decoderChecked.has(choice.provider),
+      spareBytes: BigInt(spareBytes),
     };
     this.#progress(model, verifyLarge ? 'verify' : 'load');
     const onItem = (item: { readonly phase: string; readonly fraction: number }): void => {
@@ -133,12 +134,24 @@ export class Loader {
       const fraction = item.fraction >= 0 && item.fraction <= 1 ? item.fraction : undefined;
       if (phase !== undefined) this.#progress(model, phase, fraction);
     };
-    const response = await runner.call(model, RUNNER_METHODS.load, request, onItem);
+    const response = await runner.call(model, RUNNER_METHODS.load, request, onItem).catch((error: unknown) => {
+      model.spareFailed ||= spareBytes > 0;
+      throw error;
+    });
+    // The runner may have been taken over: it doesn't decide how much of its memory counts as dispensable.
+    model.spareBytes = Math.min(spareBytes, Number(response.spareBytes));
+    model.toldPeakBytes = spareBytes > 0 ? Number(response.peakBytes) : 0;
     verified.add(looks);
     if (runner.process !== process) {
       throw new WeftError({ code: 'runner_lost', message: 'The runner ended when it had loaded the model.' });
     }
     return { provider: response.provider, fallbackReason: response.fallbackReason, response, sequencesMax };
+  }
+
+  /** Whether a second form of its weights, for long prompts, is of use: what that changes in the last digits must not matter. */
+  #maySpare({ choice, installed, spareFailed }: ModelState): boolean {
+    const generates = installed.manifest.task === 'text-generation';
+    return generates && choice.provider === PROCESSOR_CHOICE.provider && !this.#init.exact && !spareFailed;
   }
 
   /** Told when a phase begins, and in steps within it. */

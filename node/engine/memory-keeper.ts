@@ -19,6 +19,7 @@ import {
   predictedBytes,
   type Resident,
   residentTotal,
+  spareReservation,
   withHeadroom,
   worthPerByte,
 } from './residency.ts';
@@ -49,6 +50,8 @@ export interface LoadRoom {
   /** For keys and values; 0 = it has none. */
   readonly kvBytesMax: number;
   readonly sequencesMax: number;
+  /** For a second form of its weights; 0 = it has none. */
+  readonly spareBytes: number;
 }
 
 export class MemoryKeeper {
@@ -77,23 +80,26 @@ export class MemoryKeeper {
 
   /**
    * Reserves memory for a load, before anything is waited for: two loads at a time don't count on the same room. Others
-   * leave for its weights and one sequence, and are out of memory when this resolves; more room for sequences is what is
-   * free by then.
+   * leave for its weights and one sequence, and are out of memory when this resolves; more room for sequences, and for a
+   * second form of its weights, is what is free by then.
+   * @param spare it may have such a form
    * @throws WeftError `out_of_memory` with the numbers
    */
-  async makeRoom(model: ModelState, newProcess: boolean): Promise<LoadRoom> {
+  async makeRoom(model: ModelState, newProcess: boolean, spare = false): Promise<LoadRoom> {
     const { budgetOf, sequencesMax } = this.#init;
-    model.deviceBytes = 0;
+    model.deviceBytes = model.spareBytes = model.toldPeakBytes = 0;
     if (model.device !== RAM) await this.#reserve(model, model.device, predictedBytes(model.sizeBytes, false));
     const weights = weightBytes(model, newProcess);
     const need = this.#need(model);
     await this.#reserve(model, RAM, weights + (need?.bytesMin ?? 0), need);
     const free = budgetOf(RAM) - residentTotal(this.#residents(RAM, model)) - weights;
     model.kvBytesMax = need === undefined ? 0 : kvReservation(need, free);
-    model.residentBytes = weights + model.kvBytesMax;
+    if (spare) model.spareBytes = spareReservation(model.sizeBytes, free - model.kvBytesMax);
+    model.residentBytes = weights + model.kvBytesMax + model.spareBytes;
     model.promisedBytes = model.residentBytes;
     this.limitRunners();
-    return { kvBytesMax: model.kvBytesMax, sequencesMax: need === undefined ? 0 : sequencesMax };
+    const { kvBytesMax, spareBytes } = model;
+    return { kvBytesMax, sequencesMax: need === undefined ? 0 : sequencesMax, spareBytes };
   }
 
   /** Reserves as soon as it would fit, and resolves when what had to leave for it is gone. */
@@ -119,8 +125,10 @@ export class MemoryKeeper {
     // The process is shared: what the others don't account for is this model's, the process itself included.
     const others = slot.models.reduce((sum, other) => (other === model ? sum : sum + other.occupiedBytes), 0);
     model.occupiedBytes = Math.max(1, processBytes - others);
-    model.measuredBytes = Math.max(model.measuredBytes, model.occupiedBytes);
-    const weights = withHeadroom(model.measuredBytes);
+    // What it can do without isn't reserved for its next load.
+    model.measuredBytes = Math.max(1, model.measuredBytes, model.occupiedBytes - model.spareBytes);
+    model.loadPeakBytes = Math.max(model.loadPeakBytes, model.toldPeakBytes - others);
+    const weights = withHeadroom(model.measuredBytes) + model.spareBytes;
     const rest = this.#residents(RAM, model);
     const floor = weights + (this.#need(model)?.bytesMin ?? 0);
     const plan = planRoom(rest, floor, budget);
@@ -163,7 +171,8 @@ export class MemoryKeeper {
     if (model === undefined) return;
     if (model.phase === 'loading') {
       const others = held.reduce((sum, other) => (other === model ? sum : sum + other.occupiedBytes), 0);
-      model.loadPeakBytes = Math.max(model.loadPeakBytes, peakBytes - others);
+      // Part of it may be the second form: what was there before that, the runner says when it is done.
+      model.loadPeakBytes = Math.max(model.loadPeakBytes, peakBytes - others - model.spareBytes);
     }
     if (processBytes > reserved) this.#grow(slot, model, processBytes - reserved);
     this.limitRunners();

@@ -57,6 +57,12 @@ export class ModelState {
   readonly #seen = new Map<string, { measuredBytes: number; loadPeakBytes: number }>();
   /** Reserved for keys and values; part of `residentBytes`. */
   kvBytesMax = 0;
+  /** For a second form of its weights: reserved while it loads, then what that has taken; part of `residentBytes`. */
+  spareBytes = 0;
+  /** A load of it went wrong beside such a form: it isn't tried again. */
+  spareFailed = false;
+  /** What its runner said of the last load: the most that the process took before such a form; 0 = nothing. */
+  toldPeakBytes = 0;
   sequencesMax = 0;
   kvBytesPerToken = 0;
   /** Of text generators: how they decode, and why not better. */
@@ -123,7 +129,7 @@ export class ModelState {
     return this.installed.ref.id;
   }
 
-  /** The most that it was seen to take, in any of its loads on this device; 0 = never loaded there. */
+  /** The most that it needs, as it was seen in any of its loads on this device; 0 = never loaded there. */
   get measuredBytes(): number {
     return this.#seenHere().measuredBytes;
   }
@@ -185,6 +191,7 @@ export class ModelState {
   /** It is out of memory. */
   freed(): void {
     this.residentBytes = this.deviceBytes = this.promisedBytes = this.occupiedBytes = this.kvBytesMax = 0;
+    this.spareBytes = this.toldPeakBytes = 0;
     this.stats.reset();
   }
 

@@ -52,7 +52,8 @@ const LOAD_DIFFERS = 1.25;
 export class Profiler {
   readonly #components: ProfilerComponents;
   readonly #init: ProfilerInit;
-  readonly #byId: ReadonlyMap<string, InstalledModel>;
+  /** Offered models, by digest. */
+  readonly #models = new Map<string, InstalledModel>();
   /** By digest; of the device that the model was on last. */
   readonly #attempts = new Map<string, Attempt>();
   /** What the engine prices by, by digest. */
@@ -64,18 +65,25 @@ export class Profiler {
   constructor(components: ProfilerComponents, init: ProfilerInit) {
     this.#components = components;
     this.#init = init;
-    this.#byId = new Map(init.models.map((model) => [model.ref.id, model]));
+    for (const model of init.models) this.#models.set(model.ref.digest, model);
   }
 
   /** Prices what has been measured before, and looks for what hasn't from then on. */
   start(): void {
-    const { store } = this.#components;
-    const { models, machine, version } = this.#init;
-    for (const { ref } of models) {
-      const kept = store.latest({ digest: ref.digest, machine, version });
-      if (kept !== undefined) this.#claim(ref.digest, kept);
-    }
+    for (const model of this.#models.values()) this.#priceByKept(model);
     if (this.#init.measures) this.#awaitLook();
+  }
+
+  /** Measures a model that is offered from now on, too. */
+  add(model: InstalledModel): void {
+    this.#models.set(model.ref.digest, model);
+    this.#priceByKept(model);
+  }
+
+  #priceByKept({ ref: { digest } }: InstalledModel): void {
+    const { machine, version } = this.#init;
+    const kept = this.#components.store.latest({ digest, machine, version });
+    if (kept !== undefined) this.#claim(digest, kept);
   }
 
   /** Ends the measurement under way. */
@@ -103,7 +111,7 @@ export class Profiler {
   }
 
   #candidate(status: LoadedModel): Loaded[] {
-    const installed = this.#byId.get(status.id);
+    const installed = this.#models.get(status.digest);
     if (installed === undefined || status.state !== 'loaded') return [];
     const { digest } = installed.ref;
     const last = this.#attempts.get(digest);

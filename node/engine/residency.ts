@@ -8,6 +8,8 @@ import {
   HOST_PER_FILE_BYTE,
   RESIDENT_PER_FILE_BYTE,
   RUNNER_BASE_BYTES,
+  SPARE_PER_FILE_BYTE,
+  SPARE_SHARE,
 } from './limits.ts';
 
 /** A model in memory, on its way there, or on its way out. */
@@ -44,6 +46,15 @@ export function hostBytes(fileBytes: number, newProcess: boolean): number {
 /** What is reserved for a model that was seen to take `bytes`: work takes a little more than the load. */
 export function withHeadroom(bytes: number): number {
   return Math.ceil(bytes * (1 + HEADROOM_SHARE)) + HEADROOM_BYTES;
+}
+
+/**
+ * What is reserved for a second form of a model's weights: all that it takes, or 0 where too little is free for it.
+ * @param freeBytes of the budget, all that the model needs taken off
+ */
+export function spareReservation(fileBytes: number, freeBytes: number): number {
+  const bytes = Math.ceil(fileBytes * SPARE_PER_FILE_BYTE);
+  return bytes <= freeBytes * SPARE_SHARE ? bytes : 0;
 }
 
 /** Bytes of all of them. */

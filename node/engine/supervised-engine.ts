@@ -127,11 +127,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
         if (model.provider !== 'cpu') this.#refreshStats(model);
       },
     });
-    for (const installed of init.models) {
-      const model = new ModelState(installed);
-      this.#models.set(model.digest, model);
-      this.#slots.add(model);
-    }
+    for (const installed of init.models) this.#add(installed);
   }
 
   // ── Engine ────────────────────────────────────────────────────────────────────────────────────
@@ -205,6 +201,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
       if (phase === 'disk' || phase === 'unloading') return [];
       return {
         id: model.id,
+        digest: model.digest,
         state: phase,
         provider: model.provider,
         fallbackReason: model.fallbackReason,
@@ -261,6 +258,19 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     return model === undefined ? false : this.#slots.of(model).leave(model);
   }
 
+  /** Offers a model that was installed since; one that is offered stays as it is. */
+  offer(installed: InstalledModel): void {
+    if (this.#state === 'stopped' || this.#models.has(installed.ref.digest)) return;
+    this.#add(installed);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #add(installed: InstalledModel): void {
+    const model = new ModelState(installed);
+    this.#models.set(model.digest, model);
+    this.#slots.add(model);
+  }
+
   async withdraw(digest: string): Promise<void> {
     const model = this.#models.get(digest);
     if (model === undefined) return;
@@ -279,6 +289,8 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     const model = this.#models.get(digest);
     if (model === undefined) return;
     model.profile.claim(claim);
+    // It was loaded to be measured: what was compared then needn't be compared again.
+    if (claim.decoder === 'rewritten') model.decoderChecked.add(claim.device);
     this.#slots.of(model).tell(model);
   }
 

@@ -1,5 +1,5 @@
-// The control API under /api/v1: what the command line and the desktop ask of the node beside them. Events and tensors
-// are in files of their own.
+// The control API under /api/v1: what the command line and the desktop ask of the node beside them. Events, tensors and
+// the library are in files of their own.
 import {
   ConfigRequest,
   EmptyRequest,
@@ -24,6 +24,7 @@ import type { Coordinator } from '../core/coordinator.ts';
 import type { TraceRecord } from '../core/trace.ts';
 import { HttpError } from './errors.ts';
 import type { Endpoint } from './exchange.ts';
+import { library } from './library.ts';
 import { rounded } from './placement.ts';
 
 export interface ControlComponents {
@@ -33,7 +34,13 @@ export interface ControlComponents {
 
 /** The endpoints. */
 export function control(components: ControlComponents): readonly Endpoint[] {
-  return [...reading(components), ...membership(components), ...models(components), ...operation(components)];
+  return [
+    ...reading(components),
+    ...membership(components),
+    ...models(components),
+    ...library({ library: () => components.control.library }),
+    ...operation(components),
+  ];
 }
 
 function reading({ control, coordinator }: ControlComponents): readonly Endpoint[] {

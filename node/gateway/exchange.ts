@@ -28,6 +28,8 @@ export interface ExchangeComponents {
 export interface ExchangeInit {
   /** As the gateway's. */
   readonly lenient: boolean;
+  /** As the endpoint's. @default false */
+  readonly lasting?: boolean | undefined;
 }
 
 /** An endpoint: what it answers at, and how. */
@@ -38,6 +40,8 @@ export interface Endpoint {
   readonly traced?: true;
   /** Its body is a form with a file. */
   readonly form?: true;
+  /** Its work may take hours: it ends with its client and with the node, and has no deadline. */
+  readonly lasting?: true;
   /** Resolves to the JSON body (or text, or a stream) of a 200; to undefined when it has streamed its answer itself. */
   handle(exchange: Exchange): unknown;
 }
@@ -52,7 +56,7 @@ export class Exchange implements RequestOptions {
   readonly #components: ExchangeComponents;
   readonly #lenient: boolean;
   readonly #controller = new AbortController();
-  readonly #deadline: Timer;
+  readonly #deadline: Timer | undefined;
   #bytes = 0;
 
   constructor(components: ExchangeComponents, init: ExchangeInit) {
@@ -63,13 +67,15 @@ export class Exchange implements RequestOptions {
     this.reply = reply;
     this.signal = this.#controller.signal;
     if (components.trace !== undefined) this.trace = components.trace;
-    this.#deadline = clock.after(limits.answerMsMax, () =>
-      this.abort(new WeftError({ code: 'deadline_exceeded', message: 'The request took too long.' })),
-    );
+    if (init.lasting !== true) {
+      this.#deadline = clock.after(limits.answerMsMax, () =>
+        this.abort(new WeftError({ code: 'deadline_exceeded', message: 'The request took too long.' })),
+      );
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     reply.raw.once('close', () => {
-      this.#deadline.cancel();
+      this.#deadline?.cancel();
       if (!reply.raw.writableFinished)
         this.abort(new WeftError({ code: 'cancelled', message: 'The client went away.' }));
       components.budget.give(this.#bytes);

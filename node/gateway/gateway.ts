@@ -243,7 +243,7 @@ export class Gateway {
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
       { clock, guards: this.#guards, budget: this.#budget, limits, request, reply, trace },
-      { lenient: this.#init.lenient() },
+      { lenient: this.#init.lenient(), lasting: endpoint.lasting },
     );
     this.#exchanges.add(exchange);
     void exchange.closed.then(() => {

@@ -79,7 +79,10 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   keepAliveTimeoutMs: 30_000,
   /** A client's machine that vanished is found out by the kernel, although the answer takes long. */
   tcpKeepAliveMs: 30_000,
-  /** A whole request. A call to a peer may take 10 minutes (protocol/methods.ts) and be repeated elsewhere. */
+  /**
+   * A whole request, but for pulls, imports and verifications. A call to a peer may take 10 minutes (protocol/methods.ts)
+   * and be repeated elsewhere.
+   */
   answerMsMax: 1_800_000,
   /** A client that takes not one byte of what waits for it. */
   stallMs: 10_000,

@@ -25,11 +25,12 @@ export function decodeAdvert(bytes: Uint8Array): Advert {
 /** @throws WeftError `bad_request` when an advert is larger than any honest one */
 export function checkAdvert(advert: Advert, limits: MeshLimits): void {
   const { addressesMax, addressLengthMax, offersMax, nameLengthMax } = limits.directory;
-  const { addresses, offers, name, version } = advert;
+  const { addresses, offers, name, version, held = [] } = advert;
   const fits =
     addresses.length <= addressesMax &&
     addresses.every((address) => address.length <= addressLengthMax) &&
     offers.length <= offersMax &&
+    held.length <= offersMax &&
     name.length <= nameLengthMax &&
     version.length <= nameLengthMax &&
     Number.isSafeInteger(advert.incarnation) &&

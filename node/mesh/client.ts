@@ -160,6 +160,8 @@ export class PeerLink {
       budgetMs: options.budgetMs,
       traceParent: options.traceParent,
       ackTimeoutMs: method.timeouts.ackMs + ACK_ROUND_TRIPS * (estimator.rttMs ?? 0),
+      onBytes: options.onBytes,
+      spare: options.spare,
       onItem: options.onItem,
       onLoad,
       onAck: (load) => {

@@ -141,11 +141,76 @@ export const MESH_LIMITS = {
     timeoutMs: 15_000,
   },
   transfer: {
-    /** Bytes of one piece: a round trip each, so large; under the method's answer quota. */
-    pieceBytes: MIB,
-    /** Files that are fetched at once, so that a peer's quota is never reached. */
+    /** Bytes of one piece: a whole chunk of the usual size, and the method's answer quota. */
+    pieceBytes: 4 * MIB,
+    /**
+     * Of a piece on a thin link, and beside inference: on loopback it keeps the receiver's event loop for 1 ms. A source
+     * may answer with less than was asked for, though not with less than this: a call costs a round trip.
+     */
+    pieceBytesMin: 256 * KIB,
+    /** A piece should take no longer on its link, so that a call is far from its deadline. */
+    pieceMs: 1_000,
+    /** Small files that are fetched at once. With the calls below and those that are being cancelled: under the method's quota. */
     parallelMax: 2,
+    /** Calls of one peer, over all downloads, and of one download. */
+    callsPerPeerMax: 8,
+    lanesPerPeerMax: 6,
     manifestBytesMax: 1 * MIB,
+    /** Signatures of one manifest, and characters of each. */
+    signaturesMax: 64,
+    signatureLengthMax: 16 * KIB,
+    /** Files of one `holding` request. */
+    holdingFilesMax: 256,
+    /** Chunks of one download that are being read or written: what a transfer keeps in memory. */
+    inFlightBytesMax: 24 * MIB,
+    /** A manifest says how large a file's chunks are; each is kept whole until it is verified. */
+    chunkBytesMax: 16 * MIB,
+    /** Of all files of a download: 4 TiB in chunks of 4 MiB. */
+    chunksMax: 1 << 20,
+    /** A source has at least so many chunks under way: one arrives while the next is asked for. */
+    lanesMin: 2,
+    /** Between two looks at what stalls, and reports of progress. */
+    tickMs: 250,
+    /** Between two questions which sources there are, and which chunks a partial one has. */
+    sourcesMs: 1_000,
+    holdingsMs: 3_000,
+    holdingsTimeoutMs: 10_000,
+    /** Silence that costs a source its chunks: this much, and four times as long as it should take for what it owes. */
+    stallMs: 2_000,
+    stallMsMax: 20_000,
+    /** Of a source that has sent nothing yet. */
+    stallUnmeasuredMs: 8_000,
+    /** First wait of a source that failed; it doubles with each failure in a row. */
+    backoffMs: 250,
+    backoffMsMax: 8_000,
+    /** Failures in a row after which nothing is hoped of a source any more; it is asked now and then all the same. */
+    failuresMax: 5,
+    /** Nobody left has a missing chunk: time in which another source may turn up. A restarted peer is back within it. */
+    graceMs: 10_000,
+    /** Over which speed is measured. */
+    rateWindowMs: 3_000,
+    /** Pieces that are being sent, for all peers and for one: read into memory until they have left. */
+    servedBytesMax: 64 * MIB,
+    servedBytesPerPeerMax: 24 * MIB,
+  },
+  /** How bulk work yields to inference. */
+  governor: {
+    /** In and out together while a request runs: 0.1 to 0.15 of an event loop, and of a core for hashing a tenth of that. */
+    bytesPerSecond: 24 * MIB,
+    /** Of one grant beside inference. */
+    grantBytes: 256 * KIB,
+    /** Requests follow one another: the last one's end is no time to begin at full speed. */
+    lingerMs: 500,
+    /** Whoever waits looks again this often. */
+    pollMs: 50,
+    /** Between two collections of what bulk work leaves behind; 16 MiB took a third more of a core, and more memory. */
+    collectBytes: 4 * MIB,
+    /** Between two looks at the event loop. */
+    sampleMs: 250,
+    /** What a byte of bulk work may cost the event loop: 5 ms per MB were measured, and there are slower machines. */
+    loopMsPerMib: 8,
+    /** Share of the event loop that others than bulk work may take before that yields. */
+    otherUtilisationMax: 0.6,
   },
   links: {
     /** Samples and age of what an estimate stands on. */

@@ -49,3 +49,27 @@ export const SAMPLE_RATE_MAX = 192_000;
  */
 export const PACKED_BYTES_PER_PIECE = 1 << 10;
 export const MP3_BYTES_PER_PIECE = 16 << 10;
+
+/** Starting the process and reading the graph of a model, before the first byte is hashed and between two progress reports. */
+export const INSPECT_MS_MAX = 60_000;
+
+/**
+ * Bytes hashed a millisecond at which an inspection is let go on: 5 MB/s, as a slow network folder gives. One core hashes a
+ * hundred times as much.
+ */
+export const INSPECT_BYTES_PER_MS_MIN = 5_000;
+
+/** Bytes of one model; more than that is a file without an end. */
+export const INSPECT_BYTES_MAX = 4 * 2 ** 40;
+
+/** Bytes hashed between two messages that say so. */
+export const INSPECT_REPORT_BYTES = 16 << 20;
+
+/** How long an inspection may wait for its turn behind another: its caller has a progress line and can give up. */
+export const INSPECT_WAIT_MS_MAX = 6 * 3_600_000;
+
+/** All memory of the process, heap and buffers. An hour of sound, and the slowest text allowed, take 0.6 GB each. */
+export const RESIDENT_MB_MAX = 2_048;
+
+/** How often it looks at that. A process that fills buffers as fast as it can takes 200 MB in this time. */
+export const RESIDENT_CHECK_MS = 50;

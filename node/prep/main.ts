@@ -1,10 +1,18 @@
-// The prep process: tokenises long texts and decodes sounds, one at a time, in a heap and under permissions of its own.
+// The prep process: tokenises long texts, decodes sounds and inspects models, one at a time, in a heap and under
+// permissions of its own.
 // Started by PrepProcess, never by a person. It may be killed at any moment: it holds nothing but caches.
-import { Worker } from 'node:worker_threads';
 import { loadTokenizer, type TextTokenizer } from '../../models/tasks/tokenizer.ts';
 import { toWeftError } from '../../protocol/errors.ts';
-import { FRAMES_PER_MESSAGE, SOUND_SECONDS_MAX, TOKENIZERS_MAX } from './limits.ts';
-import type { Heard, ListenTask, PrepReply, PrepRequest } from './messages.ts';
+import type { Inspected } from '../core/prep.ts';
+import {
+  FRAMES_PER_MESSAGE,
+  INSPECT_REPORT_BYTES,
+  RESIDENT_MB_MAX,
+  SOUND_SECONDS_MAX,
+  TOKENIZERS_MAX,
+} from './limits.ts';
+import type { Heard, InspectTask, ListenTask, PrepReply, PrepRequest } from './messages.ts';
+import { keepWatch } from './watch.ts';
 
 /** By folder, least recently used first. */
 const tokenizers = new Map<string, TextTokenizer>();
@@ -23,6 +31,7 @@ async function tokenizerOf(folder: string): Promise<TextTokenizer> {
 async function answer({ id, task }: PrepRequest): Promise<PrepReply> {
   try {
     if (task.kind === 'listen') return { id, result: await listen(id, task) };
+    if (task.kind === 'inspect') return { id, result: await inspect(id, task) };
     const { tokenizerFolder, text, tokensMax, specialTokens } = task;
     const tokenizer = await tokenizerOf(tokenizerFolder);
     return { id, result: tokenizer.encode(text, { tokensMax, specialTokens }) };
@@ -47,22 +56,25 @@ async function listen(id: number, { file, spec }: ListenTask): Promise<Heard> {
   return heard;
 }
 
-/**
- * Ends this process when the node that started it is gone, however busy this thread is: a second thread waits for the
- * end of a pipe (file 4) that only the node holds. Given as text, so that it needs no file of its own beside a bundle.
- */
-function endWithParent(): void {
-  const watch = `
-    const { Socket } = require('node:net');
-    const pipe = new Socket({ fd: 4 });
-    pipe.on('error', () => pipe.destroy());
-    pipe.on('close', () => process.kill(process.pid, 'SIGKILL'));
-    pipe.resume();`;
-  // Less than 16/2 MB and the thread dies at its start.
-  new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } });
+async function inspect(id: number, { request }: InspectTask): Promise<Inspected> {
+  const { inspectModel } = await import('../../models/import/inspect.ts');
+  let unsaid = 0;
+  const say = (): void => {
+    const reply: PrepReply = { id, bytes: unsaid };
+    unsaid = 0;
+    process.send?.(reply);
+  };
+  const inspected = await inspectModel(request, {
+    onBytes(bytes) {
+      unsaid += bytes;
+      if (unsaid >= INSPECT_REPORT_BYTES) say();
+    },
+  });
+  say();
+  return inspected;
 }
 
-endWithParent();
+keepWatch(Number(process.argv[2] ?? RESIDENT_MB_MAX));
 process.on('disconnect', () => process.exit(0));
 process.on('message', (request: PrepRequest) => {
   void answer(request).then((reply) => process.send?.(reply));

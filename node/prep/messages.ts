@@ -1,5 +1,5 @@
 // What node and prep process say to each other, by fork's channel with structured cloning. One request at a time.
-import type { SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
+import type { Inspected, InspectRequest, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
 
 export interface TokenizeTask {
   readonly kind: 'tokenize';
@@ -16,7 +16,12 @@ export interface ListenTask {
   readonly spec: SoundSpec;
 }
 
-export type PrepTask = TokenizeTask | ListenTask;
+export interface InspectTask {
+  readonly kind: 'inspect';
+  readonly request: InspectRequest;
+}
+
+export type PrepTask = TokenizeTask | ListenTask | InspectTask;
 
 export interface PrepRequest {
   readonly id: number;
@@ -34,7 +39,11 @@ export interface PrepFault {
 /** The last word on a spectrogram: its values came in parts before. */
 export type Heard = Omit<Spectrogram, 'data'>;
 
+export type PrepResult = Tokenized | Heard | Inspected;
+
 export type PrepReply =
   | { readonly id: number; readonly part: Float32Array }
-  | { readonly id: number; readonly result: Tokenized | Heard }
+  /** Bytes that were hashed since the last of these. */
+  | { readonly id: number; readonly bytes: number }
+  | { readonly id: number; readonly result: PrepResult }
   | { readonly id: number; readonly fault: PrepFault };

@@ -1,23 +1,28 @@
 // The node's side of a prep process: queue, deadlines, and a process that is started when there is work, killed when
-// it takes too long or too much, and ended when it is idle. Made by the composition root, used by the coordinator.
+// it takes too long or too much, and ended when it is idle. Made by the composition root, used by coordinator and library.
 import { type ChildProcess, fork } from 'node:child_process';
 import { isErrorCode, WeftError } from '../../protocol/errors.ts';
 import { assert } from '../core/assert.ts';
 import { type Clock, delay, type Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Prep, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
+import type { Inspected, InspectRequest, Prep, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
 import {
   CANCEL_GRACE_MS,
   EXIT_MS_MAX,
   HEAP_MB_MAX,
   IDLE_MS,
+  INSPECT_BYTES_MAX,
+  INSPECT_BYTES_PER_MS_MIN,
+  INSPECT_MS_MAX,
+  INSPECT_WAIT_MS_MAX,
   QUEUE_CHARS_MAX,
   QUEUE_LENGTH_MAX,
+  RESIDENT_MB_MAX,
   SOUND_MS_MAX,
   WAIT_MS_MAX,
   WORK_MS_MAX,
 } from './limits.ts';
-import type { Heard, PrepFault, PrepReply, PrepRequest, PrepTask } from './messages.ts';
+import type { Heard, PrepFault, PrepReply, PrepRequest, PrepResult, PrepTask } from './messages.ts';
 
 export interface PrepProcessComponents {
   readonly clock: Clock;
@@ -35,23 +40,38 @@ export interface PrepProcessInit {
   readonly idleMs?: number;
   /** @default HEAP_MB_MAX */
   readonly heapMbMax?: number;
-  /** Longest time that one text may take, or one sound. @default WORK_MS_MAX, SOUND_MS_MAX */
+  /** @default RESIDENT_MB_MAX */
+  readonly residentMbMax?: number;
+  /**
+   * Longest time that one text may take, or one sound, or a model before its first byte is hashed.
+   * @default WORK_MS_MAX, SOUND_MS_MAX, INSPECT_MS_MAX
+   */
   readonly workMsMax?: number;
 }
 
-/** One text or sound, from when it is asked for until its promise settles. */
+/** One text, sound or model, from when it is asked for until its promise settles. */
 interface Job {
   readonly request: PrepRequest;
   /** Characters, or bytes. */
   readonly size: number;
+  /** Of a model, as they are hashed. */
+  readonly onBytes: ((bytes: number) => void) | undefined;
+  hashedBytes: number;
+  /** When the work began, by the clock. */
+  startedMs: number;
   /** Of a spectrogram, in order. */
   readonly parts: Float32Array[];
-  readonly resolve: (result: Tokenized | Heard, parts: readonly Float32Array[]) => void;
+  readonly resolve: (result: PrepResult, parts: readonly Float32Array[]) => void;
   readonly reject: (error: WeftError) => void;
   readonly unsubscribe: () => void;
+  /** Its promise is. */
+  settled: boolean;
   /** Bounds the wait, then the work. */
   timer: Timer;
 }
+
+/** Longest work of each kind; that of an inspection grows with what it hashes. */
+const LIMITS_MS = { tokenize: WORK_MS_MAX, listen: SOUND_MS_MAX, inspect: INSPECT_MS_MAX } as const;
 
 export class PrepProcess implements Prep {
   readonly #components: PrepProcessComponents;
@@ -100,13 +120,23 @@ export class PrepProcess implements Prep {
     });
   }
 
+  /** Its time grows with the bytes that it hashes. */
+  inspect(
+    request: InspectRequest,
+    { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes?: (bytes: number) => void },
+  ): Promise<Inspected> {
+    return this.#ask({ kind: 'inspect', request }, 0, signal, (result) => result as Inspected, onBytes);
+  }
+
   /** @param read makes the answer of what came back */
   #ask<Result>(
     task: PrepTask,
     size: number,
     signal: AbortSignal,
-    read: (result: Tokenized | Heard, parts: readonly Float32Array[]) => Result,
+    read: (result: PrepResult, parts: readonly Float32Array[]) => Result,
+    onBytes?: (bytes: number) => void,
   ): Promise<Result> {
+    const waitMs = task.kind === 'inspect' ? INSPECT_WAIT_MS_MAX : WAIT_MS_MAX;
     return new Promise((resolve, reject) => {
       if (this.#stopped) return reject(stopping());
       if (signal.aborted) return reject(cancelled(signal));
@@ -117,11 +147,15 @@ export class PrepProcess implements Prep {
       const job: Job = {
         request: { id: this.#nextId++, task },
         size,
+        onBytes,
+        hashedBytes: 0,
+        startedMs: 0,
+        settled: false,
         parts: [],
         resolve: (result, parts) => resolve(read(result, parts)),
         reject,
         unsubscribe: () => signal.removeEventListener('abort', onAbort),
-        timer: this.#components.clock.after(WAIT_MS_MAX, () => this.#cancel(job, tookTooLong(WAIT_MS_MAX))),
+        timer: this.#components.clock.after(waitMs, () => this.#cancel(job, tookTooLong(task.kind, waitMs))),
       };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(job);
@@ -154,9 +188,9 @@ export class PrepProcess implements Prep {
       return;
     }
     this.#waitingChars -= job.size;
-    job.timer.cancel();
-    const limitMs = this.#init.workMsMax ?? (job.request.task.kind === 'listen' ? SOUND_MS_MAX : WORK_MS_MAX);
-    job.timer = this.#components.clock.after(limitMs, () => this.#kill(tookTooLong(limitMs)));
+    job.startedMs = this.#components.clock.now();
+    const limitMs = this.#init.workMsMax ?? LIMITS_MS[job.request.task.kind];
+    this.#limitWork(job, limitMs, limitMs);
     this.#child ??= this.#start();
     const child = this.#child;
     this.#current = { job, child };
@@ -166,9 +200,20 @@ export class PrepProcess implements Prep {
     });
   }
 
+  /**
+   * Ends the job in work when it isn't done by then.
+   * @param limitMs of it in all
+   * @param leftMs of that, from now on
+   */
+  #limitWork(job: Job, limitMs: number, leftMs: number): void {
+    job.timer.cancel();
+    const { kind } = job.request.task;
+    job.timer = this.#components.clock.after(leftMs, () => this.#kill(tookTooLong(kind, limitMs)));
+  }
+
   #start(): ChildProcess {
-    const { entry, nodePath, execArgv = [], heapMbMax = HEAP_MB_MAX } = this.#init;
-    const child = fork(entry, [], {
+    const { entry, nodePath, execArgv = [], heapMbMax = HEAP_MB_MAX, residentMbMax = RESIDENT_MB_MAX } = this.#init;
+    const child = fork(entry, [String(residentMbMax)], {
       execPath: nodePath,
       // No writing, no network, no processes: what reads hostile text can do no more than read. Threads are for the
       // one that ends the process with its parent.
@@ -213,9 +258,30 @@ export class PrepProcess implements Prep {
       job.parts.push(reply.part);
       return;
     }
+    if ('bytes' in reply) {
+      this.#onHashed(job, reply.bytes);
+      return;
+    }
     this.#current = undefined;
     settle(job, () => ('result' in reply ? job.resolve(reply.result, job.parts) : job.reject(errorOf(reply.fault))));
     this.#next();
+  }
+
+  /** More bytes, more time: but never more than the size of any model, and nothing for what are no bytes. */
+  #onHashed(job: Job, bytes: number): void {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) return;
+    job.hashedBytes += bytes;
+    // One that was cancelled has no more than its moment of grace.
+    if (job.settled) return;
+    if (job.hashedBytes > INSPECT_BYTES_MAX) {
+      this.#kill(endless());
+      return;
+    }
+    const baseMs = this.#init.workMsMax ?? INSPECT_MS_MAX;
+    const limitMs = baseMs + Math.ceil(job.hashedBytes / INSPECT_BYTES_PER_MS_MIN);
+    const usedMs = this.#components.clock.now() - job.startedMs;
+    this.#limitWork(job, limitMs, Math.max(0, limitMs - usedMs));
+    job.onBytes?.(bytes);
   }
 
   /** The process is gone by itself, or by another's hand. */
@@ -225,7 +291,8 @@ export class PrepProcess implements Prep {
     this.#components.log.warn({ code, signal, busy: this.#current !== undefined }, 'prep process was lost');
     // How V8 ends a process whose heap is full.
     const heapFull = signal === 'SIGABRT' || signal === 'SIGTRAP' || signal === 'SIGILL' || code === 134;
-    this.#fail(heapFull ? tooMuchMemory(this.#init.heapMbMax ?? HEAP_MB_MAX) : lost());
+    const kind = this.#current?.job.request.task.kind ?? 'tokenize';
+    this.#fail(heapFull ? tooMuchMemory(kind) : lost(kind));
     this.#next();
   }
 
@@ -260,6 +327,7 @@ export class PrepProcess implements Prep {
 /** Ends what was begun for a job, then its promise. A promise that has settled already stays as it is. */
 function settle(job: Job, how: () => void): void {
   job.timer.cancel();
+  job.settled = true;
   job.unsubscribe();
   how();
 }
@@ -276,23 +344,38 @@ const cancelled = (signal: AbortSignal): WeftError =>
     ? signal.reason
     : new WeftError({ code: 'cancelled', message: 'The request was cancelled.' }, { cause: signal.reason });
 
-const tookTooLong = (limitMs: number): WeftError =>
+/** What was being read, for a message. */
+const WORDS = { tokenize: 'text', listen: 'sound', inspect: 'model' } as const;
+
+const tookTooLong = (kind: PrepTask['kind'], limitMs: number): WeftError =>
   new WeftError({
     code: 'deadline_exceeded',
-    message: `Reading the text or sound took more than ${limitMs} ms.`,
-    remedy: 'Send a shorter one, or try again when the node is less busy.',
+    message: `Reading the ${WORDS[kind]} took more than ${Math.round(limitMs)} ms.`,
+    remedy:
+      kind === 'inspect'
+        ? 'Try again when the disk is less busy.'
+        : 'Send a shorter one, or try again when the node is less busy.',
   });
 
-const tooMuchMemory = (limitMb: number): WeftError =>
-  new WeftError({
-    code: 'bad_request',
-    message: `Reading the text or sound takes more than the ${limitMb} MB that are allowed.`,
-    remedy: 'Send a shorter one.',
-  });
+const tooMuchMemory = (kind: PrepTask['kind']): WeftError =>
+  kind === 'inspect'
+    ? new WeftError({
+        code: 'model_corrupt',
+        message: 'Reading the model takes more memory than any model should.',
+        remedy: 'Install it again, from a source that you trust.',
+      })
+    : new WeftError({
+        code: 'bad_request',
+        message: `Reading the ${WORDS[kind]} takes more memory than is allowed.`,
+        remedy: 'Send a shorter one.',
+      });
 
-const lost = (): WeftError =>
+const endless = (): WeftError =>
+  new WeftError({ code: 'model_corrupt', message: 'The model has more bytes than any model should.' });
+
+const lost = (kind: PrepTask['kind']): WeftError =>
   new WeftError({
     code: 'runner_lost',
-    message: 'The process that reads long texts and sounds ended while it read this one.',
+    message: `The process that reads texts, sounds and models ended while it read this ${WORDS[kind]}.`,
     remedy: 'Try again; the process is started anew.',
   });

@@ -29,3 +29,23 @@ export const GUESS_LOAD_MS_PER_BYTE = 1e-5;
 
 /** Longest time that is believed of any one part: an advert may say anything, a price must stay a number. */
 export const PART_MS_MAX = 1e9;
+
+// When a model that only peers have is brought here.
+
+/** Requests in the window without which nothing is brought: one curious question costs no download. */
+export const BRING_REQUESTS_MIN = 3;
+
+/**
+ * Of the time that the demand seen would take elsewhere, what a copy must save before it is fetched, and may lose before it
+ * is given up again. Means over a window of a few requests repeat to within a fifth.
+ */
+export const BRING_GAIN_SHARE = 0.2;
+
+/** After a copy was let go of, none is brought for so long: what made room for something else would come and go. */
+export const BRING_AGAIN_MS = 30 * 60_000;
+
+/** Left free on the disk by a copy that nobody asked for by name: a full disk is worse than slow answers. */
+export const BRING_DISK_SPARE_BYTES = 2e9;
+
+/** Memory per byte of the file, as the engine reserves it for a load that was never measured. */
+export const BRING_MEMORY_PER_BYTE = 2.75;

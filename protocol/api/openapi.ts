@@ -44,6 +44,10 @@ const REQUESTS = {
   JoinRequest: control.JoinRequest,
   ModelRequest: control.ModelRequest,
   LoadRequest: control.LoadRequest,
+  PullRequest: control.PullRequest,
+  ImportRequest: control.ImportRequest,
+  VerifyRequest: control.VerifyRequest,
+  CleanUpRequest: control.CleanUpRequest,
   RevokeRequest: control.RevokeRequest,
 } as const satisfies Record<string, z.ZodType>;
 
@@ -85,6 +89,12 @@ const ANSWERS = {
   StopAnswer: control.StopAnswer,
   UnloadAnswer: control.UnloadAnswer,
   LoadAnswer: control.LoadAnswer,
+  PullAnswer: control.PullAnswer,
+  ImportAnswer: control.ImportAnswer,
+  VerifyAnswer: control.VerifyAnswer,
+  CleanUpAnswer: control.CleanUpAnswer,
+  MeshModelsAnswer: control.MeshModelsAnswer,
+  TransfersAnswer: control.TransfersAnswer,
 } as const satisfies Record<string, z.ZodType>;
 
 const V1 = '/api/v1';
@@ -212,6 +222,46 @@ const OPERATIONS: readonly Operation[] = [
     summary: "Deletes an installed model's files",
     request: 'ModelRequest',
     answer: 'RemoveAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/models/mesh`,
+    summary: 'Every model that a node of the mesh has files of, and how much of it lies where',
+    answer: 'MeshModelsAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/pull`,
+    summary: 'Brings a model here, verified, and offers it; may take hours, and ends with its last client',
+    request: 'PullRequest',
+    answer: 'PullAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/import`,
+    summary: "Makes a model of files on the node's own disk",
+    request: 'ImportRequest',
+    answer: 'ImportAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/verify`,
+    summary: 'Hashes one model or all, and brings bad chunks anew',
+    request: 'VerifyRequest',
+    answer: 'VerifyAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/models/gc`,
+    summary: 'Deletes what nothing needs',
+    request: 'CleanUpRequest',
+    answer: 'CleanUpAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/transfers`,
+    summary: 'Pulls, imports and repairs that run, and the last few that ended',
+    answer: 'TransfersAnswer',
   },
   { method: 'get', path: `${V1}/ps`, summary: "What this node's runners hold", answer: 'PsAnswer' },
   {

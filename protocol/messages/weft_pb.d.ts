@@ -887,6 +887,13 @@ export declare type LoadModelRequest = Message<"weft.v1.LoadModelRequest"> & {
    * @generated from field: bool spin = 12;
    */
   spin: boolean;
+
+  /**
+   * of text generators: what a second form of the weights, for long prompts, may take; 0 = none
+   *
+   * @generated from field: uint64 spare_bytes = 13;
+   */
+  spareBytes: bigint;
 };
 
 /**
@@ -944,6 +951,20 @@ export declare type LoadModelResponse = Message<"weft.v1.LoadModelResponse"> & {
    * @generated from field: string fallback_reason = 8;
    */
   fallbackReason: string;
+
+  /**
+   * what a second form of the weights has taken, part of resident_bytes; 0 = there is none
+   *
+   * @generated from field: uint64 spare_bytes = 9;
+   */
+  spareBytes: bigint;
+
+  /**
+   * of text generators: the most that the process took before it; 0 = not known
+   *
+   * @generated from field: uint64 peak_bytes = 10;
+   */
+  peakBytes: bigint;
 };
 
 /**
@@ -1351,6 +1372,11 @@ export declare type Advert = Message<"weft.v1.Advert"> & {
    * @generated from field: weft.v1.Load load = 9;
    */
   load?: Load | undefined;
+
+  /**
+   * @generated from field: repeated weft.v1.HeldModel held = 10;
+   */
+  held: HeldModel[];
 };
 
 /**
@@ -1358,6 +1384,34 @@ export declare type Advert = Message<"weft.v1.Advert"> & {
  * Use `create(AdvertSchema)` to create a new message.
  */
 export declare const AdvertSchema: GenMessage<Advert>;
+
+/**
+ * A model whose files lie on a node that does not offer it: not run here, or not whole yet.
+ *
+ * @generated from message weft.v1.HeldModel
+ */
+export declare type HeldModel = Message<"weft.v1.HeldModel"> & {
+  /**
+   * @generated from field: weft.v1.ModelRef model = 1;
+   */
+  model?: ModelRef | undefined;
+
+  /**
+   * @generated from field: uint64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 held_bytes = 3;
+   */
+  heldBytes: bigint;
+};
+
+/**
+ * Describes the message weft.v1.HeldModel.
+ * Use `create(HeldModelSchema)` to create a new message.
+ */
+export declare const HeldModelSchema: GenMessage<HeldModel>;
 
 /**
  * @generated from message weft.v1.ProbeRequest
@@ -1512,6 +1566,11 @@ export declare type ManifestResponse = Message<"weft.v1.ManifestResponse"> & {
    * @generated from field: string manifest_json = 1;
    */
   manifestJson: string;
+
+  /**
+   * @generated from field: repeated string signatures = 2;
+   */
+  signatures: string[];
 };
 
 /**
@@ -1561,6 +1620,70 @@ export declare type ReadFileResponse = Message<"weft.v1.ReadFileResponse"> & {
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export declare const ReadFileResponseSchema: GenMessage<ReadFileResponse>;
+
+/**
+ * Which chunks of these files a node can read out; in the order that was asked for.
+ *
+ * @generated from message weft.v1.HoldingRequest
+ */
+export declare type HoldingRequest = Message<"weft.v1.HoldingRequest"> & {
+  /**
+   * @generated from field: repeated string sha256 = 1;
+   */
+  sha256: string[];
+};
+
+/**
+ * Describes the message weft.v1.HoldingRequest.
+ * Use `create(HoldingRequestSchema)` to create a new message.
+ */
+export declare const HoldingRequestSchema: GenMessage<HoldingRequest>;
+
+/**
+ * @generated from message weft.v1.HoldingResponse
+ */
+export declare type HoldingResponse = Message<"weft.v1.HoldingResponse"> & {
+  /**
+   * @generated from field: repeated weft.v1.Holding files = 1;
+   */
+  files: Holding[];
+};
+
+/**
+ * Describes the message weft.v1.HoldingResponse.
+ * Use `create(HoldingResponseSchema)` to create a new message.
+ */
+export declare const HoldingResponseSchema: GenMessage<HoldingResponse>;
+
+/**
+ * @generated from message weft.v1.Holding
+ */
+export declare type Holding = Message<"weft.v1.Holding"> & {
+  /**
+   * 0 = it has nothing of this file
+   *
+   * @generated from field: uint64 size_bytes = 1;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint32 chunk_bytes = 2;
+   */
+  chunkBytes: number;
+
+  /**
+   * bit i of byte i / 8, lowest first: it has chunk i; empty = it has them all
+   *
+   * @generated from field: bytes chunks = 3;
+   */
+  chunks: Uint8Array;
+};
+
+/**
+ * Describes the message weft.v1.Holding.
+ * Use `create(HoldingSchema)` to create a new message.
+ */
+export declare const HoldingSchema: GenMessage<Holding>;
 
 /**
  * What an admin signs: `body` is a Statement, `signature` is Ed25519 over "weft-statement-v1\0" + body.

@@ -145,6 +145,7 @@ class BenchRunner {
       sequencesMax: 0,
       exact: false,
       decoderChecked: false,
+      spareBytes: 0n,
       spin: true,
     };
     await child.client.call(RUNNER_METHODS.load, request, options()).response;

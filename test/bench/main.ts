@@ -7,13 +7,26 @@ import { encode } from './encode.ts';
 import { grammar } from './grammar.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
 import { http } from './http.ts';
+import { importing } from './import.ts';
 import { llm } from './llm.ts';
 import { memory } from './memory.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [remote, encode, decode, startup, recover, http, grammar, llm, batch, memory];
+const BENCHMARKS: readonly Benchmark[] = [
+  remote,
+  encode,
+  decode,
+  startup,
+  recover,
+  http,
+  grammar,
+  llm,
+  batch,
+  memory,
+  importing,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -86,7 +86,7 @@ describe('building a manifest', () => {
     });
     await rm(join(folder, 'onnx/model.onnx_data'));
     await expect(buildManifest(folder)).rejects.toMatchObject({
-      message: expect.stringContaining('"onnx/model.onnx_data" is missing'),
+      message: expect.stringContaining('"model.onnx_data" are missing'),
     });
   });
 

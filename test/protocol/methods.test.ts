@@ -18,6 +18,7 @@ describe('the table of methods', () => {
       '12 generate/1',
       '20 manifest/1',
       '21 read-file/1',
+      '22 holding/1',
       '30 join-hello/1',
       '31 join-prove/1',
       '100 load/1',

@@ -29,6 +29,7 @@ export const LAYERS: readonly Layer[] = [
   { folder: 'node/trust', imports: ['node/core', 'protocol', 'models'] },
   { folder: 'node/memory', imports: ['node/core', 'protocol', 'models'] },
   { folder: 'node/telemetry', imports: ['node/core', 'protocol', 'models'] },
+  { folder: 'node/library', imports: ['node/core', 'protocol', 'models'] },
   { folder: 'node/prep', imports: ['node/core', 'protocol', 'models'] },
   { folder: 'node/config', imports: ['node/core', 'protocol'] },
   { folder: 'node/dispatch', imports: ['node/core', 'protocol', 'node/scheduler', 'models'] },

@@ -36,7 +36,9 @@ export function modelChecks(init: ModelsInit): readonly Check[] {
 async function look({ home, modelsFolder, bundledModels }: ModelsInit): Promise<readonly Finding[]> {
   // A folder that doesn't exist: nothing of the running daemon's cache is touched.
   const cacheFolder = join(home, 'cache', 'models', '.none');
-  const store = new ModelStore({ log: silentLog }, { roots: [modelsFolder, bundledModels], cacheFolder });
+  // What looks like a leftover may be what the daemon is putting together.
+  const init = { roots: [modelsFolder, bundledModels], cacheFolder, readOnly: true };
+  const store = new ModelStore({ log: silentLog }, init);
   await store.open();
   return judgeModels(store.list(), store.problems());
 }

@@ -1,21 +1,26 @@
 // `weft list`: which models the mesh has, and where.
 import type { Command } from 'commander';
-import type { ModelsAnswer } from '../../../protocol/api/control.ts';
+import type { MeshModelsAnswer, ModelsAnswer } from '../../../protocol/api/control.ts';
+import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
 import { type Column, formatBytes, isPlainWord, table } from '../format.ts';
+import { meshTable } from '../mesh-models-view.ts';
 import { describeNode, type ModelListing, taskName } from '../model-facts.ts';
 import { readingOptions } from '../reading-command.ts';
 
 interface Options extends ReadingOptions {
   readonly names?: true;
+  readonly mesh?: true;
 }
 
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command)
     .option('--names', 'print names alone, one a line, for scripts')
+    .option('--mesh', 'list all that lies on a disk of the mesh, offered or not, and how much of it where')
     .action(async (options: Options) => {
       const { client } = await connect(context, options);
+      if (options.mesh) return listMesh(client, options, context);
       const answer = await client.get<ModelsAnswer>('/api/v1/models', context);
       const { models } = answer;
       if (options.json) printJson(context, answer);
@@ -24,6 +29,13 @@ export function define(command: Command, context: CommandContext): void {
       else
         context.stderr.write('No node of this mesh offers a model now. `weft peers` shows which nodes are missing.\n');
     });
+}
+
+async function listMesh(client: Client, options: Options, context: CommandContext): Promise<void> {
+  const answer = await client.get<MeshModelsAnswer>('/api/v1/models/mesh', context);
+  if (options.json) printJson(context, answer);
+  else if (answer.models.length > 0) context.stdout.write(meshTable(answer.models));
+  else context.stderr.write('No node that is reached now has files of a model. `weft pull MODEL` brings one.\n');
 }
 
 const COLUMNS: readonly Column<ModelListing>[] = [

@@ -25,18 +25,18 @@ const PHASES: Readonly<Record<string, string>> = {
 
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command)
-    .argument('<model>', 'short name or hub id')
+    .argument('<model>', 'short name or hub id; of several forms one by OWNER/NAME:q4')
     .option('--pin', 'keep it in memory until it is unloaded, or the node ends')
     .action((name: string, options: Options) => load(name, options, context));
 }
 
 async function load(name: string, options: Options, context: CommandContext): Promise<void> {
   const { client } = await connect(context, options);
-  const { id } = await client.get<ModelAnswer>(modelPath(name), context);
+  const { id, digest } = await client.get<ModelAnswer>(modelPath(name), context);
   const shown = options.json !== true && context.stderr.isTTY === true ? showProgress(id, options, context) : undefined;
   try {
     await shown?.watching;
-    const request = options.pin ? { model: id, pin: true } : { model: id };
+    const request = options.pin ? { model: digest, pin: true } : { model: digest };
     const init = { signal: context.signal, timeoutMs: LOAD_MS_MAX };
     const { body } = await client.post<LoadAnswer>('/api/v1/models/load', request, init);
     shown?.end();

@@ -16,17 +16,18 @@ interface Options extends ReadingOptions {
 
 export function define(command: Command, context: CommandContext): void {
   readingOptions(command)
-    .argument('<model>', 'short name or hub id')
+    .argument('<model>', 'short name or hub id; of several forms one by OWNER/NAME:q4')
     .option('-y, --yes', 'do not ask')
     .action(async (name: string, options: Options) => {
       const { client } = await connect(context, options);
-      const { id, sizeBytes } = await client.get<ModelAnswer>(modelPath(name), context);
+      const { id, digest, sizeBytes } = await client.get<ModelAnswer>(modelPath(name), context);
       if (!options.yes && !(await agreed(context, `Delete ${printable(id)} (${formatBytes(sizeBytes)})?`))) {
         return void context.stderr.write('Nothing was deleted.\n');
       }
       const { body } = await client.post<RemoveAnswer>(
         '/api/v1/models/remove',
-        { model: id },
+        // What was shown is what goes, whichever form the id alone would have meant.
+        { model: digest },
         { signal: context.signal, timeoutMs: REMOVE_MS_MAX },
       );
       if (options.json) printJson(context, body);

@@ -14,6 +14,7 @@ import { formatMs, printable, printableLines } from '../format.ts';
 import { HISTORY_FILE, LineHistory } from '../line-history.ts';
 import { allListed, taskName } from '../model-facts.ts';
 import { nameNodes } from '../node-names.ts';
+import { offerPull } from '../offer-pull.ts';
 import { dimLine } from '../style.ts';
 import { describeFacts, readModel } from './show.ts';
 
@@ -25,7 +26,7 @@ interface Options extends ClientOptions, Omit<ChatSettings, 'responseFormat'> {
 
 export function define(command: Command, context: CommandContext): void {
   command
-    .argument('<model>', 'short name or hub id, such as smollm2')
+    .argument('<model>', 'short name or hub id, such as smollm2; a terminal offers to pull one that nobody has')
     .argument('[prompt...]', 'what to ask; without it the prompt comes from a pipe, or a chat begins')
     .option('--system <text>', 'instructions that stand before the chat');
   for (const parameter of PARAMETERS) command.option(parameter.flag, parameter.summary, numberFor(parameter));
@@ -38,11 +39,11 @@ export function define(command: Command, context: CommandContext): void {
     .action((model: string, words: readonly string[], options: Options) => run(model, words, options, context));
 }
 
-async function run(model: string, words: readonly string[], options: Options, context: CommandContext): Promise<void> {
+async function run(name: string, words: readonly string[], options: Options, context: CommandContext): Promise<void> {
   const settings = await settingsOf(options);
   if (words.length === 0 && context.stdin.isTTY && !options.json) {
     const client = async () => (await connect(context, options)).client;
-    await checkChats(await client(), model, context);
+    const model = await chatModel(await client(), name, options, context);
     return chatLoop({
       connect: client,
       model,
@@ -63,25 +64,41 @@ async function run(model: string, words: readonly string[], options: Options, co
     });
   }
   const { client } = await connect(context, options);
-  await answerOnce({ client, model, prompt, settings, options, context });
+  const answer = (model: string): Promise<void> => answerOnce({ client, model, prompt, settings, options, context });
+  await answer(name).catch(async (error: unknown) => {
+    if (!(error instanceof WeftError) || error.code !== 'model_not_found') throw error;
+    return answer(await offerPull({ client, name, failure: error, options, context }));
+  });
 }
 
 /**
- * Before anybody types a question: that there is such a model now, and that it chats.
- * @throws WeftError `model_not_found`, `unsupported`
+ * Before anybody types a question: that there is such a model now, and that it chats. One that nobody offers may be
+ * brought here first.
+ * @returns the name by which it can be asked for
+ * @throws WeftError `model_not_found`, `unsupported`, or what a pull fails with
  */
-async function checkChats(client: Client, name: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+async function chatModel(client: Client, name: string, options: Options, context: CommandContext): Promise<string> {
+  const found = await chats(client, name, context);
+  if (found) return name;
+  const message = `No node that is reached now offers a model "${name}".`;
+  const failure = new WeftError({ code: 'model_not_found', message });
+  const id = await offerPull({ client, name, failure, options, context });
+  if (await chats(client, id, context)) return id;
+  throw failure;
+}
+
+/** False where no node offers it. @throws WeftError `unsupported` for one that doesn't chat */
+async function chats(client: Client, name: string, { signal }: { readonly signal: AbortSignal }): Promise<boolean> {
   const { models } = await client.get<ModelsAnswer>('/api/v1/models', { signal });
   const named = allListed(models, name);
-  if (named.some(({ task }) => task === 'text-generation')) return;
+  if (named.some(({ task }) => task === 'text-generation')) return true;
   const [other] = named;
-  throw other === undefined
-    ? new WeftError({ code: 'model_not_found', message: `No node that is reached now offers a model "${name}".` })
-    : new WeftError({
-        code: 'unsupported',
-        message: `${other.id} does not chat: it is for ${taskName(other.task)}.`,
-        remedy: `Run \`weft ${other.task === 'feature-extraction' ? 'embed' : 'infer'} --help\` to see how it is used.`,
-      });
+  if (other === undefined) return false;
+  throw new WeftError({
+    code: 'unsupported',
+    message: `${other.id} does not chat: it is for ${taskName(other.task)}.`,
+    remedy: `Run \`weft ${other.task === 'feature-extraction' ? 'embed' : 'infer'} --help\` to see how it is used.`,
+  });
 }
 
 async function settingsOf(options: Options): Promise<ChatSettings> {

@@ -1,7 +1,13 @@
 // `weft top`: nodes and requests, live at a terminal, else one reading a second as plain lines or JSON.
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import type { PeersAnswer, PsAnswer, RequestsAnswer, StatusAnswer } from '../../../protocol/api/control.ts';
+import type {
+  PeersAnswer,
+  PsAnswer,
+  RequestsAnswer,
+  StatusAnswer,
+  TransfersAnswer,
+} from '../../../protocol/api/control.ts';
 import { toWeftError } from '../../../protocol/errors.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Client } from '../client.ts';
@@ -12,6 +18,7 @@ import { TOP_POLL_MS, TOP_REDRAW_MS_MIN, TOP_REQUESTS_MAX } from '../limits.ts';
 import { readingOptions } from '../reading-command.ts';
 import { TopScreen } from '../top-screen.ts';
 import { type TopSnapshot, topLines, topWindow } from '../top-view.ts';
+import { isRunning } from '../transfer-view.ts';
 
 interface Options extends ReadingOptions {
   readonly once?: true;
@@ -28,13 +35,14 @@ export function define(command: Command, context: CommandContext): void {
 }
 
 async function read(client: Client, signal: AbortSignal): Promise<TopSnapshot> {
-  const [status, { peers }, { models }, { requests }] = await Promise.all([
+  const [status, { peers }, { models }, { requests }, { transfers }] = await Promise.all([
     client.get<StatusAnswer>('/api/v1/status', { signal }),
     client.get<PeersAnswer>('/api/v1/peers', { signal }),
     client.get<PsAnswer>('/api/v1/ps', { signal }),
     client.get<RequestsAnswer>(`/api/v1/requests?limit=${TOP_REQUESTS_MAX}`, { signal }),
+    client.get<TransfersAnswer>('/api/v1/transfers', { signal }),
   ]);
-  return { atMs: systemClock.wallNow(), status, peers, models, requests };
+  return { atMs: systemClock.wallNow(), status, peers, models, requests, transfers: transfers.filter(isRunning) };
 }
 
 /** One reading after the other, until the signal: for pipes and programs. */

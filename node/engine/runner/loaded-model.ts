@@ -2,6 +2,7 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Manifest } from '../../../models/manifest.ts';
 import type { GenerateRequest } from '../../../protocol/infer.ts';
+import type { LoadMemory } from './decoder/float-form.ts';
 import { type DecoderOpenInit, openDecoder } from './decoder/open-decoder.ts';
 import type { TextDecoder } from './decoder/text-decoder.ts';
 import { TextEncoder } from './encode.ts';
@@ -18,8 +19,13 @@ export interface LoadedModelParts {
   readonly decoder: TextDecoder | undefined;
   /** Why the decoder runs the graph as it was exported. */
   readonly decoderReason: string | undefined;
+  /** The decoder's second form. */
+  readonly many?: InferenceSession | undefined;
+  readonly memory?: LoadMemory;
   readonly speech: SpeechGenerators | undefined;
 }
+
+const NOTHING_SPARE: LoadMemory = { spareBytes: 0, peakBytes: 0 };
 
 export class LoadedModel {
   readonly #parts: LoadedModelParts;
@@ -36,8 +42,9 @@ export class LoadedModel {
     const { manifest } = init;
     if (manifest.task === 'text-generation') {
       const opened = await turns.take(signal, () => openDecoder(init, turns));
-      const { decoder, reason } = opened;
-      return new LoadedModel({ init, opened, encoder: undefined, decoder, decoderReason: reason, speech: undefined });
+      const { decoder, reason: decoderReason, many, memory } = opened;
+      const others = { encoder: undefined, speech: undefined };
+      return new LoadedModel({ init, opened, decoder, decoderReason, many, memory, ...others });
     }
     const opened = await turns.take(signal, () => openSession(init));
     try {
@@ -75,6 +82,11 @@ export class LoadedModel {
     return this.#parts.decoderReason;
   }
 
+  /** What its load took, where a second form of its weights was asked for. */
+  get memory(): LoadMemory {
+    return this.#parts.memory ?? NOTHING_SPARE;
+  }
+
   /** Opens a generation that this process runs token by token; undefined for models that have none. */
   openGenerator(request: GenerateRequest): TextGenerator | undefined {
     return this.#parts.speech?.open(request);
@@ -96,9 +108,10 @@ export class LoadedModel {
   }
 
   async release(): Promise<void> {
-    const { opened, decoder, speech } = this.#parts;
+    const { opened, decoder, many, speech } = this.#parts;
     await decoder?.close();
     await opened.session.release();
+    await many?.release();
     await speech?.release();
   }
 }

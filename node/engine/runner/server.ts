@@ -96,7 +96,7 @@ export class RunnerServer {
     const { digest } = refOf(request.model);
     // The daemon has parsed and checked this manifest; here it only comes back from text.
     const manifest = JSON.parse(request.manifestJson) as Manifest;
-    const { decoderChecked, exact, kvBytesMax, sequencesMax } = request;
+    const { decoderChecked, exact, kvBytesMax, sequencesMax, spareBytes } = request;
     const init = {
       folder: request.folder,
       manifest,
@@ -108,6 +108,7 @@ export class RunnerServer {
       sequencesMax,
       decoderChecked,
       exact,
+      spareBytes: Number(spareBytes),
       onProgress: progressOf(context),
     };
     const model = await LoadedModel.open(init, this.#turns, context.signal);
@@ -122,6 +123,8 @@ export class RunnerServer {
       decoder: model.decoder?.form ?? '',
       decoderReason: model.decoderReason ?? '',
       kvBytesPerToken: BigInt(model.decoder?.kvBytesPerToken ?? 0),
+      spareBytes: BigInt(model.memory.spareBytes),
+      peakBytes: BigInt(model.memory.peakBytes),
     };
   }
 

@@ -1,5 +1,6 @@
 // The event stream: what happens on a node while it happens, as server-sent events.
 import { z } from 'zod';
+import { TransferState } from './models.ts';
 import { LogLine } from './operation.ts';
 
 /** Kinds of events. */
@@ -80,7 +81,7 @@ export const ControlEvent = z.discriminatedUnion('type', [
   event('node', NodeChange),
   event('model', ModelChange),
   event('request', RequestChange),
-  event('transfer', z.unknown()),
+  event('transfer', TransferState),
   event('log', LogLine),
   event('reset', z.object({})),
 ]);

@@ -28,6 +28,8 @@ export const PsAnswer = z.object({
   models: z.array(
     z.object({
       id: z.string(),
+      /** Of several forms of one id more than one may be loaded. */
+      digest: z.string(),
       state: z.enum(['loading', 'loaded', 'quarantined']),
       provider: z.string(),
       runnerPid: z.number().optional(),
@@ -176,3 +178,151 @@ export type UnloadAnswer = z.infer<typeof UnloadAnswer>;
 /** The answer of `POST /api/v1/models/remove`. */
 export const RemoveAnswer = z.object({ id: z.string(), freedBytes: z.number() });
 export type RemoveAnswer = z.infer<typeof RemoveAnswer>;
+
+/** `POST /api/v1/models/pull`: hub id, `hf.co/owner/name[:file or quantisation][@revision]`, short name, folder or file. */
+export const PullRequest = z.strictObject({
+  model: z.string('must be the name of a model').min(1, 'must be the name of a model').max(4_096),
+});
+export type PullRequest = z.infer<typeof PullRequest>;
+
+/** Who signed a manifest. */
+const Signer = z.object({
+  key: z.string(),
+  name: z.string().optional(),
+  /** `listed`: named by the setting `signers`. */
+  standing: z.enum(['member', 'listed', 'unknown']),
+});
+
+/** The answer of `POST /api/v1/models/pull`: the model is here, verified, and offered. Sizes in bytes. */
+export const PullAnswer = z.object({
+  id: z.string(),
+  digest: z.string(),
+  wasHere: z.boolean(),
+  sizeBytes: z.number(),
+  hereBytes: z.number(),
+  peerBytes: z.number(),
+  hubBytes: z.number(),
+  durationMs: z.number(),
+  chosen: z.array(z.string()),
+  signers: z.array(Signer),
+  warnings: z.array(z.string()),
+});
+export type PullAnswer = z.infer<typeof PullAnswer>;
+
+/** A pull, an import or a repair: the `transfer` events, and `GET /api/v1/transfers`. */
+export const TransferState = z.object({
+  id: z.string(),
+  kind: z.enum(['pull', 'import', 'repair']),
+  model: z.string(),
+  phase: z.enum(['resolving', 'fetching', 'checking', 'installing', 'done', 'failed', 'cancelled']),
+  chosen: z.array(z.string()),
+  totalBytes: z.number(),
+  doneBytes: z.number(),
+  /** Of them, here before it began. */
+  hereBytes: z.number(),
+  bytesPerSecond: z.number(),
+  etaSeconds: z.number().optional(),
+  sources: z.array(
+    z.object({
+      kind: z.enum(['peer', 'hub']),
+      /** Node id, or the hub's host. */
+      name: z.string(),
+      bytes: z.number(),
+      bytesPerSecond: z.number(),
+      state: z.enum(['active', 'idle', 'failed', 'blamed']),
+      reason: z.string().optional(),
+    }),
+  ),
+  error: z.object({ code: z.string(), message: z.string(), remedy: z.string() }).optional(),
+});
+export type TransferState = z.infer<typeof TransferState>;
+
+/** `GET /api/v1/transfers`: those that run, and the last few that ended; newest first. */
+export const TransfersAnswer = z.object({ transfers: z.array(TransferState) });
+export type TransfersAnswer = z.infer<typeof TransfersAnswer>;
+
+/** `POST /api/v1/models/import`: files on the node's own disk. */
+export const ImportRequest = z.strictObject({
+  path: z.string('must be an absolute path').min(1, 'must be an absolute path').max(4_096),
+  id: z.string().max(NAME_LENGTH_MAX).optional(),
+  task: z.string().max(64).optional(),
+  licence: z.string().max(64).optional(),
+});
+export type ImportRequest = z.infer<typeof ImportRequest>;
+
+/** The answer of `POST /api/v1/models/import`. */
+export const ImportAnswer = z.object({
+  id: z.string(),
+  digest: z.string(),
+  task: z.string(),
+  /** Why this task. */
+  reason: z.string(),
+  sizeBytes: z.number(),
+  wasHere: z.boolean(),
+  warnings: z.array(z.string()),
+});
+export type ImportAnswer = z.infer<typeof ImportAnswer>;
+
+/** `POST /api/v1/models/verify`: one model, or all that are installed here. */
+export const VerifyRequest = z.strictObject({
+  model: ModelRequest.shape.model.optional(),
+  /** Bring bad chunks anew. @default true */
+  repair: z.boolean('must be true or false').optional(),
+});
+export type VerifyRequest = z.infer<typeof VerifyRequest>;
+
+/** The answer of `POST /api/v1/models/verify`. */
+export const VerifyAnswer = z.object({
+  models: z.array(
+    z.object({
+      id: z.string(),
+      digest: z.string(),
+      sizeBytes: z.number(),
+      damaged: z.array(z.object({ path: z.string(), chunks: z.number(), bytes: z.number() })),
+      repaired: z.boolean(),
+      reason: z.string().optional(),
+      signers: z.array(Signer),
+    }),
+  ),
+});
+export type VerifyAnswer = z.infer<typeof VerifyAnswer>;
+
+/** `POST /api/v1/models/gc`: deletes what nothing needs. */
+export const CleanUpRequest = z.strictObject({
+  /** Tell only. @default false */
+  dryRun: z.boolean('must be true or false').optional(),
+  /** Pulls that were interrupted lately, too. @default false */
+  partial: z.boolean('must be true or false').optional(),
+});
+export type CleanUpRequest = z.infer<typeof CleanUpRequest>;
+
+/** The answer of `POST /api/v1/models/gc`. */
+export const CleanUpAnswer = z.object({
+  freedBytes: z.number(),
+  removed: z.array(z.object({ what: z.string(), bytes: z.number() })),
+  storage: z.object({ usedBytes: z.number(), quotaBytes: z.number().optional(), freeBytes: z.number() }),
+});
+export type CleanUpAnswer = z.infer<typeof CleanUpAnswer>;
+
+/** `GET /api/v1/models/mesh`: every model that a node of the mesh has files of, and how much of it lies where. */
+export const MeshModelsAnswer = z.object({
+  models: z.array(
+    z.object({
+      id: z.string(),
+      digest: z.string(),
+      sizeBytes: z.number(),
+      nodes: z.array(
+        z.object({
+          node: z.string(),
+          name: z.string(),
+          self: z.boolean(),
+          /** sizeBytes = all of it. */
+          heldBytes: z.number(),
+          /** Left out where the files only lie there. */
+          state: z.string().optional(),
+        }),
+      ),
+    }),
+  ),
+});
+export type MeshModelsAnswer = z.infer<typeof MeshModelsAnswer>;

@@ -24,6 +24,7 @@ const OFFER: ModelOffer = {
 
 const LOADED: LoadedModel = {
   id: 'owner/model',
+  digest: 'sha256:00',
   state: 'loading',
   provider: 'cpu',
   runnerPid: 1,

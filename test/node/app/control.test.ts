@@ -79,6 +79,7 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       } as ControlComponents['membership'],
       invitations: {} as ControlComponents['invitations'],
       dispatcher: {} as ControlComponents['dispatcher'],
+      library: {} as ControlComponents['library'],
       settings: { report: () => REPORT, change: async (changes) => ({ ...REPORT, file: JSON.stringify(changes) }) },
       doctor: async () => HEALTHY,
       keys: { replace: async () => 'fresh' },
@@ -117,10 +118,12 @@ describe('models', () => {
   it('are shown with their speed, and how their graph was decoded last', async () => {
     const claim = { decoder: 'plain', decoderReason: 'measured so', batch: [] } as unknown as MeasuredProfile;
     const profile = { claim, observed: {}, offered: {} } as ProfileReport;
-    const { control } = await make({ engine: { profile: () => profile } as unknown as ControlComponents['engine'] });
+    const { control, digest } = await make({
+      engine: { profile: () => profile } as unknown as ControlComponents['engine'],
+    });
     expect(control.model('tiny')).toMatchObject({ profile, decoder: 'plain', decoderReason: 'measured so' });
     const generation = { decoder: 'rewritten', decoderReason: undefined };
-    const engine = { profile: () => profile, loaded: () => [{ id: 'owner/tiny', generation }] };
+    const engine = { profile: () => profile, loaded: () => [{ id: 'owner/tiny', digest, generation }] };
     const { control: loaded } = await make({ engine: engine as unknown as ControlComponents['engine'] });
     expect(loaded.model('tiny')).toMatchObject({ decoder: 'rewritten', decoderReason: undefined });
     expect(loaded.model('minilm').decoder).toBe('plain');

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { streamChat } from '../../../node/cli/chat-stream.ts';
 import { Client } from '../../../node/cli/client.ts';
-import { fakeDaemon, KEY, openEvents, refuse, sendChat } from './fake-daemon.ts';
+import { fakeDaemon, KEY, openEvents, refuse, sendChat, sendJson } from './fake-daemon.ts';
 
 const signal = new AbortController().signal;
 
@@ -24,6 +24,49 @@ describe('Client', () => {
       remedy: 'Remedy of no_capable_node.',
       facts: { requestId: 'req_1' },
     });
+  });
+
+  it.each([10_000, 600_000, Number.POSITIVE_INFINITY])('gives the same answers within %i ms', async (timeoutMs) => {
+    await using daemon = await fakeDaemon({
+      'POST /x': (body, response) => sendJson(response, { got: body }, { 'x-weft-node': 'n1' }),
+      'POST /no': (_body, response) => refuse(response, 507, 'disk_full', 'No room.'),
+      'POST /forever': (_body, response) => void response.flushHeaders(),
+    });
+    const client = new Client({ url: daemon.url, key: KEY });
+    const { body, headers } = await client.post('/x', { a: 'ü' }, { signal, timeoutMs });
+    expect([body, headers.get('x-weft-node')]).toEqual([{ got: { a: 'ü' } }, 'n1']);
+    const refused = client.post('/no', {}, { signal, timeoutMs });
+    await expect(refused).rejects.toMatchObject({ code: 'disk_full', facts: { requestId: 'req_1' } });
+    const leaving = new AbortController();
+    const left = client.post('/forever', {}, { signal: leaving.signal, timeoutMs });
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ code: 'cancelled' });
+    await daemon[Symbol.asyncDispose]();
+    await expect(client.post('/x', {}, { signal, timeoutMs })).rejects.toMatchObject({ code: 'daemon_not_running' });
+  });
+
+  it('ends a patient wait with the connection, and with the signal after the headers', async () => {
+    const begun = Promise.withResolvers<void>();
+    await using daemon = await fakeDaemon({
+      'POST /broken': (_body, response) => {
+        response.writeHead(200, { 'content-length': '100' }).write('{');
+        response.socket?.end();
+      },
+      'POST /slow': (_body, response) => {
+        response.writeHead(200).write('{');
+        begun.resolve();
+      },
+    });
+    const client = new Client({ url: daemon.url, key: KEY });
+    const timeoutMs = Number.POSITIVE_INFINITY;
+    await expect(client.post('/broken', {}, { signal, timeoutMs })).rejects.toMatchObject({
+      code: 'daemon_not_running',
+    });
+    const leaving = new AbortController();
+    const left = client.post('/slow', {}, { signal: leaving.signal, timeoutMs });
+    await begun.promise;
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ code: 'cancelled' });
   });
 
   it('reports a wrong key as such', async () => {

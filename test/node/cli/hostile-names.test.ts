@@ -5,7 +5,15 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CommandContext } from '../../../node/cli/context.ts';
 import type { WeftError } from '../../../protocol/errors.ts';
 import { drivesTerminal, GONE, HARDWARE, HOSTILE, PEER, type Routes, STATUS } from './command-support.ts';
-import { fakeDaemon, homeOf, type RecordedContext, recordedContext, refuse, sendChat } from './fake-daemon.ts';
+import {
+  fakeDaemon,
+  homeOf,
+  openEvents,
+  type RecordedContext,
+  recordedContext,
+  refuse,
+  sendChat,
+} from './fake-daemon.ts';
 
 const listing = {
   id: HOSTILE,
@@ -103,6 +111,26 @@ const loaded = {
   },
 };
 
+const outcome = { id: HOSTILE, digest: HOSTILE, wasHere: false, sizeBytes: 1, warnings: [HOSTILE] };
+const signer = { key: HOSTILE, standing: 'unknown' };
+/** What the follower of a pull takes for its own: the name that was asked for. */
+const transfer = {
+  id: HOSTILE,
+  kind: 'pull',
+  model: 'owner/hostile',
+  phase: 'fetching',
+  chosen: [HOSTILE],
+  totalBytes: 2,
+  doneBytes: 1,
+  hereBytes: 0,
+  bytesPerSecond: 1,
+  etaSeconds: 1,
+  sources: [
+    { kind: 'peer', name: HOSTILE, bytes: 1, bytesPerSecond: 1, state: 'active' },
+    { kind: 'hub', name: HOSTILE, bytes: 0, bytesPerSecond: 0, state: 'blamed', reason: HOSTILE },
+  ],
+};
+
 const routes: Routes = {
   'GET /api/v1/status': {
     ...STATUS,
@@ -118,6 +146,32 @@ const routes: Routes = {
   'GET /api/v1/models/m': details,
   'GET /api/v1/ps': { models: [loaded] },
   'GET /api/v1/requests': { requests: [request] },
+  'GET /api/v1/models/mesh': {
+    models: [{ id: HOSTILE, digest: HOSTILE, sizeBytes: 1, nodes: [{ ...listing.nodes[0], heldBytes: 1 }] }],
+  },
+  'GET /api/v1/transfers': { transfers: [transfer] },
+  'GET /api/v1/events': (_body: unknown, response: ServerResponse) => void openEvents(response),
+  'POST /api/v1/models/pull': {
+    ...outcome,
+    hereBytes: 0,
+    peerBytes: 1,
+    hubBytes: 0,
+    durationMs: 1,
+    chosen: [HOSTILE],
+    signers: [signer],
+  },
+  'POST /api/v1/models/import': { ...outcome, task: HOSTILE, reason: HOSTILE },
+  'POST /api/v1/models/verify': {
+    models: [
+      { ...outcome, damaged: [{ path: HOSTILE, chunks: 1, bytes: 1 }], repaired: true, signers: [signer] },
+      { ...outcome, damaged: [], repaired: false, signers: [signer, { ...signer, name: HOSTILE }] },
+    ],
+  },
+  'POST /api/v1/models/gc': {
+    freedBytes: 1,
+    removed: [{ what: HOSTILE, bytes: 1 }],
+    storage: { usedBytes: 1, freeBytes: 1 },
+  },
   'GET /api/v1/logs': { lines: [{ atMs: 0, level: 'warn', message: HOSTILE, fields: { [HOSTILE]: HOSTILE } }] },
   'POST /api/v1/models/unload': { id: HOSTILE, wasLoaded: true },
   'POST /api/v1/models/remove': { id: HOSTILE, freedBytes: 1 },
@@ -140,6 +194,11 @@ const routes: Routes = {
 
 const COMMANDS: readonly (readonly string[])[] = [
   ['list'],
+  ['list', '--mesh'],
+  ['pull', 'owner/hostile'],
+  ['import', '/hostile.onnx'],
+  ['verify'],
+  ['gc'],
   ['show', 'm'],
   ['show', 'm', '--profile'],
   ['ps'],

@@ -371,7 +371,7 @@ describe('weft ps', () => {
 describe('weft load', () => {
   const answer = { id: 'org/a', wasLoaded: false, pinned: false, provider: 'cpu', residentBytes: 3_000_000 };
   const routes = (body: object, asked: unknown[] = []) => ({
-    'GET /api/v1/models/a': { id: 'org/a' },
+    'GET /api/v1/models/a': { id: 'org/a', digest: 'sha256:0a' },
     'POST /api/v1/models/load': (request: unknown, response: ServerResponse) => {
       asked.push(request);
       sendJson(response, { ...answer, ...body });
@@ -384,7 +384,7 @@ describe('weft load', () => {
     const asked: unknown[] = [];
     const pinned = await run(['load', 'a', '--pin'], routes({ pinned: true }, asked));
     expect(pinned.context.out()).toContain(', pinned.');
-    expect(asked).toEqual([{ model: 'org/a', pin: true }]);
+    expect(asked).toEqual([{ model: 'sha256:0a', pin: true }]);
     expect(JSON.parse((await run(['load', 'a', '--json'], routes({}))).context.out())).toEqual(answer);
   });
 });

@@ -20,6 +20,21 @@ const listing = (id: string, task: string) => ({
   nodes: [],
 });
 
+/** A pull that runs already. */
+const TRANSFER = {
+  id: 'pull-1',
+  kind: 'pull',
+  model: 'org/large',
+  phase: 'fetching',
+  chosen: ['onnx/model.onnx: the only one.'],
+  totalBytes: 1_000_000_000,
+  doneBytes: 250_000_000,
+  hereBytes: 0,
+  bytesPerSecond: 80_000_000,
+  etaSeconds: 9,
+  sources: [{ kind: 'peer', name: 'n2', bytes: 250_000_000, bytesPerSecond: 80_000_000, state: 'active' }],
+};
+
 /** Chats, never finishing an answer to "forever"; and all that `weft top` reads. */
 async function daemonAtTerminal() {
   const cancelled = Promise.withResolvers<void>();
@@ -29,6 +44,9 @@ async function daemonAtTerminal() {
     'GET /api/v1/peers': { peers: [PEER, GONE] },
     'GET /api/v1/ps': { models: [] },
     'GET /api/v1/requests': { requests: [] },
+    'GET /api/v1/transfers': { transfers: [TRANSFER] },
+    'POST /api/v1/models/pull': (_body: unknown, response: ServerResponse) =>
+      void response.on('close', cancelled.resolve),
     'GET /api/v1/events': (_body: unknown, response: ServerResponse) => void openEvents(response),
     'GET /api/v1/models': { models: [listing('m', 'text-generation'), listing('e', 'feature-extraction')] },
     'GET /api/v1/models/m': { id: 'org/m', sizeBytes: 5 },
@@ -42,14 +60,16 @@ async function daemonAtTerminal() {
   });
   const home = await homeOf(daemon.url);
   const terminals: Terminal[] = [];
+  const start = (env: Readonly<Record<string, string>>, args: readonly string[]): Terminal => {
+    const terminal = weftAtTerminal([...args, '--home', home.folder], env);
+    terminals.push(terminal);
+    return terminal;
+  };
   return {
     cancelled: cancelled.promise,
     requests: daemon.requests,
-    weft: (...args: string[]) => {
-      const terminal = weftAtTerminal([...args, '--home', home.folder]);
-      terminals.push(terminal);
-      return terminal;
-    },
+    weft: (...args: string[]) => start({}, args),
+    weftWith: (env: Readonly<Record<string, string>>, ...args: string[]) => start(env, args),
     home: home.folder,
     async [Symbol.asyncDispose]() {
       for (const terminal of terminals) terminal.terminate();
@@ -131,6 +151,22 @@ describe.skipIf(!hasPseudoTerminal)('at a terminal', () => {
     await chat.shows('server · first token');
     chat.type('/bye\r');
     expect(await chat.ended).toEqual({ code: 0, restored: true });
+  });
+
+  it.each([
+    ['in colour', {}],
+    ['without colour', { NO_COLOR: '1' }],
+  ])('weft pull shows %s how far it is, and ends at Ctrl-C with how to go on', async (_how, env) => {
+    await using daemon = await daemonAtTerminal();
+    const pull = daemon.weftWith(env, 'pull', 'org/large');
+    await pull.shows('80.0 MB/s, 250 MB so far');
+    expect(pull.screen()).toContain('onnx/model.onnx: the only one.');
+    expect(pull.screen()).toMatch(/█+░+ {3}25 % {2}250 MB of 1\.0 GB {2}80\.0 MB\/s {2}9 s left/);
+    expect(pull.screen().includes('\u{1b}[2m')).toBe(!('NO_COLOR' in env));
+    pull.type('\u{3}');
+    await daemon.cancelled;
+    expect(await pull.ended).toEqual({ code: 130, restored: true });
+    expect(pull.screen()).toContain('250 MB of 1.0 GB have come, and are kept: `weft pull org/large` goes on');
   });
 
   it('weft top draws on a screen of its own, and gives the old one back at q', async () => {

@@ -34,12 +34,14 @@ const snapshot = {
     request({ status: 'running', requestId: 'req_aaaaaaaaaaaa', nodes: ['n2', 'n1'], failures: 1 }),
     request({ requestId: 'req_cccccccccccc', name: 'POST /api/v1/infer' }),
   ],
+  transfers: [],
 } as unknown as TopSnapshot;
 
 const routes = {
   'GET /api/v1/peers': { peers: snapshot.peers },
   'GET /api/v1/ps': { models: snapshot.models },
   'GET /api/v1/requests': { requests: snapshot.requests },
+  'GET /api/v1/transfers': { transfers: snapshot.transfers },
 };
 
 describe('topLines', () => {
@@ -47,6 +49,16 @@ describe('topLines', () => {
     const [model] = snapshot.models;
     const busy = { ...model, generation: { tokensPerS: 98.4 } } as unknown as TopSnapshot['models'][number];
     expect(topLines({ ...snapshot, models: [busy, busy] })[0]).toContain(' · 1 running · 197 tok/s here · up');
+  });
+
+  it('has one line for what is on its way here', () => {
+    const coming = { id: 'pull-1', kind: 'pull', model: 'org/large', phase: 'fetching', chosen: [], sources: [] };
+    const half = { ...coming, totalBytes: 100, doneBytes: 50, hereBytes: 0, bytesPerSecond: 2_000_000 } as const;
+    const transfers = [half, { ...half, model: HOSTILE }] as unknown as TopSnapshot['transfers'];
+    const line = topLines({ ...snapshot, transfers })[1] ?? '';
+    expect(line).toMatch(/^coming: org\/large 50 %, 2\.0 MB\/s · /);
+    expect(drivesTerminal(line)).toBe(false);
+    expect(topWindow({ ...snapshot, transfers }, { columns: 30, rows: 24 })[2]).toBe('coming: org/large 50 %, 2.0 M…');
   });
 
   it('shows nodes, and running requests before others', () => {

@@ -32,11 +32,15 @@ describe('the report of the settings', () => {
     });
   });
 
-  it('never shows the API key', () => {
+  it.each([
+    ['apiKey', 'WEFT_API_KEY'],
+    ['hubToken', 'HF_TOKEN'],
+  ] as const)('never shows %s', (name, variable) => {
     const home = temporaryFolder();
-    const settings = loadSettings({ flags: {}, env: { WEFT_API_KEY: 'sk-secret' }, home, machine });
-    expect(JSON.stringify(reportSettings({ home, settings, next: settings }))).not.toContain('sk-secret');
-    expect(shown(settings, 'apiKey')).toBe('(set)');
+    const settings = loadSettings({ flags: {}, env: { [variable]: 'sk-secret' }, home, machine });
+    const next = loadSettings({ flags: {}, env: { [variable]: 'sk-secret-2' }, home, machine });
+    expect(JSON.stringify(reportSettings({ home, settings, next }))).not.toContain('sk-secret');
+    expect(shown(settings, name)).toBe('(set)');
   });
 
   it('says what the next start will take, and only where that differs', () => {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODES, ExitCode } from '../../../node/config/exit-codes.ts';
 import { loadSettings, type SettingsInit } from '../../../node/config/settings.ts';
@@ -41,6 +41,13 @@ describe('settings', () => {
       name: 'laptop',
       offer: 'all',
       models: join(home, 'models'),
+      storageBytes: undefined,
+      hub: 'https://huggingface.co',
+      hubToken: undefined,
+      offline: false,
+      signers: 'any',
+      bring: 'auto',
+      share: true,
       device: { kind: 'auto', index: undefined },
       threads: 8,
       memoryBytes: 8 * 2 ** 30,
@@ -89,6 +96,13 @@ describe('settings', () => {
         WEFT_NUM_PARALLEL: '8',
         WEFT_LENIENT: '1',
         WEFT_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
+        WEFT_STORAGE: '200GB',
+        HF_ENDPOINT: 'https://hub.example/mirror/',
+        HF_TOKEN: ' hf_token\n',
+        HF_HUB_OFFLINE: 'ON',
+        WEFT_SIGNERS: 'members',
+        WEFT_BRING: 'never',
+        WEFT_SHARE: 'no',
       },
       file: { threads: '5' },
     }).settings();
@@ -111,6 +125,19 @@ describe('settings', () => {
       lenient: true,
       otlpEndpoint: 'http://127.0.0.1:4318',
       threads: 5,
+      storageBytes: 200e9,
+      hub: 'https://hub.example/mirror',
+      hubToken: 'hf_token',
+      offline: true,
+      signers: 'members',
+      bring: 'never',
+      share: false,
+    });
+    const node = `12D3KooW${'A'.repeat(44)}`;
+    const signers = [node, `ed25519:${'0a'.repeat(32)}`, `openssf:${'0b'.repeat(32)}`, 'keys/publisher.pem'];
+    expect(load({ file: { signers, storage: 'none' } }).settings()).toMatchObject({
+      signers: [...signers.slice(0, 3), resolve('keys/publisher.pem')],
+      storageBytes: undefined,
     });
     expect(load({ file: { keepAlive: -1, memory: 2 ** 30 } }).settings()).toMatchObject({
       keepAliveMs: Number.POSITIVE_INFINITY,
@@ -153,12 +180,24 @@ describe('settings', () => {
     ['WEFT_OTLP_ENDPOINT', 'http://user:secret@collector.example'],
     ['WEFT_NAME', 'tab\there'],
     ['WEFT_API_KEY', 'two words'],
+    ['WEFT_STORAGE', '200'],
+    ['WEFT_STORAGE', 'all'],
+    ['HF_ENDPOINT', 'huggingface.co'],
+    ['HF_ENDPOINT', 'https://user:secret@hub.example'],
+    ['HF_TOKEN', 'two words'],
+    ['HF_HUB_OFFLINE', 'perhaps'],
+    ['WEFT_SIGNERS', 'nobody'],
+    ['WEFT_SIGNERS', 'members,ed25519:0a'],
+    ['WEFT_SIGNERS', 'ed25519:0a'],
+    ['WEFT_SIGNERS', ','],
+    ['WEFT_BRING', 'always'],
+    ['WEFT_SHARE', 'some'],
   ])('refuse %s=%s, naming variable and remedy', (variable, value) => {
     const { code, message, remedy } = failure({ env: { [variable]: value } });
     expect(code).toBe('config_invalid');
     expect(message).toContain(`(${variable}) should be `);
     expect(remedy).toContain(variable);
-    if (variable === 'WEFT_API_KEY') expect(message + remedy).not.toContain(value);
+    if (['WEFT_API_KEY', 'HF_TOKEN'].includes(variable)) expect(message + remedy).not.toContain(value);
   });
 
   it('name the file or the flag where the value came from', () => {
@@ -184,6 +223,7 @@ describe('settings', () => {
     expect(failure({ file: '{' }).message).toContain('is not JSON');
     expect(failure({ file: '[]' }).message).toContain('no JSON object');
     expect(failure({ file: { apiKey: 'secret' } }).remedy).toBe('Set WEFT_API_KEY or --api-key instead.');
+    expect(failure({ file: { hubToken: 'secret' } }).remedy).toBe('Set HF_TOKEN or --hub-token instead.');
   });
 
   it('refuse an API that others reach without a key of its owner’s', () => {

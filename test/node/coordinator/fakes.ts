@@ -14,7 +14,7 @@ import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../..
 import { silentLog } from '../../../node/core/log.ts';
 import type { Prep, Tokenized } from '../../../node/core/prep.ts';
 import type { RequestTrace, Span } from '../../../node/core/trace.ts';
-import type { Transfer } from '../../../node/core/transfer.ts';
+import type { FileTransfer } from '../../../node/core/transfer.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type {
@@ -78,7 +78,7 @@ export const available = (offers: readonly ModelOffer[], nodes = ['self']): Avai
   offers.map((one) => ({ offer: one, nodes, states: nodes.map(() => one.state) }));
 
 /** Serves manifests and files of the bundled models, as a peer would, and counts. */
-export class BundledTransfer implements Transfer {
+export class BundledTransfer implements FileTransfer {
   readonly #store: ModelStore;
   readonly fetched: string[] = [];
   readonly sources: (readonly string[])[] = [];
@@ -109,7 +109,7 @@ export interface FakeCoordinatorInit {
   readonly generate?: Generate;
   readonly encode?: Encode;
   readonly run?: Run;
-  readonly transfer?: Transfer;
+  readonly transfer?: FileTransfer;
   readonly listen?: Prep['listen'];
   readonly tokenize?: (folder: string, text: string, tokensMax: number, specialTokens: boolean) => Promise<Tokenized>;
 }

@@ -57,6 +57,28 @@ describe('placing', () => {
     expect(tokens).toEqual(referenceStream(20));
   });
 
+  it('tells of answers that came from elsewhere, and of no others', async () => {
+    const mesh = fakeMesh({ nodes: { a: [{ dieAt: 5 }, {}], self: [{}] } });
+    const told: object[] = [];
+    const end = mesh.dispatcher.onRemote((answer) => told.push(answer));
+    await mesh.dispatcher.generate(generation(), options, () => undefined);
+    expect(told).toEqual([]);
+    const other = fakeMesh({ nodes: { a: [{}, {}], self: [{}] } });
+    other.dispatcher.onRemote(() => {
+      throw new Error('It only looks on.');
+    });
+    const stop = other.dispatcher.onRemote((answer) => told.push(answer));
+    await other.dispatcher.generate(generation(), options, () => undefined);
+    const { promptLength } = generation();
+    expect(told).toEqual([
+      { model: SMOL, node: 'a', ms: expect.any(Number), inputTokens: promptLength, outputTokens: 20 },
+    ]);
+    stop();
+    end();
+    await other.dispatcher.generate(generation(), options, () => undefined);
+    expect(told).toHaveLength(1);
+  });
+
   it('hands on what is left of the budget', async () => {
     const mesh = fakeMesh({ nodes: { a: [{ dieAt: 0 }], self: [{}] } });
     await mesh.dispatcher.encode(encoding, { ...options, budgetMs: 700 });

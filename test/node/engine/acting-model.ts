@@ -14,6 +14,10 @@ export interface LoadScript {
   readonly peakMib?: number;
   /** For each of the two. */
   readonly ms?: number;
+  /** Held besides, by a second form of its weights, where it may. */
+  readonly spareMib?: number;
+  /** Where it may have such a form. */
+  readonly diesOfSpare?: boolean;
   /** Told on the way. */
   readonly phases?: readonly string[];
   readonly dies?: boolean;

@@ -46,14 +46,18 @@ function answering<Request, Item, Response>(
 const methods = [
   answering(
     RUNNER_METHODS.load,
-    async ({ folder, model, kvBytesMax, provider: asked, device, threads, spin }, { item }) => {
+    async ({ folder, model, kvBytesMax, provider: asked, device, threads, spin, spareBytes }, { item }) => {
       const script = JSON.parse(folder.slice(folder.indexOf('{'))) as LoadScript;
       const { takesMib = 0, peakMib = 0, ms = 0, phases = [], dies = false, diesOn, refuses } = script;
+      const { spareMib = 0, diesOfSpare = false } = script;
       for (const phase of phases) item({ phase, fraction: 0.5 });
-      if (dies || diesOn === asked) process.kill(process.pid, 'SIGKILL');
+      if (dies || diesOn === asked || (diesOfSpare && spareBytes > 0n)) process.kill(process.pid, 'SIGKILL');
       if (peakMib > 0) await growTo(peakMib, ms);
       if (globalThis.gc !== undefined || peakMib > 0) collectGarbage();
-      held.set(model?.digest ?? '', await growTo(takesMib, ms));
+      const own = await growTo(takesMib, ms);
+      const peakBytes = residentBytes();
+      const spare = spareBytes > 0n && spareMib > 0 ? await growTo(spareMib, ms) : [];
+      held.set(model?.digest ?? '', [...own, ...spare]);
       const provider = refuses === asked ? 'cpu' : asked;
       const fallbackReason = provider === asked ? '' : `${asked}: refused`;
       loads.set(model?.digest ?? '', { provider, device, threads, spin, fallbackReason });
@@ -66,6 +70,8 @@ const methods = [
         decoderReason: '',
         kvBytesPerToken: kvBytesMax > 0n ? 64n : 0n,
         fallbackReason,
+        spareBytes: BigInt(spare.length > 0 ? spareMib * MIB : 0),
+        peakBytes,
       };
     },
   ),

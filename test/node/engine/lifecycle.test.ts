@@ -158,6 +158,27 @@ describe('memory', () => {
     expect((await failure(engine.encode(hello(encoder), workOptions()))).code).toBe('model_not_found');
   });
 
+  it('is taken by a model that is offered later, whose kept measurement spares it the comparison', async () => {
+    await using started = await startEngine([]);
+    const { engine } = started;
+    const { digest } = generator.ref;
+    const request = generateRequest(generator.ref, FRANCE, { maxNewTokens: 2 });
+    expect((await failure(engine.generate(request, workOptions(), () => undefined))).code).toBe('model_not_found');
+    const phases = new Set<string>();
+    engine.onLoading(({ phase }) => phases.add(phase));
+    const changes: number[] = [];
+    engine.onChange(() => changes.push(engine.offers().length));
+    engine.offer(generator);
+    engine.offer(generator);
+    expect(changes).toEqual([1]);
+    const measured = { work: [], decode: [], batch: [], measuredAtMs: 0, loadMs: 0, machine: '', version: '' };
+    engine.claim(digest, { ...measured, device: 'cpu', decoder: 'rewritten' });
+    expect((await engine.generate(request, workOptions(), () => undefined)).generated).toBe(2);
+    expect(phases.has('load')).toBe(true);
+    expect(phases.has('check')).toBe(false);
+    expect(engine.loaded()).toMatchObject([{ digest, generation: { decoder: 'rewritten' } }]);
+  });
+
   it('is given back though requests keep coming: those that come later wait, and load it again', async () => {
     await using started = await startEngine([generator]);
     const { engine } = started;

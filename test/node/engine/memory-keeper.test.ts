@@ -2,7 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { type KeptSlot, MemoryKeeper } from '../../../node/engine/memory-keeper.ts';
 import { ModelState } from '../../../node/engine/model-state.ts';
-import { growthMax, hostBytes, predictedBytes, withHeadroom } from '../../../node/engine/residency.ts';
+import {
+  growthMax,
+  hostBytes,
+  predictedBytes,
+  spareReservation,
+  withHeadroom,
+} from '../../../node/engine/residency.ts';
 import { failure } from '../../compliance/engine.ts';
 import { actingModel } from './acting-model.ts';
 
@@ -64,7 +70,7 @@ describe('MemoryKeeper', () => {
     const [model] = slot.models as [ModelState];
     const { keeper, load } = make(1_000, slot);
     model.phase = 'loading';
-    expect(await keeper.makeRoom(model, true)).toEqual({ kvBytesMax: 0, sequencesMax: 0 });
+    expect(await keeper.makeRoom(model, true)).toEqual({ kvBytesMax: 0, sequencesMax: 0, spareBytes: 0 });
     expect(model.residentBytes).toBe(predictedBytes(4 * MIB, true));
     // Never measured: it may take all there is.
     expect(slot.capBytes).toBe(1_000 * MIB);
@@ -84,13 +90,118 @@ describe('MemoryKeeper', () => {
     const weights = predictedBytes(4 * MIB, true);
     model.phase = 'loading';
     const room = await make(500, slot).keeper.makeRoom(model, true);
-    expect(room).toEqual({ kvBytesMax: Math.floor((500 * MIB - weights) / 4), sequencesMax: 4 });
+    expect(room).toEqual({ kvBytesMax: Math.floor((500 * MIB - weights) / 4), sequencesMax: 4, spareBytes: 0 });
     expect(model.residentBytes).toBe(weights + room.kvBytesMax);
     expect((await make(170, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(64 * MIB);
     expect((await make(9_000, slot).keeper.makeRoom(model, true)).kvBytesMax).toBe(4 * 64 * MIB);
     const error = await failure(make(150, slot).keeper.makeRoom(model, true));
     expect(error.code).toBe('out_of_memory');
     expect(error.message).toBe('acting/a needs 162 MiB (64 MiB of it for one conversation); models may take 150 MiB.');
+  });
+
+  describe('for a second form of the weights', () => {
+    const SPARE = spareReservation(4 * MIB, Number.POSITIVE_INFINITY);
+    const begun = (budgetMib: number) => {
+      const slot = new FakeSlot(generator('a'));
+      const [model] = slot.models as [ModelState];
+      model.phase = 'loading';
+      return { ...make(budgetMib, slot), slot, model };
+    };
+
+    it('reserves as much as the files take, and only where that is a quarter of what stays free', async () => {
+      const { keeper, model, slot } = begun(1_000);
+      const room = await keeper.makeRoom(model, true, true);
+      expect(room.spareBytes).toBe(SPARE);
+      expect(SPARE).toBeGreaterThan(4 * MIB);
+      expect(model.residentBytes).toBe(predictedBytes(4 * MIB, true) + room.kvBytesMax + SPARE);
+      expect(model.promisedBytes).toBe(model.residentBytes);
+      expect(keeper.freeBytes()).toBe(1_000 * MIB - model.residentBytes);
+      expect((await keeper.makeRoom(model, true)).spareBytes).toBe(0);
+      expect(model.residentBytes).toBe(predictedBytes(4 * MIB, true) + room.kvBytesMax);
+      expect(slot.unloaded).toEqual([]);
+    });
+
+    it('reserves nothing where less is free, and has nobody leave for it', async () => {
+      const idle = new FakeSlot(encoder('idle'));
+      const slot = new FakeSlot(generator('a'));
+      const model = slot.models[0] as ModelState;
+      const weights = predictedBytes(4 * MIB, true);
+      const { keeper, load } = make(weights / MIB + 64 + 126 + 3.9 * (SPARE / MIB), idle, slot);
+      await load(idle, idle.models[0] as ModelState, 100);
+      model.phase = 'loading';
+      expect(await keeper.makeRoom(model, true, true)).toEqual({
+        kvBytesMax: 64 * MIB,
+        sequencesMax: 4,
+        spareBytes: 0,
+      });
+      await idle.unload(idle.models[0] as ModelState);
+      expect((await keeper.makeRoom(model, true, true)).spareBytes).toBe(SPARE);
+      expect(idle.unloaded).toHaveLength(1);
+    });
+
+    it('counts what it has taken as the model, not as what the model needs', async () => {
+      const { keeper, model, slot } = begun(1_000);
+      const { kvBytesMax } = await keeper.makeRoom(model, true, true);
+      model.phase = 'loaded';
+      model.spareBytes = 3 * MIB;
+      keeper.loaded(slot, model, 123 * MIB);
+      expect(model.occupiedBytes).toBe(123 * MIB);
+      expect(model.measuredBytes).toBe(120 * MIB);
+      expect(model.residentBytes).toBe(withHeadroom(120 * MIB) + kvBytesMax + 3 * MIB);
+      expect(slot.capBytes).toBe(model.residentBytes + growthMax(model.residentBytes));
+      await slot.unload(model);
+      expect(model.spareBytes).toBe(0);
+      expect(keeper.freeBytes()).toBe(1_000 * MIB);
+    });
+
+    it('gives back what was not taken', async () => {
+      const { keeper, model, slot } = begun(1_000);
+      const { kvBytesMax } = await keeper.makeRoom(model, true, true);
+      model.phase = 'loaded';
+      model.spareBytes = 0;
+      keeper.loaded(slot, model, 120 * MIB);
+      expect(model.residentBytes).toBe(withHeadroom(120 * MIB) + kvBytesMax);
+    });
+
+    it('reserves for a later load what this one took at its peak without it', async () => {
+      const { keeper, model, slot, reading } = begun(1_000);
+      await keeper.makeRoom(model, true, true);
+      // The peak of 150 MiB is that of the second form; before it, it was what the runner says.
+      reading(slot, 150, 150);
+      expect(model.loadPeakBytes).toBe(150 * MIB - SPARE);
+      model.phase = 'loaded';
+      model.spareBytes = 3 * MIB;
+      model.toldPeakBytes = 148 * MIB;
+      keeper.loaded(slot, model, 123 * MIB);
+      expect(model.loadPeakBytes).toBe(148 * MIB);
+
+      await slot.unload(model);
+      const other = new FakeSlot(encoder('other'));
+      const tight = make((withHeadroom(148 * MIB) + withHeadroom(100 * MIB)) / MIB + 64, slot, other);
+      await tight.load(other, other.models[0] as ModelState, 100);
+      (other.models[0] as ModelState).calls = 1;
+      model.phase = 'loading';
+      expect(await tight.keeper.makeRoom(model, true, true)).toEqual({
+        kvBytesMax: 64 * MIB,
+        sequencesMax: 4,
+        spareBytes: 0,
+      });
+      expect(tight.free()).toBe(0);
+      model.phase = 'loaded';
+      tight.keeper.loaded(slot, model, 120 * MIB);
+      expect(slot.unloaded).toHaveLength(1);
+    });
+
+    it('makes room for another model as a whole', async () => {
+      const { keeper, model, slot } = begun(1_000);
+      await keeper.makeRoom(model, true, true);
+      model.phase = 'loaded';
+      keeper.loaded(slot, model, 120 * MIB + SPARE);
+      const next = new FakeSlot(encoder('next'));
+      const both = make((withHeadroom(120 * MIB) + model.kvBytesMax + SPARE) / MIB, slot, next);
+      await both.load(next, next.models[0] as ModelState, 100);
+      expect(slot.unloaded).toEqual(['acting/a']);
+    });
   });
 
   it('unloads what is worth least, never what is pinned, and says what holds the rest', async () => {

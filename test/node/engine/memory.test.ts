@@ -72,6 +72,7 @@ describe('the cap of a runner', () => {
       device: '',
       exact: false,
       decoderChecked: false,
+      spareBytes: 0n,
       spin: false,
     };
     const load = { model: model.ref, folder: model.folder, manifestJson: '{}', ...init };
@@ -234,6 +235,38 @@ describe('a load', () => {
     const wait = () => failure(started.engine.ensureLoaded(model.ref.digest, { signal }));
     for (const error of await Promise.all([wait(), wait()])) expect(error.code).toBe('out_of_memory');
     expect((await failure(started.engine.ensureLoaded('sha256:none', { signal }))).code).toBe('model_not_found');
+  });
+});
+
+describe('room for a second form of the weights', () => {
+  const script = { takesMib: 40, spareMib: 80 };
+  const roomy = 1_500 * MIB;
+
+  it('is part of what a model takes, and none where everything is exact', async () => {
+    const model = actingModel('second', script, { sizeMib: 80, task: 'text-generation' });
+    await using started = await startActing([model], { memoryBytesMax: roomy });
+    await ask(started.engine, model);
+    const both = loadedOf(started.engine, model)?.residentBytes ?? 0;
+    await using exact = await startActing([model], { memoryBytesMax: roomy, exact: true });
+    await ask(exact.engine, model);
+    const one = loadedOf(exact.engine, model)?.residentBytes ?? 0;
+    // Keys and values are a quarter of what is free beside a prediction: the same in both.
+    expect((both - one) / MIB).toBeGreaterThan(60);
+    expect((both - one) / MIB).toBeLessThan(100);
+  });
+
+  it('is left to a load that did not survive it once', async () => {
+    const model = actingModel('frail', { ...script, diesOfSpare: true }, { sizeMib: 80, task: 'text-generation' });
+    await using started = await startActing([model], { memoryBytesMax: roomy });
+    expect((await ask(started.engine, model)).generated).toBe(1);
+    await started.engine.unload(model.ref.digest);
+    expect((await ask(started.engine, model)).generated).toBe(1);
+  });
+
+  it('is none for a model that generates no text', async () => {
+    const model = actingModel('encodes', { ...script, diesOfSpare: true }, { sizeMib: 80 });
+    await using started = await startActing([model], { memoryBytesMax: roomy });
+    expect((await run(started.engine, model)).outputs).toEqual([]);
   });
 });
 

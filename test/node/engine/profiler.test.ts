@@ -115,6 +115,7 @@ function loaded({ ref, manifest }: InstalledModel, over: Partial<LoadedModel> = 
   const generation = { decoder: 'plain', decoderReason: 'It has a loop.', sequencesMax: 2 } as GenerationStatus;
   return {
     id: ref.id,
+    digest: ref.digest,
     state: 'loaded',
     provider: 'cpu',
     generation: manifest.task === 'text-generation' ? generation : undefined,
@@ -128,6 +129,8 @@ function recordedLog(): Log & { readonly warnings: string[] } {
   return { ...silentLog, warn: (_fields, message) => void warnings.push(message), warnings };
 }
 
+const MODELS = [CHAT, ENCODER, GRAPH, CLOSED];
+
 interface Kept {
   readonly id: string;
   readonly profile: MeasuredProfile;
@@ -138,7 +141,7 @@ function make(models: readonly InstalledModel[], init: { readonly measures?: boo
   const engine = new KnownEngine(clock);
   const kept: Kept[] = [];
   const find = (digest: string): MeasuredProfile | undefined =>
-    kept.findLast(({ id }) => models.some(({ ref }) => ref.id === id && ref.digest === digest))?.profile;
+    kept.findLast(({ id }) => MODELS.some(({ ref }) => ref.id === id && ref.digest === digest))?.profile;
   const store = {
     find: ({ digest, device }: { digest: string; device: string }) => {
       const profile = find(digest);
@@ -307,6 +310,25 @@ describe('Profiler', () => {
     profiler.start();
     for (let time = 0; time < 3; time++) await look();
     expect([kept, engine.asked]).toEqual([[], []]);
+    await profiler.stop();
+  });
+
+  it('prices and measures a model that is offered later', async () => {
+    const first = make([CHAT]);
+    first.engine.models = [loaded(CHAT)];
+    first.profiler.start();
+    await first.look();
+    await first.profiler.stop();
+
+    const { engine, kept, profiler, look } = make([]);
+    kept.push(...first.kept);
+    profiler.start();
+    profiler.add(CHAT);
+    expect(engine.claims.get(CHAT.ref.digest)).toEqual(first.engine.claims.get(CHAT.ref.digest));
+    profiler.add(ENCODER);
+    engine.models = [loaded(ENCODER)];
+    await look();
+    expect(kept).toHaveLength(2);
     await profiler.stop();
   });
 

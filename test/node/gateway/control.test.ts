@@ -94,6 +94,7 @@ describe('the control API', () => {
   it('lists members, models and what is loaded', async () => {
     const loaded = {
       id: 'a/b',
+      digest: 'sha256:00',
       state: 'quarantined' as const,
       provider: 'cpu',
       runnerPid: undefined,

@@ -79,6 +79,19 @@ class Watcher {
 
 const model = (id: string) => ({ id, state: 'loaded' as const });
 
+const transfer = {
+  id: 'tr_1',
+  kind: 'pull',
+  model: 'owner/model',
+  phase: 'fetching',
+  chosen: [],
+  totalBytes: 10,
+  doneBytes: 5,
+  hereBytes: 0,
+  bytesPerSecond: 1,
+  sources: [{ kind: 'hub', name: 'hub.example', bytes: 5, bytesPerSecond: 1, state: 'active' }],
+} as const;
+
 describe('a watcher', () => {
   it('gets what happens from now on, each with type, id and time', async () => {
     const { url, events } = await start();
@@ -88,14 +101,14 @@ describe('a watcher', () => {
     // It knows where it is before anything happens.
     expect(await watcher.block()).toEqual({ retry: '1000', id: expect.stringMatching(/^[0-9a-z]{8}-1$/) });
     events.publish('model', model('a'));
-    events.publish('transfer', { bytes: 5 });
+    events.publish('transfer', transfer);
     expect(await watcher.event()).toEqual({
       id: watcher.lastId,
       type: 'model',
       atMs: 0,
       data: { id: 'a', state: 'loaded' },
     });
-    expect(await watcher.event()).toMatchObject({ type: 'transfer', data: { bytes: 5 } });
+    expect(await watcher.event()).toMatchObject({ type: 'transfer', data: transfer });
     watcher.close();
   });
 

@@ -15,6 +15,7 @@ import type {
   ModelListing,
   RequestOptions,
 } from '../../../node/core/coordinator.ts';
+import type { Library } from '../../../node/core/library.ts';
 import type { Log, LogFields } from '../../../node/core/log.ts';
 import type { CounterName, Labels, Telemetry } from '../../../node/core/telemetry.ts';
 import type { Traces } from '../../../node/core/trace.ts';
@@ -145,6 +146,20 @@ export const STATUS: NodeStatus = {
   load: { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 4_000_000_000 },
 };
 
+export function fakeLibrary(overrides: Partial<Library> = {}): Library {
+  return {
+    pull: unexpected,
+    transfers: () => [],
+    import: unexpected,
+    verify: unexpected,
+    cleanUp: unexpected,
+    storage: unexpected,
+    meshModels: () => [],
+    stop: async () => undefined,
+    ...overrides,
+  };
+}
+
 export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
   return {
     status: () => STATUS,
@@ -163,6 +178,7 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     ],
     members: () => [{ node: SELF, name: 'desk', role: 'admin' }],
     loaded: () => [],
+    library: fakeLibrary(),
     events: { publish: () => undefined, since: () => [], last: 0, subscribe: () => () => undefined },
     model: unexpected,
     load: unexpected,

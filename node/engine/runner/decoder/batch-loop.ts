@@ -87,7 +87,7 @@ export class BatchLoop {
   readonly #copyBytes: number;
   /** Kept rows that are being copied for a newcomer, and how many blocks of them have been. */
   readonly #reusing = new Map<Sequence, { readonly match: PrefixMatch; readonly blocks: number; copied: number }>();
-  readonly #costs = new StepCosts();
+  readonly #costs: StepCosts;
   readonly #closing = new AbortController();
   readonly #waiting: Sequence[] = [];
   /** In the order in which they were admitted. */
@@ -117,7 +117,8 @@ export class BatchLoop {
     this.#keepsPrefixes = init.keepPrefixes ?? !exact;
     this.#drafts = init.draft ?? !exact;
     this.#now = components.now ?? (() => performance.now());
-    const { layout } = components.model;
+    const { layout, manyRowsMin } = components.model;
+    this.#costs = new StepCosts(manyRowsMin);
     const bytes = rowBytes(layout);
     // A sequence that has all of the memory must have room for what it is promised.
     const tokensMax = Math.floor(init.kvBytesMax / bytes / KV_CAPACITY_STEP) * KV_CAPACITY_STEP;

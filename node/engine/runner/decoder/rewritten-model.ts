@@ -12,6 +12,7 @@ import {
 import { WeftError } from '../../../../protocol/errors.ts';
 import { runSession } from '../session.ts';
 import { fillNewBias, fillPastBias } from './bias.ts';
+import type { ManyRows } from './float-form.ts';
 import type { KvArray, KvBlock, NewRows } from './kv-block.ts';
 
 /** B sequences that stand in consecutive slots of one block, with S new tokens each. */
@@ -35,33 +36,43 @@ export interface StepResult {
 /** What the batch loop needs of a model. */
 export interface DecoderModel {
   readonly layout: DecoderLayout;
+  /** Steps of so many rows and more, of all sequences together, are computed in another form, whose times are others. */
+  readonly manyRowsMin?: number | undefined;
   /** @throws WeftError `internal` when the graph fails */
   step(step: Step): Promise<StepResult>;
 }
 
 type Feeds = Record<string, Tensor>;
 
-/** The rewritten graph in a session of ONNX Runtime. */
+/** The rewritten graph in a session of ONNX Runtime, or in two. */
 export class RewrittenModel implements DecoderModel {
   readonly layout: DecoderLayout;
   readonly #session: InferenceSession;
+  readonly #many: ManyRows | undefined;
   readonly #withLogits: readonly string[];
   readonly #withoutLogits: readonly string[];
   /** Views of a block, as long as nothing of it has changed: a step makes few new objects then. */
   readonly #views = new WeakMap<KvBlock, { readonly key: string; readonly feeds: Feeds }>();
 
-  constructor(session: InferenceSession, layout: DecoderLayout) {
+  /** @param many of the same graph, for steps of many rows; the sessions are the caller's to end */
+  constructor(session: InferenceSession, layout: DecoderLayout, many?: ManyRows) {
     this.#session = session;
+    this.#many = many;
     this.layout = layout;
     this.#withoutLogits = [PORTS.newKeys, PORTS.newValues];
     this.#withLogits = [PORTS.logits, ...this.#withoutLogits];
   }
 
+  get manyRowsMin(): number | undefined {
+    return this.#many?.rowsMin;
+  }
+
   async step(step: Step): Promise<StepResult> {
     const { vocabularySize } = this.layout;
-    const { wanted } = step;
+    const { wanted, ids } = step;
+    const session = this.#many !== undefined && ids.length >= this.#many.rowsMin ? this.#many.session : this.#session;
     const fetches = wanted.length > 0 ? this.#withLogits : this.#withoutLogits;
-    const results = await runSession(this.#session, { ...this.#past(step), ...this.#fresh(step) }, fetches, 'internal');
+    const results = await runSession(session, { ...this.#past(step), ...this.#fresh(step) }, fetches, 'internal');
     const logits = wanted.length > 0 ? (results[PORTS.logits]?.data as unknown) : new Float32Array(0);
     if (!(logits instanceof Float32Array) || logits.length !== wanted.length * vocabularySize) {
       throw new WeftError({ code: 'internal', message: 'The graph gave logits of another shape than its manifest.' });

@@ -40,10 +40,25 @@ interface RowKind {
   perCellMs: number | undefined;
 }
 
+/** Rows and what they take. */
+interface Point {
+  readonly rows: number;
+  readonly ms: number;
+}
+
 /** The measured costs of one model on one device. */
 export class StepCosts {
   readonly #kinds: (RowKind | undefined)[] = [];
+  readonly #bendRows: number;
   #perCellMs = 0;
+
+  /**
+   * @param bendRows from so many rows on the model computes in another form, of other costs: fewer rows say little of more,
+   *   and more say little of fewer. @default it has one form
+   */
+  constructor(bendRows = Number.POSITIVE_INFINITY) {
+    this.#bendRows = bendRows;
+  }
 
   /**
    * A run, as it was.
@@ -72,11 +87,9 @@ export class StepCosts {
    * or in proportion where there is only one. Never less for more rows.
    */
   stepMs(rows: number, context: number): number {
-    let below: { readonly rows: number; readonly ms: number } | undefined;
-    let before: { readonly rows: number; readonly ms: number } | undefined;
-    for (const kind of this.#kinds) {
-      if (kind === undefined) continue;
-      const at = { rows: kind.latest.rows, ms: Math.max(this.#msOf(kind, context), below?.ms ?? 0) };
+    let below: Point | undefined;
+    let before: Point | undefined;
+    for (const at of this.#points(context)) {
       if (at.rows >= rows) return below === undefined ? (at.ms * rows) / at.rows : between(below, at, rows);
       before = below;
       below = at;
@@ -85,19 +98,37 @@ export class StepCosts {
     return before === undefined ? (below.ms * rows) / below.rows : between(before, below, rows);
   }
 
-  /** A line through the steps of up to 32 rows; undefined while all had about the same number. */
+  /** What was measured, by rows; and where the line of few rows ends, as far as it is known. */
+  #points(context: number): Point[] {
+    const points: Point[] = [];
+    for (const kind of this.#kinds) {
+      if (kind === undefined) continue;
+      const { rows } = kind.latest;
+      const [below, before] = [points.at(-1), points.at(-2)];
+      const ms = Math.max(this.#msOf(kind, context), below?.ms ?? 0);
+      const last = this.#bendRows - 1;
+      if (rows > last && before !== undefined && below !== undefined && below.rows < last) {
+        points.push({ rows: last, ms: Math.min(ms, between(before, below, last)) });
+      }
+      points.push({ rows, ms });
+    }
+    return points;
+  }
+
+  /** A line through the steps of up to 32 rows, of one form; undefined while all had about the same number. */
   line(): StepLine | undefined {
     const points = this.#kinds
       .filter((kind) => kind !== undefined)
       .map((kind) => ({ tokens: kind.latest.rows, ms: this.#msOf(kind, 0) }))
-      .filter(({ tokens }) => tokens <= STEP_ROWS_MAX);
+      .filter(({ tokens }) => tokens <= STEP_ROWS_MAX && tokens < this.#bendRows);
     if (points.length < 2) return undefined;
     const { fixedMs, perTokenMs } = fitLine(points);
     return { fixedMs, perRowMs: perTokenMs, perCellMs: this.#perCellMs };
   }
 
   #kindOf(rows: number): RowKind {
-    const index = rowKind(rows);
+    // Runs of different forms are of different kinds.
+    const index = rowKind(rows) + (rows >= this.#bendRows ? 1 : 0);
     this.#kinds[index] ??= { cells: new Array(CONTEXT_KINDS), latest: newCell(), perCellMs: undefined };
     return this.#kinds[index];
   }
@@ -133,6 +164,6 @@ function contextKind(context: number): number {
   return Math.min(CONTEXT_KINDS - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, context) / CONTEXT_MIN)) + 1));
 }
 
-function between(a: { rows: number; ms: number }, b: { rows: number; ms: number }, rows: number): number {
+function between(a: Point, b: Point, rows: number): number {
   return a.rows === b.rows ? b.ms : a.ms + ((b.ms - a.ms) * (rows - a.rows)) / (b.rows - a.rows);
 }

@@ -44,6 +44,7 @@ async function load(runner: RunnerProcess, provider: string, device: string) {
     sequencesMax: 1,
     exact: false,
     decoderChecked: false,
+    spareBytes: 0n,
     spin: false,
   };
   const options = { signal: new AbortController().signal, requestId: 'r' };

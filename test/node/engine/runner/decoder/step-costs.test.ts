@@ -62,6 +62,48 @@ describe('StepCosts', () => {
     expect(costs.line()).toEqual({ fixedMs: 10, perRowMs: 3, perCellMs: 0 });
   });
 
+  describe('of a model that has another form for many rows', () => {
+    /** As SmolLM2 is: few rows on rounded activations, 32 and more in float. */
+    const taken = (rows: number): number => (rows < 32 ? 8.5 + 2.6 * rows : 50 + 1.4 * rows);
+    const known = (rows: readonly number[], bendRows?: number): StepCosts => {
+      const costs = new StepCosts(bendRows);
+      for (const row of rows) for (let sample = 0; sample < 4; sample++) costs.add(row, 100, taken(row));
+      return costs;
+    };
+
+    it('is not led by pieces of prompts to expect too little of few rows, as one form would be', () => {
+      for (const rows of [8, 16, 24, 31]) {
+        expect(known([1, 4, 128], 32).stepMs(rows, 100) / taken(rows), `${rows} rows`).toBeCloseTo(1, 1);
+      }
+      expect(known([1, 4, 128]).stepMs(16, 100) / taken(16)).toBeLessThan(0.85);
+    });
+
+    it('comes close on either side, and tells runs of 31 and of 32 rows apart', () => {
+      const costs = known([1, 4, 16, 31, 32, 64, 128], 32);
+      for (const rows of [2, 12, 24, 31, 32, 48, 100, 128]) {
+        expect(costs.stepMs(rows, 100) / taken(rows), `${rows} rows`).toBeCloseTo(1, 1);
+      }
+      expect(costs.line()?.perRowMs).toBeCloseTo(2.6, 1);
+    });
+
+    it('draws the line of steps through few rows only', () => {
+      expect(known([1, 4, 16, 32], 32).line()?.perRowMs).toBeCloseTo(2.6, 1);
+      expect(known([1, 32], 32).line()).toBeUndefined();
+    });
+
+    it('expects no less of many rows than of few', () => {
+      const costs = new StepCosts(32);
+      for (const [rows, ms] of [
+        [1, 10],
+        [8, 80],
+        [40, 90],
+        [128, 200],
+      ] as const)
+        costs.add(rows, 100, ms);
+      expect([24, 31, 32, 40].map((rows) => costs.stepMs(rows, 100))).toEqual([expect.any(Number), 90, 90, 90]);
+    });
+  });
+
   it('takes from other sizes how times grow with the context, where a size has been seen at one only', () => {
     const costs = measured([1], [100, 1_000]);
     for (let sample = 0; sample < 8; sample++) costs.add(8, 100, plain(8, 100));
@@ -85,8 +127,9 @@ describe('StepCosts', () => {
       fc.property(
         fc.array(sample, { minLength: 1, maxLength: 120, size: 'max' }),
         fc.nat(200_000),
-        (samples, context) => {
-          const costs = new StepCosts();
+        fc.constantFrom(undefined, 16, 32, 64),
+        (samples, context, bendRows) => {
+          const costs = new StepCosts(bendRows);
           for (const { rows, context: at, ms } of samples) costs.add(rows, at, ms);
           let before = 0;
           for (let rows = 1; rows <= 400; rows += 7) {

@@ -1,0 +1,184 @@
+// Brings models here that requests keep asking other nodes for, where that ends sooner over the demand seen. What it
+// brought it may delete again, to make room for another one; never what a person pulled, imported or pinned.
+import type { InstalledModel } from '../../models/installed.ts';
+import { toWeftError } from '../../protocol/errors.ts';
+import type { ModelRef } from '../../protocol/ids.ts';
+import type { Clock } from '../core/clock.ts';
+import type { RemoteAnswer, RemoteAnswers } from '../core/dispatcher.ts';
+import type { PullOutcome } from '../core/library.ts';
+import type { Log } from '../core/log.ts';
+import type { LibraryStore } from './components.ts';
+import { sizeOf } from './held.ts';
+import { BRING_PAUSE_MS, DEMAND_MODELS_MAX, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS } from './limits.ts';
+
+/** Requests for one model that is not here, lately, and what only the library knows of it. */
+export interface Demand {
+  readonly model: ModelRef;
+  /** Oldest first; at least one. */
+  readonly requests: readonly (Omit<RemoteAnswer, 'model'> & { readonly agoMs: number })[];
+  /** Of the model, bytes that are here already. */
+  readonly heldBytes: number;
+  /** Of brought models that would make room for it. */
+  readonly evictableBytes: number;
+  /** Milliseconds since this node deleted it for another one; undefined = never. */
+  readonly leftAgoMs: number | undefined;
+}
+
+export interface BringVerdict {
+  readonly bring: boolean;
+  /** For the log. */
+  readonly reason: string;
+}
+
+/** What the composition root knows of demand and use. */
+export interface DemandComponents {
+  readonly onRemote: RemoteAnswers['onRemote'];
+  /** Whether a model shall be brought: prices both ways. */
+  readonly decide: (demand: Demand) => BringVerdict;
+  /** When it was last used here, in ms since 1970; undefined = not since the node started. */
+  readonly lastUsedMs: (digest: string) => number | undefined;
+  /** It is pinned, or works right now. */
+  readonly inUse: (digest: string) => boolean;
+}
+
+export interface BringingComponents extends DemandComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: Pick<LibraryStore, 'list' | 'byDigest' | 'origin' | 'remove'>;
+  /** The setting `bring`, as it is now. */
+  readonly allowed: () => boolean;
+  readonly pull: (model: ModelRef, signal: AbortSignal) => Promise<PullOutcome>;
+  /** Bytes of a model that are here already. */
+  readonly heldBytes: (digest: string) => number;
+  readonly letGo: (digest: string) => Promise<void>;
+}
+
+interface Seen {
+  readonly model: ModelRef;
+  requests: (Omit<RemoteAnswer, 'model'> & { readonly at: number })[];
+}
+
+export class Bringing {
+  readonly #components: BringingComponents;
+  /** By digest; what was asked for least lately comes first. */
+  readonly #seen = new Map<string, Seen>();
+  /** Until when a model that could not be brought is left alone. */
+  readonly #paused = new Map<string, number>();
+  /** When a model was deleted for another one. */
+  readonly #left = new Map<string, number>();
+  readonly #controller = new AbortController();
+  #unsubscribe: (() => void) | undefined;
+  #bringing: Promise<void> | undefined;
+
+  constructor(components: BringingComponents) {
+    this.#components = components;
+  }
+
+  start(): void {
+    this.#unsubscribe ??= this.#components.onRemote((seen) => this.#onRemote(seen));
+  }
+
+  /** Ends what it brings, and waits for that. */
+  async stop(): Promise<void> {
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+    this.#controller.abort();
+    await this.#bringing;
+  }
+
+  #onRemote({ model, ...request }: RemoteAnswer): void {
+    const { clock, store, allowed, decide, log } = this.#components;
+    const { digest } = model;
+    if (!allowed() || store.byDigest(digest) !== undefined) {
+      this.#seen.delete(digest);
+      return;
+    }
+    const now = clock.now();
+    const seen = this.#seen.get(digest) ?? { model, requests: [] };
+    this.#seen.delete(digest);
+    this.#seen.set(digest, seen);
+    seen.requests = [...seen.requests, { ...request, at: now }]
+      .filter(({ at }) => now - at <= DEMAND_WINDOW_MS)
+      .slice(-DEMAND_SAMPLES_MAX);
+    keepNewest(this.#seen);
+    // One at a time: what is brought takes from the links that requests need.
+    if (this.#bringing !== undefined || (this.#paused.get(digest) ?? now) > now) return;
+    const { bring, reason } = decide(this.#demand(seen));
+    if (!bring) return;
+    log.info({ model: model.id, digest, reason }, 'brings a model here');
+    this.#bringing = this.#bring(model).finally(() => {
+      this.#bringing = undefined;
+    });
+  }
+
+  #demand({ model, requests }: Seen): Demand {
+    const { clock, heldBytes } = this.#components;
+    const now = clock.now();
+    const left = this.#left.get(model.digest);
+    return {
+      model,
+      requests: requests.map(({ at, ...request }) => ({ ...request, agoMs: now - at })),
+      heldBytes: heldBytes(model.digest),
+      evictableBytes: this.#evictable(model.digest).reduce((sum, { manifest }) => sum + sizeOf(manifest), 0),
+      leftAgoMs: left === undefined ? undefined : now - left,
+    };
+  }
+
+  /** Models that were brought and may go. */
+  #evictable(wanted: string): InstalledModel[] {
+    const { store, inUse } = this.#components;
+    return store
+      .list()
+      .filter(({ ref: { digest } }) => store.origin(digest)?.brought === true && digest !== wanted && !inUse(digest));
+  }
+
+  /** Never rejects. */
+  async #bring(model: ModelRef): Promise<void> {
+    const { clock, log, pull } = this.#components;
+    const { signal } = this.#controller;
+    this.#paused.delete(model.digest);
+    for (;;) {
+      try {
+        await pull(model, signal);
+        this.#seen.delete(model.digest);
+        return;
+      } catch (thrown) {
+        const { code, message } = toWeftError(thrown);
+        if (!signal.aborted && code === 'disk_full' && (await this.#makeRoom(model.digest))) continue;
+        this.#paused.set(model.digest, clock.now() + BRING_PAUSE_MS);
+        keepNewest(this.#paused);
+        log.warn({ model: model.id, digest: model.digest, code, reason: message }, 'a model could not be brought here');
+        return;
+      }
+    }
+  }
+
+  /** Deletes the brought model that was used least lately. @returns false when there is none that may go */
+  async #makeRoom(wanted: string): Promise<boolean> {
+    const { clock, store, lastUsedMs, letGo, log } = this.#components;
+    const usedMs = ({ ref: { digest } }: InstalledModel): number =>
+      lastUsedMs(digest) ?? store.origin(digest)?.atMs ?? 0;
+    const [leaving] = this.#evictable(wanted).sort((a, b) => usedMs(a) - usedMs(b));
+    if (leaving === undefined) return false;
+    const { id, digest } = leaving.ref;
+    try {
+      await letGo(digest);
+      const freedBytes = await store.remove(digest);
+      this.#left.set(digest, clock.now());
+      keepNewest(this.#left);
+      log.info({ model: id, digest, bytes: freedBytes }, 'deleted a model that was brought, for another one');
+      return true;
+    } catch (thrown) {
+      log.warn({ model: id, digest, reason: toWeftError(thrown).message }, 'a model that was brought stays');
+      return false;
+    }
+  }
+}
+
+/** Forgets what was set first, beyond the bound. */
+function keepNewest(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= DEMAND_MODELS_MAX) return;
+    map.delete(oldest);
+  }
+}

@@ -1,0 +1,46 @@
+// What this node tells the others of files that are no offer: models that it doesn't run, and pulls that are not whole.
+import type { InstalledModel } from '../../models/installed.ts';
+import type { Manifest } from '../../models/manifest.ts';
+import type { HeldModel, ModelOffer } from '../../protocol/capability.ts';
+import { HELD_MODELS_MAX } from './limits.ts';
+import type { WantedModel } from './wanted.ts';
+
+export interface Shelves {
+  readonly installed: readonly InstalledModel[];
+  readonly offers: readonly ModelOffer[];
+  readonly wanted: readonly WantedModel[];
+  /** Bytes of a file that are here, verified. */
+  readonly heldBytes: (sha256: string, sizeBytes: number) => number;
+}
+
+/** Whole models first, then those of which most is here; none of which nothing is. */
+export function heldModels({ installed, offers, wanted, heldBytes }: Shelves): readonly HeldModel[] {
+  const offered = new Set(offers.map(({ model }) => model.digest));
+  const whole = installed
+    .filter(({ ref }) => !offered.has(ref.digest))
+    .map(({ ref, manifest }) => ({ model: ref, sizeBytes: sizeOf(manifest), heldBytes: sizeOf(manifest) }));
+  const here = new Set(installed.map(({ ref }) => ref.digest));
+  const partly = wanted
+    .filter(({ ref }) => !here.has(ref.digest) && !offered.has(ref.digest))
+    .map(({ ref, manifest }) => ({
+      model: ref,
+      sizeBytes: sizeOf(manifest),
+      heldBytes: manifest.files.reduce((sum, file) => sum + heldBytes(file.sha256, file.sizeBytes), 0),
+    }))
+    .filter((model) => model.heldBytes > 0)
+    .sort((a, b) => b.heldBytes - a.heldBytes);
+  return [...whole, ...partly].slice(0, HELD_MODELS_MAX);
+}
+
+/** Bytes of a model's files; one that it has twice counts twice, as in every offer. */
+export const sizeOf = (manifest: Pick<Manifest, 'files'>): number =>
+  manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
+/** Each content once. */
+export function distinctFiles<File extends { readonly sha256: string }>({
+  files,
+}: {
+  readonly files: readonly File[];
+}): readonly File[] {
+  return [...new Map(files.map((file) => [file.sha256, file])).values()];
+}
