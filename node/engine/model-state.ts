@@ -233,6 +233,7 @@ export class ModelState {
       sizeBytes: this.sizeBytes,
       profile: this.profile.snapshot(),
       aliases,
+      precision: manifest.precision,
     };
   }
 }

@@ -16,6 +16,7 @@ import { failure } from '../../compliance/engine.ts';
 import { workOptions } from '../../compliance/engine-requests.ts';
 import { GraphBuilder } from '../../support/graph-builder.ts';
 import { isAlive, until } from '../../support/wait.ts';
+import { graphOfAnotherDomain } from '../library/hostile.ts';
 import { installGraph } from './small-graphs.ts';
 import { RUNNER_ENTRY, startEngine, temporaryFolder } from './support.ts';
 
@@ -84,6 +85,21 @@ async function explode(
   expect((await failure(run(engine, model, 4))).code).toBe('model_quarantined');
   expect(process.memoryUsage().rss - before).toBeLessThan(64 * MIB);
 }
+
+describe('a graph that was put into the folder by hand', () => {
+  it('is looked at before the runtime sees it: one of foreign operators is refused, its node goes on', async () => {
+    const hostile = await installGraph(folder.path, 'hostile', graphOfAnotherDomain(), new Set());
+    await using started = await startEngine([hostile, swelling]);
+    const { engine } = started;
+    const asked = { model: hostile.ref, inputs: [tensorOf('x', 'float32', [1], Float32Array.of(1))], outputs: [] };
+    // The runtime itself would only say that it has no such operator, where no library of its name is there.
+    expect(await failure(engine.run(asked, workOptions()))).toMatchObject({
+      code: 'model_corrupt',
+      message: expect.stringContaining('com.evil'),
+    });
+    expect(answer(await run(engine, swelling, 4))).toBe(0);
+  });
+});
 
 describe('a graph that swells', () => {
   /** 1.2 GB. */

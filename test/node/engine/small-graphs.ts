@@ -1,21 +1,31 @@
 // Graphs of a few operators, as installed models: what requests on any tensors are tested with.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildManifest } from '../../../models/build-manifest.ts';
+import { inspectModel } from '../../../models/import/inspect.ts';
 import type { InstalledModel } from '../../../models/installed.ts';
-import { modelRef } from '../../../models/manifest.ts';
+import { modelRef, parseManifest } from '../../../models/manifest.ts';
+import type { OnnxCheck } from '../../../models/onnx/check.ts';
 import { TensorProto_DataType as DataType } from '../../../models/onnx/messages/onnx_pb.js';
 import { valueInfo } from '../../../models/onnx/tensors.ts';
 import { GraphBuilder } from '../../support/graph-builder.ts';
 import { SeededRandom } from '../../support/seeded.ts';
 
-/** Writes a graph into a folder of its own, with its manifest. */
-export async function installGraph(folder: string, name: string, graph: Uint8Array): Promise<InstalledModel> {
+/** Writes a graph into a folder of its own, with its manifest. @param checks of the graph. @default all */
+export async function installGraph(
+  folder: string,
+  name: string,
+  graph: Uint8Array,
+  checks?: ReadonlySet<OnnxCheck>,
+): Promise<InstalledModel> {
   const root = join(folder, 'test', name);
   await mkdir(join(root, 'onnx'), { recursive: true });
   await writeFile(join(root, 'onnx/model.onnx'), graph);
   await writeFile(join(root, 'LICENSE'), 'MIT License\n');
-  const manifest = await buildManifest(root, { licence: 'MIT' });
+  const { manifestJson } = await inspectModel(
+    { path: root, id: `test/${name}`, licence: 'MIT' },
+    checks === undefined ? {} : { checks },
+  );
+  const manifest = parseManifest(manifestJson);
   return { ref: modelRef(manifest), manifest, folder: root, aliases: [] };
 }
 
