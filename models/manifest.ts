@@ -14,6 +14,10 @@ export const MODEL_ID = /^(?!\.)[\w.-]+\/(?!\.)[\w.-]+$/;
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
+/** Names that Windows gives to devices, or takes for others: a model is to lie on every disk. */
+const isPlainName = (part: string): boolean =>
+  !/[. ]$/.test(part) && !/^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(part);
+
 /** A path inside the model's folder: relative, forward slashes, no step upwards. */
 const RelativePath = z
   .string()
@@ -21,7 +25,8 @@ const RelativePath = z
   .max(512)
   .refine(
     (path) =>
-      !/^[/\\]|\\|\0|:/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
+      !/^[/\\]|\\|\0|:/.test(path) &&
+      path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && isPlainName(part)),
     {
       message: 'must stay inside the model folder',
     },
@@ -102,7 +107,10 @@ const ManifestSchema = z
   .strictObject({
     schema: z.literal(1),
     /** The hub's repository id. */
-    id: z.string().regex(MODEL_ID),
+    id: z
+      .string()
+      .regex(MODEL_ID)
+      .refine((id) => id.split('/').every(isPlainName), { message: 'is a name that some disks have no folder for' }),
     task: z.enum(['text-generation', 'feature-extraction', 'text-ranking', 'automatic-speech-recognition', 'tensor']),
     /** How the weights are stored: `fp32`, `fp16`, `int8`, `q4`, … */
     precision: z.string().min(1),

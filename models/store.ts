@@ -23,6 +23,7 @@ import { mergeSignatures, writeOrigin, writeSignatures } from './store/model-not
 import { PartialFiles } from './store/partial-files.ts';
 import { beginRepair, putInPlace } from './store/repair.ts';
 import type { CleanUp, CleanUpInit, DamagedFile, StorageUse } from './store/reports.ts';
+import { type ComingFile, Reservations } from './store/reservations.ts';
 import type { ModelOrigin, StagedModel } from './store/staged-model.ts';
 import { Staging } from './store/staging.ts';
 import type { FileHolding, FileToFetch, PartialFile, PartialReport } from './store/stored-file.ts';
@@ -51,7 +52,10 @@ export interface ModelStoreInit {
   readonly cacheFolder: string;
   /** Bytes that models may take below the first root; undefined = what the disk holds. */
   readonly quotaBytes?: () => number | undefined;
-  /** For a second process that only looks: what a stop has left behind is left alone. @default false */
+  /**
+   * For a second process at the same folder, which only looks: what a stop has left behind is left alone, and nothing is
+   * fetched or deleted. @default false
+   */
   readonly readOnly?: boolean;
   /** Wall clock, for the age of files. @default Date.now */
   readonly now?: () => number;
@@ -79,6 +83,7 @@ export class ModelStore {
   readonly #partials: PartialFiles;
   readonly #staging: Staging;
   readonly #reader: ChunkReader;
+  readonly #reservations = new Reservations((file) => this.#missingBytes(file));
   /** Files that a pull needs, by how many pulls. */
   readonly #kept = new Map<string, number>();
   /** Chunks that were found bad when they were to be read out, by file. */
@@ -178,6 +183,7 @@ export class ModelStore {
    * @throws WeftError `model_not_found`, or `forbidden` for one that came with Weft or lies where this user can't write
    */
   async remove(digest: string): Promise<number> {
+    this.#checkOwn();
     const { model, deleteFolder } = await this.#installed.takeOut(digest);
     // Before the folder: whoever finds that one left behind knows from its manifest what else was to go.
     for (const { sha256 } of model.manifest.files) {
@@ -222,6 +228,7 @@ export class ModelStore {
    * @throws WeftError `model_corrupt` when digest, size or chunks can't be those of a file; `disk_full`, `forbidden`
    */
   async partial(file: FileToFetch): Promise<PartialFile> {
+    this.#checkOwn();
     const places = this.has(file.sha256) ? this.#places(file.sha256) : undefined;
     if (places === undefined) return this.#partials.lease(file);
     if (places.sizeBytes !== file.sizeBytes) throw corrupt('A file is not as large as it was said to be.');
@@ -351,7 +358,23 @@ export class ModelStore {
    * @throws WeftError `disk_full` with the numbers
    */
   async room(bytes: number): Promise<void> {
-    checkRoom(await this.storage(), bytes, this.#partials.missingBytes);
+    this.#checkOwn();
+    const use = await this.storage();
+    checkRoom(use, bytes, this.#reservations.bytes(this.#partials.open()));
+  }
+
+  /**
+   * Promises room for what is missing of these files, beside what was promised to others and what is open.
+   * @returns what gives the promise back: to be called once they are here, or nobody brings them any more
+   * @throws WeftError `disk_full` with the numbers
+   */
+  async reserve(files: readonly ComingFile[]): Promise<{ release(): void }> {
+    this.#checkOwn();
+    const use = await this.storage();
+    // Nothing is waited for between the look and the promise.
+    const wanted = this.#reservations.missing(files);
+    if (wanted > 0) checkRoom(use, wanted, this.#reservations.bytes(this.#partials.open(), files));
+    return this.#reservations.add(files);
   }
 
   /** What models take below the first root, begun files included. */
@@ -382,6 +405,7 @@ export class ModelStore {
    * @throws WeftError `model_not_found`; `forbidden` for a model that came with Weft
    */
   async repairing(digest: string, path: string, bad: readonly number[]): Promise<PartialFile> {
+    this.#checkOwn();
     const model = this.#model(digest);
     const file = model.manifest.files.find((candidate) => candidate.path === path);
     if (file === undefined) throw corrupt(`"${path}" is not among the files of the manifest.`);
@@ -401,6 +425,7 @@ export class ModelStore {
 
   /** Deletes what nothing needs: files of no model, files that nobody goes on with, what a stop has left. */
   async cleanUp({ dryRun, partial, olderThanMs = PARTIAL_KEPT_MS }: CleanUpInit): Promise<CleanUp> {
+    if (!dryRun) this.#checkOwn();
     const now = (this.#init.now ?? Date.now)();
     const keepLaterThan = partial ? Number.POSITIVE_INFINITY : now - olderThanMs;
     return onDisk(() => cleanUp(this.#leftovers(), { dryRun, keepLaterThan }));
@@ -414,6 +439,20 @@ export class ModelStore {
       isNeeded: (sha256: string) => this.#isNeeded(sha256),
       isKept: (sha256: string) => this.#kept.has(sha256),
     };
+  }
+
+  /** @throws WeftError `forbidden` where another process keeps the folder */
+  #checkOwn(): void {
+    if (this.#init.readOnly !== true) return;
+    throw new WeftError({
+      code: 'forbidden',
+      message: 'The models folder is kept by another node, or can not be written.',
+      remedy: 'Give this node a folder of its own (--models), or ask the other one.',
+    });
+  }
+
+  #missingBytes({ sha256, sizeBytes }: ComingFile): number {
+    return this.has(sha256) ? 0 : Math.max(0, sizeBytes - this.#partials.heldBytes(sha256));
   }
 
   /** By a model, or by what is going on. */

@@ -55,6 +55,8 @@ export interface ModelOffer {
   readonly profile: ServiceProfile;
   /** Short names, such as `smollm2`. */
   readonly aliases: readonly string[];
+  /** How the weights are stored: `q4`, `int8`, …: which form of the model it is. @default not told */
+  readonly precision?: string;
 }
 
 /** A model whose files lie on a node that doesn't offer it: not run there, or not whole yet. */

@@ -88,7 +88,7 @@ export function loadFromMessage(load: Plain<pb.Load> | undefined): Load | undefi
     requestsInFlight: load.requestsInFlight,
     queuedMs: finite(load.queuedMs),
     latencyMs: finite(load.latencyMs),
-    memoryFreeBytes: Number(load.memoryFreeBytes),
+    memoryFreeBytes: size(load.memoryFreeBytes),
   };
 }
 
@@ -406,13 +406,13 @@ export function advertFromMessage(message: pb.Advert): Advert {
       arch: hardware.arch,
       cpuModel: hardware.cpuModel,
       cpuCount: hardware.cpuCount,
-      memoryBytes: Number(hardware.memoryBytes),
+      memoryBytes: size(hardware.memoryBytes),
       devices: hardware.devices
         .filter((device) => DEVICE_KINDS.includes(device.kind))
         .map(({ kind, name, memoryBytes }) => ({
           kind: kind as Device['kind'],
           name,
-          memoryBytes: Number(memoryBytes),
+          memoryBytes: size(memoryBytes),
         })),
     },
     offers: message.offers
@@ -429,11 +429,16 @@ function counter(value: bigint): number {
   return Number(value);
 }
 
+/** Bytes of what a peer has. Nothing is larger than 2^53, and 2^64 as it is rounded to could not be passed on. */
+const size = (value: bigint): number => Math.min(Number(value), Number.MAX_SAFE_INTEGER);
+
 const heldFromMessage = ({ model, sizeBytes, heldBytes }: pb.HeldModel): HeldModel => ({
   model: modelFromMessage(model),
-  sizeBytes: Number(sizeBytes),
-  heldBytes: Number(heldBytes),
+  sizeBytes: size(sizeBytes),
+  heldBytes: size(heldBytes),
 });
+
+const PRECISION = /^\w[\w.-]{0,31}$/;
 
 function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
   const { profile } = offer;
@@ -443,7 +448,7 @@ function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
     state: offer.state as ModelState,
     contextLength: offer.contextLength,
     dimensions: offer.dimensions,
-    sizeBytes: Number(offer.sizeBytes),
+    sizeBytes: size(offer.sizeBytes),
     profile: {
       fixedMs: finite(profile?.fixedMs ?? 0),
       perTokenMs: finite(profile?.perTokenMs ?? 0),
@@ -453,6 +458,8 @@ function offerFromMessage(offer: pb.ModelOffer): ModelOffer {
       ...batchFromMessage(profile?.batch ?? []),
     },
     aliases: offer.aliases,
+    // A word that stands in names: whatever is none, is not told.
+    ...(PRECISION.test(offer.precision) && { precision: offer.precision }),
   };
 }
 

@@ -1,6 +1,7 @@
 // Makes a model of files: which they are, whether they may be given to a runtime, what they are for, and the manifest
 // that says all of it. Reads, and changes nothing. Runs in the prep process, as the files may be anybody's.
 import { WeftError } from '../../protocol/errors.ts';
+import { graphVariants } from '../graph-variants.ts';
 import { WARNINGS_MAX } from '../limits.ts';
 import { canonicalJson, type Manifest, MODEL_ID, parseManifest } from '../manifest.ts';
 import { locationProblem } from '../onnx/check/external.ts';
@@ -245,11 +246,8 @@ function weightsOf({ path, summary }: CheckedGraph): string[] {
   return summary.externalFiles.map(({ location }) => path.slice(0, slash + 1) + location);
 }
 
-/** `model_q4.onnx` → `q4`; the hub calls 8-bit graphs `quantized` too. */
-function precisionOf(graph: string): string {
-  const suffix = /_(q4f16|q4|q2|q1|q8|int8|uint8|quantized|bnb4|fp16|bf16|fp32)\.onnx$/.exec(graph)?.[1] ?? 'fp32';
-  return suffix === 'quantized' || suffix === 'q8' ? 'int8' : suffix;
-}
+/** As the choice of files reads names: `model_q4.onnx` → `q4`, `model_quantized.onnx` → `int8`. */
+const precisionOf = (graph: string): string => graphVariants([{ path: graph, sizeBytes: 0 }])[0]?.precision ?? 'fp32';
 
 /** A name as an id may have it. */
 function plainName(name: string): string {

@@ -53,6 +53,8 @@ export async function layoutOf(path: string): Promise<Layout> {
   if (stat.isSymbolicLink() && !(await isFolder(named))) {
     throw refuse('The file is a link.', 'Name the file that it leads to, or pull the model by its name.');
   }
+  if (!stat.isFile() && !(await isFolder(named)))
+    throw refuse('That is neither a file nor a folder.', 'Check the path.');
   if (!stat.isFile()) return folderLayout(await realpath(named), undefined);
   if (!named.endsWith('.onnx')) throw refuse('The file is no .onnx file.', 'Name an ONNX graph, or a folder with one.');
   const folder = await realpath(dirname(named));

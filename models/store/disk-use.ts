@@ -11,7 +11,7 @@ export async function usedBytes(folder: string): Promise<number> {
   const seen = new Set<string>();
   let sum = 0;
   const walk = async (path: string): Promise<void> => {
-    const entries = await opendir(path).catch(missing);
+    const entries = await opendir(path).catch(hidden);
     if (entries === undefined) return;
     for await (const entry of entries) {
       const inner = join(path, entry.name);
@@ -25,6 +25,11 @@ export async function usedBytes(folder: string): Promise<number> {
   };
   await walk(folder);
   return sum;
+}
+
+/** What this user may not read is none of the models': a disk's own lost+found. */
+function hidden(error: NodeJS.ErrnoException): undefined {
+  return error.code === 'EACCES' || error.code === 'EPERM' ? undefined : missing(error);
 }
 
 /** What the deletion of a file or a folder frees: files that have other names stay. */

@@ -5,8 +5,8 @@ import { copyFile, type FileHandle, lstat, mkdir, open, rename, rm } from 'node:
 import { dirname, join } from 'node:path';
 import { WeftError } from '../../protocol/errors.ts';
 
-/** Windows has no such flag; there the check of what was opened has to do. */
-const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+/** Nothing waits for who writes into a pipe. Windows has neither flag; there the check of what was opened has to do. */
+const PLAIN_ONLY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** What a file system answers that can't link this file (any more). */
 const NO_LINK: ReadonlySet<string> = new Set(['EPERM', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
@@ -51,10 +51,10 @@ export function missing(error: NodeJS.ErrnoException): undefined {
  * @returns undefined when it isn't there, or is something else
  */
 export async function openPlain(path: string, write = false): Promise<FileHandle | undefined> {
-  const handle = await open(path, (write ? constants.O_RDWR : constants.O_RDONLY) | NO_FOLLOW).catch(
+  const handle = await open(path, (write ? constants.O_RDWR : constants.O_RDONLY) | PLAIN_ONLY).catch(
     (error: NodeJS.ErrnoException) => {
-      // ELOOP: a link. EISDIR: a folder that was to be written.
-      if (error.code === 'ELOOP' || error.code === 'EISDIR') return undefined;
+      // ELOOP: a link. EISDIR: a folder that was to be written. ENXIO: a socket, a device that is gone.
+      if (['ELOOP', 'EISDIR', 'ENXIO'].includes(error.code ?? '')) return undefined;
       return missing(error);
     },
   );

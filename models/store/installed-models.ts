@@ -10,7 +10,7 @@ import { FOLDERS_PER_LEVEL_MAX, MANIFEST_BYTES_MAX } from '../limits.ts';
 import { MANIFEST_FILE, type Manifest, type ManifestFile, modelRef, parseManifest } from '../manifest.ts';
 import { checkFilePresent } from '../verify.ts';
 import { corrupt } from './disk-error.ts';
-import { below } from './durable.ts';
+import { below, missing } from './durable.ts';
 import { type ModelNotes, readNotes } from './model-notes.ts';
 
 /** A folder that looks like a model and isn't a whole one. */
@@ -172,7 +172,9 @@ export class InstalledModels {
         await rm(join(root, name), { recursive: true, force: true });
       }
       for (const owner of await folders(root)) {
-        for (const name of await folders(join(root, owner))) await this.#scan(join(root, owner, name), owner, name);
+        for (const name of await this.#namesIn(join(root, owner), owner)) {
+          await this.#scan(join(root, owner, name), owner, name);
+        }
       }
     } catch (cause) {
       this.#report(
@@ -181,6 +183,16 @@ export class InstalledModels {
       );
     }
     return left;
+  }
+
+  /** Folders of one owner; one that can't be read doesn't hide the others. */
+  async #namesIn(path: string, owner: string): Promise<readonly string[]> {
+    try {
+      return await folders(path);
+    } catch (cause) {
+      this.#report(owner, new WeftError({ code: 'model_corrupt', message: UNREADABLE, remedy: READABLE }, { cause }));
+      return [];
+    }
   }
 
   async #scan(folder: string, owner: string, name: string): Promise<void> {
@@ -234,7 +246,8 @@ export async function setAside(folder: string): Promise<string> {
   const owner = dirname(folder);
   const aside = join(dirname(owner), `${REMOVED}${basename(owner)}-${basename(folder)}`);
   await rm(aside, { recursive: true, force: true });
-  await rename(folder, aside);
+  // One that somebody has deleted by hand is gone as well.
+  await rename(folder, aside).catch(missing);
   return aside;
 }
 

@@ -98,10 +98,7 @@ export class PartialFiles {
     const resting = [...this.#resting.values()].map((journal) => ({
       sha256: journal.sha256,
       sizeBytes: journal.sizeBytes,
-      heldBytes: [...journal.chunks.keys()].reduce(
-        (sum, index) => sum + chunkLength(journal.sizeBytes, journal.chunkBytes, index),
-        0,
-      ),
+      heldBytes: heldOf(journal),
     }));
     const open = [...this.#files.values()].map(({ head, heldBytes }) => ({
       sha256: head.sha256,
@@ -165,11 +162,16 @@ export class PartialFiles {
     await rm(join(this.#folder, sha256 + JOURNAL), { force: true });
   }
 
-  /** Bytes that are still to come of the files that are open. */
-  get missingBytes(): number {
-    let sum = 0;
-    for (const { head, heldBytes } of this.#files.values()) sum += head.sizeBytes - heldBytes;
-    return sum;
+  /** Files that are open. */
+  open(): readonly { readonly sha256: string; readonly sizeBytes: number }[] {
+    return [...this.#files.values()].map(({ head: { sha256, sizeBytes } }) => ({ sha256, sizeBytes }));
+  }
+
+  /** Bytes that have come of a file that isn't whole. */
+  heldBytes(sha256: string): number {
+    const begun = this.#files.get(sha256);
+    const journal = this.#resting.get(sha256);
+    return begun?.heldBytes ?? (journal === undefined ? 0 : heldOf(journal));
   }
 
   /** Closes every file, whoever has a lease; what has come is kept. */
@@ -225,6 +227,9 @@ export class PartialFiles {
     }
   }
 }
+
+const heldOf = ({ chunks, sizeBytes, chunkBytes }: Journal): number =>
+  [...chunks.keys()].reduce((sum, index) => sum + chunkLength(sizeBytes, chunkBytes, index), 0);
 
 /** One caller's share of a begun file. */
 class Lease implements RepairableFile {

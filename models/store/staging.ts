@@ -69,7 +69,7 @@ export class Staging {
 
   /** As {@link ModelStore.stage}. */
   async stage(files: readonly { readonly path: string; readonly sha256: string }[]): Promise<StagedModel> {
-    for (const { path } of files) checkPath(path);
+    checkPaths(files.map(({ path }) => path));
     const staged = await onDisk(async () => {
       await ensureFolder(this.#init.folder);
       const folder = await mkdtemp(join(this.#init.folder, MODEL));
@@ -181,7 +181,9 @@ export class Staging {
     const variant = `${name}@${precision.replace(/[^\w.-]/g, '-')}`;
     for (const candidate of [name, variant, `${variant}-${digest.slice('sha256:'.length, 15)}`]) {
       const folder = join(owner, candidate);
-      if (this.#components.installed.list().some((model) => model.folder === folder)) continue;
+      // Many disks don't tell cases apart: another model's folder would make room for this one.
+      const isTaken = (model: InstalledModel): boolean => model.folder.toLowerCase() === folder.toLowerCase();
+      if (this.#components.installed.list().some(isTaken)) continue;
       if (!(await exists(folder))) return folder;
       if (!(await exists(join(folder, MANIFEST_FILE)))) continue;
       await rm(await setAside(folder), { recursive: true, force: true });
@@ -206,11 +208,31 @@ const RESERVED: ReadonlySet<string> = new Set([MANIFEST_FILE, SIGNATURES_FILE, O
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
-/** As a manifest's paths are: relative, forward slashes, no step upwards. */
-function checkPath(path: string): void {
-  const parts = path.split('/');
-  const fits = path.length <= 512 && !/[\\:\0]/.test(path) && !parts.some((part) => /^\.{0,2}$/.test(part));
-  if (!fits) throw corrupt('The path of a file leaves the folder of its model.');
+/** Bytes of a name: the bound of nearly every disk. */
+const NAME_BYTES_MAX = 255;
+
+/**
+ * As a manifest's paths are: relative, forward slashes, no step upwards. And every disk can take all of them: names are not
+ * too long, and no file is another one, or the folder of another one, even where neither cases nor
+ * ways of writing a letter are told apart.
+ */
+function checkPaths(paths: readonly string[]): void {
+  const taken = new Set<string>();
+  const above = new Set<string>();
+  for (const path of paths) {
+    const parts = path.split('/');
+    const fits = path.length <= 512 && !/[\\:\0]/.test(path) && !parts.some((part) => /^\.{0,2}$/.test(part));
+    if (!fits) throw corrupt('The path of a file leaves the folder of its model.');
+    if (parts.some((part) => Buffer.byteLength(part) > NAME_BYTES_MAX))
+      throw corrupt('The name of a file is too long.');
+    const plain = path.normalize().toLowerCase();
+    if (taken.has(plain)) throw corrupt(`Two files of the model are called "${path}".`);
+    taken.add(plain);
+    for (let at = plain.indexOf('/'); at >= 0; at = plain.indexOf('/', at + 1)) above.add(plain.slice(0, at));
+  }
+  for (const folder of above) {
+    if (taken.has(folder) || RESERVED.has(folder)) throw corrupt(`"${folder}" is a file of the model, and a folder.`);
+  }
 }
 
 /** Waits until the names in a folder, and in those below it, are on the disk. */

@@ -51,6 +51,8 @@ export interface ControlComponents {
     /** @throws WeftError `config_invalid` when the key was set by flag or environment */
     replace(): Promise<string>;
   };
+  /** Offers a model to requests, where the settings say so. */
+  readonly offer: (model: InstalledModel) => void;
   /** Asks whoever runs the node to stop it. */
   readonly requestStop: () => void;
   /** Leaves this mesh of one for the ticket's mesh. */
@@ -165,12 +167,18 @@ export class AssembledControl implements NodeControl {
   }
 
   async remove(name: string): Promise<{ readonly id: string; readonly freedBytes: number }> {
-    const { engine, models } = this.#components;
+    const { engine, models, offer } = this.#components;
     const model = this.#installed(name);
     const { id, digest } = model.ref;
     // A bundled one is refused by the store, and goes on being offered.
     if (!models.isBundled(model)) await engine.withdraw(digest);
-    return { id, freedBytes: await models.remove(digest) };
+    try {
+      return { id, freedBytes: await models.remove(digest) };
+    } catch (error) {
+      // So does one whose folder can't be deleted.
+      if (!models.isBundled(model) && models.byDigest(digest) !== undefined) offer(model);
+      throw error;
+    }
   }
 
   requests(): readonly TraceRecord[] {

@@ -46,7 +46,7 @@ export async function createLibrary(
       { clock, log, random },
       { ...found, endpoint: hub, token: hubToken ?? found.token, offline: offline || found.offline, environment },
     );
-  /** The last one is asked; pulls that began with an earlier one see it through. */
+  /** The last one is asked; pulls that began with the one before see it through. */
   const hubs = [connect(live.settings)];
   let { offline } = live.settings;
   let known = await readSigners({ log }, live.settings.signers);
@@ -58,6 +58,8 @@ export async function createLibrary(
     if (settings.offline === offline) return;
     offline = settings.offline;
     hubs.push(connect(settings));
+    // Whoever still asks the one before the last has waited for long.
+    for (const old of hubs.splice(0, hubs.length - 2)) void old.close();
   });
   const library = new ModelLibrary({
     ...components,

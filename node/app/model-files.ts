@@ -9,6 +9,8 @@ export interface ModelFilesComponents {
   readonly store: Pick<ModelStore, 'list' | 'byDigest' | 'signatures' | 'holding' | 'read'>;
   /** Knows the models that are on their way here. */
   readonly library: Pick<ModelLibrary, 'wantedModel'>;
+  /** Whether this node runs it for others. */
+  readonly isOffered: (digest: string) => boolean;
 }
 
 /**
@@ -16,16 +18,24 @@ export interface ModelFilesComponents {
  * @param share whether members may have whole models; what it takes to coordinate one that is offered here (manifest,
  *   tokenizer) they get in any case
  */
-export function modelFiles({ store, library }: ModelFilesComponents, share: () => boolean): SharedFiles {
+export function modelFiles({ store, library, isOffered }: ModelFilesComponents, share: () => boolean): SharedFiles {
+  const mayKnow = (digest: string): boolean => share() || isOffered(digest);
   const mayRead = (sha256: string): boolean =>
-    share() || store.list().some(({ manifest }) => metadataFiles(manifest).some((file) => file.sha256 === sha256));
+    share() ||
+    store
+      .list()
+      .some(
+        ({ ref, manifest }) => isOffered(ref.digest) && metadataFiles(manifest).some((file) => file.sha256 === sha256),
+      );
   return {
     manifestJson: (digest) => {
+      if (!mayKnow(digest)) return undefined;
       const installed = store.byDigest(digest);
       if (installed !== undefined) return canonicalJson(installed.manifest);
-      return share() ? library.wantedModel(digest)?.manifestJson : undefined;
+      return library.wantedModel(digest)?.manifestJson;
     },
     signatures: (digest) => {
+      if (!mayKnow(digest)) return [];
       const signatures = store.signatures(digest);
       return signatures.length > 0 ? signatures : (library.wantedModel(digest)?.signatures ?? []);
     },

@@ -1,5 +1,6 @@
 // Composition root: how a node is put together. Start reading here. Every layer gets the others by their ports in
 // node/core; nothing outside this folder knows another layer's classes.
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
@@ -8,6 +9,7 @@ import { PEER_METHODS } from '../../protocol/methods.ts';
 import { CurrentApiKey, loadApiKey } from '../config/api-key.ts';
 import { writeDaemonRecord } from '../config/daemon-record.ts';
 import type { Home } from '../config/home.ts';
+import { acquireLock, type HomeLock } from '../config/home-lock.ts';
 import type { Settings, SettingsInit } from '../config/settings.ts';
 import { TextCoordinator } from '../coordinator/text-coordinator.ts';
 import { systemClock as clock } from '../core/clock.ts';
@@ -153,6 +155,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     },
   );
   const askedThreads = settings.sources.threads === 'default' ? undefined : settings.threads;
+  const modelsLock = await lockFolder(settings.models);
+  teardown.add('models folder', () => modelsLock?.release());
   const models = new ModelStore(
     { log },
     {
@@ -160,11 +164,17 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       bundledRoot: paths.bundledModels,
       cacheFolder: home.path('cache', 'models'),
       quotaBytes: () => live.settings.storageBytes,
+      readOnly: modelsLock === undefined,
     },
   );
   teardown.add('models', () => models.close());
   await models.open();
-  const notices = [...listening.notices, ...models.problems().map(({ id, error }) => problemLine(id, error))];
+  const shared = modelsLock === undefined ? [sharedLine(settings.models)] : [];
+  const notices = [
+    ...listening.notices,
+    ...shared,
+    ...models.problems().map(({ id, error }) => problemLine(id, error)),
+  ];
   const engine = new SupervisedEngine(
     { clock, log, telemetry, devices },
     {
@@ -250,6 +260,14 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     memory: new SessionMemory(),
   });
   const runsIt = (model: InstalledModel): boolean => offered([model], settings.offer).length > 0;
+  const offer = (model: InstalledModel): void => {
+    if (runsIt(model)) {
+      engine.offer(model);
+      profiler.add(model);
+      pin(live.settings.pin);
+    }
+    mesh.announce();
+  };
   const { library, stop: stopLibrary }: NodeLibrary = await createLibrary(
     {
       clock,
@@ -262,14 +280,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       prep: inspector,
       store: models,
       live,
-      offer: (model) => {
-        if (runsIt(model)) {
-          engine.offer(model);
-          profiler.add(model);
-          pin(live.settings.pin);
-        }
-        mesh.announce();
-      },
+      offer,
       letGo: (digest) => engine.withdraw(digest),
       offers: () => engine.offers(),
       machine: () => ({ devices: devices.list(), memoryBytes: settings.memoryBytes, arch: process.arch }),
@@ -277,7 +288,14 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     },
     { key, environment: process.env },
   );
-  serveFiles({ mesh, files: modelFiles({ store: models, library }, () => live.settings.share), governor });
+  serveFiles({
+    mesh,
+    files: modelFiles(
+      { store: models, library, isOffered: (digest) => engine.offers().some(({ model }) => model.digest === digest) },
+      () => live.settings.share,
+    ),
+    governor,
+  });
   const coordinator = new TextCoordinator({
     clock,
     random,
@@ -313,6 +331,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       settings: live,
       doctor,
       keys,
+      offer,
       requestStop: init.requestStop,
       join: async (ticket) => {
         await joinByTicket({ log, members, addresses }, { key, ticket });
@@ -405,6 +424,19 @@ function offered(installed: readonly InstalledModel[], offer: Settings['offer'])
   const wanted = new Set(offer.map((name) => name.toLowerCase()));
   return installed.filter(({ ref, aliases }) => [ref.id, ...aliases].some((name) => wanted.has(name.toLowerCase())));
 }
+
+/** Of the models folder: two nodes would tidy away what the other one puts together. @returns undefined when it is another's, or can't be written */
+async function lockFolder(folder: string): Promise<HomeLock | undefined> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return await acquireLock({ folder, waitMs: 0 });
+  } catch {
+    return undefined;
+  }
+}
+
+const sharedLine = (folder: string): string =>
+  `The models folder ${folder} is kept by another node, or can't be written: this one only reads it.`;
 
 function remember(addresses: AddressBook, mesh: Libp2pMesh, log: Log): void {
   addresses.remember(mesh.knownAddresses()).catch((error: unknown) => {

@@ -16,6 +16,12 @@ export function hubIdOf(text: string): string | undefined {
   return name?.kind === 'hub' ? name.id : undefined;
 }
 
+/** What a request calls the model of this id that was asked for so: the form that was named stays. */
+export function requestName(text: string, id: string): string {
+  const name = parseModelName(text);
+  return name?.kind === 'hub' && name.variant !== undefined ? `${id}:${name.variant}` : id;
+}
+
 /** True where both mean one model: `smollm2` and `HuggingFaceTB/SmolLM2-135M-Instruct`, `a/b:q4` and `A/B`. */
 export function namesSameModel(a: string, b: string): boolean {
   return canonical(a) === canonical(b);

@@ -1,6 +1,7 @@
 // What the daemon says of one model: its place in the mesh's list, and its facts where it is installed here.
 import type { ModelAnswer, ModelsAnswer } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import { precisionNamed } from '../coordinator/model-forms.ts';
 import type { Client } from './client.ts';
 
 export type ModelListing = ModelsAnswer['models'][number];
@@ -24,16 +25,25 @@ export async function installedModel(
 
 /** The model that the mesh offers under this id or short name. */
 export function listed(models: readonly ModelListing[], name: string): ModelListing | undefined {
-  const wanted = name.toLowerCase();
-  return models.find(({ id, aliases }) => [id, ...aliases].some((known) => known.toLowerCase() === wanted));
+  return models.find((model) => [model.id, ...model.aliases].some((known) => isCalled(model, known, name)));
 }
 
-/** All that a request by this name could mean: an id, a short name, or the last part of an id. */
+/** All that a request by this name could mean: an id, a short name, or the last part of an id; each with a form or without. */
 export function allListed(models: readonly ModelListing[], name: string): readonly ModelListing[] {
-  const wanted = name.toLowerCase();
-  return models.filter(({ id, aliases }) =>
-    [id, id.slice(id.lastIndexOf('/') + 1), ...aliases].some((known) => known.toLowerCase() === wanted),
-  );
+  return models.filter((model) => {
+    const { id, aliases } = model;
+    return [id, id.slice(id.lastIndexOf('/') + 1), ...aliases].some((known) => isCalled(model, known, name));
+  });
+}
+
+/** By this name of its own, alone or with a form behind it. */
+function isCalled({ precision, forms }: ModelListing, known: string, name: string): boolean {
+  const [is, wanted] = [known.toLowerCase(), name.toLowerCase()];
+  if (is === wanted) return true;
+  if (!wanted.startsWith(`${is}:`)) return false;
+  const form = wanted.slice(is.length + 1);
+  const names = [form, precisionNamed(form)];
+  return [precision, ...(forms ?? []).map((one) => one.form)].some((one) => one && names.includes(one.toLowerCase()));
 }
 
 const TASKS: Readonly<Record<string, string>> = {

@@ -5,7 +5,7 @@ import type { Client } from './client.ts';
 import { pullModel } from './commands/pull.ts';
 import type { ClientOptions, CommandContext } from './context.ts';
 import { asArgument, printable } from './format.ts';
-import { hubIdOf } from './model-argument.ts';
+import { hubIdOf, requestName } from './model-argument.ts';
 import { installedModel } from './model-facts.ts';
 import { pullSummary } from './pull-summary.ts';
 
@@ -21,14 +21,17 @@ export interface OfferInit {
 
 /**
  * Asks whether to pull it, and does.
- * @returns the id under which it can be asked for now
+ * @returns the name under which it can be asked for now
  * @throws WeftError the failure, with what to do, where nobody can be asked or the answer is no; what the pull fails with
  */
 export async function offerPull({ client, name, failure, options, context }: OfferInit): Promise<string> {
   if (hubIdOf(name) === undefined) throw failure;
-  // `owner/name:q4` may be here: requests know it by its id.
+  // `hf.co/owner/name:q4` may be here: requests know it by its id, and by the forms that are listed.
   const installed = await installedModel(client, name, context);
-  if (installed?.offered === true && installed.id !== name) return installed.id;
+  if (installed?.offered === true && installed.id !== name) {
+    const askedAs = requestName(name, installed.id);
+    return askedAs === name ? installed.id : askedAs;
+  }
   const { stdin, stderr } = context;
   const canAsk = stdin.isTTY === true && options.json !== true;
   if (!canAsk || !(await confirm(context, `No node offers ${printable(name)} now. Pull it?`))) {
@@ -37,5 +40,5 @@ export async function offerPull({ client, name, failure, options, context }: Off
   }
   const answer = await pullModel({ client, name, options, context });
   stderr.write(pullSummary(answer));
-  return answer.id;
+  return requestName(name, answer.id);
 }

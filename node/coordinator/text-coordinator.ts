@@ -19,13 +19,13 @@ import type {
   TranscribeEvents,
   TranscribeRequest,
 } from '../core/coordinator.ts';
-import type { Dispatcher } from '../core/dispatcher.ts';
+import type { AvailableModel, Dispatcher } from '../core/dispatcher.ts';
 import type { Log } from '../core/log.ts';
 import type { Prep } from '../core/prep.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { FileTransfer } from '../core/transfer.ts';
 import { embed } from './feature-extraction.ts';
-import { listable } from './model-names.ts';
+import { formsOf, listable } from './model-names.ts';
 import { ModelResolver, type ModelSource } from './model-resolver.ts';
 import { SoundRoom } from './sound.ts';
 import { transcribe } from './speech-recognition.ts';
@@ -58,20 +58,31 @@ export class TextCoordinator implements Coordinator {
 
   models(): readonly ModelListing[] {
     const { dispatcher, nodeName, self } = this.#components;
-    return listable(dispatcher.models(), self).map(({ offer, nodes, states }) => ({
-      id: offer.model.id,
-      aliases: offer.aliases,
-      task: offer.task,
-      contextLength: offer.contextLength,
-      dimensions: offer.dimensions,
-      sizeBytes: offer.sizeBytes,
-      nodes: nodes.map((node, index) => ({
+    const models = dispatcher.models();
+    const nodesOf = ({ nodes, states }: AvailableModel): ModelListing['nodes'] =>
+      nodes.map((node, index) => ({
         node,
         name: nodeName(node),
         state: states[index] ?? 'disk',
         self: node === self,
-      })),
-    }));
+      }));
+    return listable(models, self).map((model) => {
+      const { offer } = model;
+      const forms = formsOf(models, offer.model.id, self);
+      return {
+        id: offer.model.id,
+        aliases: offer.aliases,
+        task: offer.task,
+        contextLength: offer.contextLength,
+        dimensions: offer.dimensions,
+        sizeBytes: offer.sizeBytes,
+        nodes: nodesOf(model),
+        ...(offer.precision !== undefined && { precision: offer.precision }),
+        ...(forms.length > 0 && {
+          forms: forms.map(({ form, model: one }) => ({ form, sizeBytes: one.offer.sizeBytes, nodes: nodesOf(one) })),
+        }),
+      };
+    });
   }
 
   chat(request: ChatRequest, options: RequestOptions, events: AnswerEvents): Promise<AnswerResult> {

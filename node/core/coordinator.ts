@@ -28,6 +28,15 @@ export interface ModelListing {
     readonly state: string;
     readonly self: boolean;
   }[];
+  /** How the weights are stored, such as `q4`: what may stand behind a colon. Undefined where its nodes don't tell. */
+  readonly precision?: string;
+  /** Where there are several of this id with other weights: all of them, this one first. */
+  readonly forms?: readonly ModelForm[];
+}
+
+/** One of several forms of a model: asked for by `ID:FORM`. */
+export interface ModelForm extends Pick<ModelListing, 'sizeBytes' | 'nodes'> {
+  readonly form: string;
 }
 
 // ── Text ────────────────────────────────────────────────────────────────────────────────────────

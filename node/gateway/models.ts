@@ -12,6 +12,7 @@ export interface ModelsComponents {
 
 /** The endpoints. */
 export function models({ coordinator, created }: ModelsComponents): readonly Endpoint[] {
+  const listings = (): readonly ModelListing[] => coordinator.models().flatMap(withForms);
   const toModel = (listing: ModelListing): Model => ({
     id: listing.id,
     object: 'model',
@@ -30,14 +31,14 @@ export function models({ coordinator, created }: ModelsComponents): readonly End
     {
       method: 'GET',
       url: '/v1/models',
-      handle: (): ModelList => ({ object: 'list', data: coordinator.models().map(toModel) }),
+      handle: (): ModelList => ({ object: 'list', data: listings().map(toModel) }),
     },
     {
       method: 'GET',
       // Ids have a slash in them, which clients escape or don't.
       url: '/v1/models/*',
       handle: ({ wildcard: id }): Model => {
-        const listing = coordinator.models().find((model) => model.id === id || model.aliases.includes(id));
+        const listing = listings().find((model) => model.id === id || model.aliases.includes(id));
         if (listing !== undefined) return toModel(listing);
         throw new WeftError({
           code: 'model_not_found',
@@ -47,4 +48,16 @@ export function models({ coordinator, created }: ModelsComponents): readonly End
       },
     },
   ];
+}
+
+/** A model, and each of its forms under the name that asks for it. */
+function withForms(listing: ModelListing): readonly ModelListing[] {
+  const forms = (listing.forms ?? []).map(({ form, sizeBytes, nodes }) => ({
+    ...listing,
+    id: `${listing.id}:${form}`,
+    aliases: listing.aliases.map((alias) => `${alias}:${form}`),
+    sizeBytes,
+    nodes,
+  }));
+  return [listing, ...forms];
 }

@@ -1,7 +1,7 @@
 // Brings models here that requests keep asking other nodes for, where that ends sooner over the demand seen. What it
 // brought it may delete again, to make room for another one; never what a person pulled, imported or pinned.
 import type { InstalledModel } from '../../models/installed.ts';
-import { toWeftError } from '../../protocol/errors.ts';
+import { toWeftError, type WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RemoteAnswer, RemoteAnswers } from '../core/dispatcher.ts';
@@ -51,6 +51,7 @@ export interface BringingComponents extends DemandComponents {
   /** Bytes of a model that are here already. */
   readonly heldBytes: (digest: string) => number;
   readonly letGo: (digest: string) => Promise<void>;
+  readonly offer: (model: InstalledModel) => void;
 }
 
 interface Seen {
@@ -143,8 +144,14 @@ export class Bringing {
         this.#seen.delete(model.digest);
         return;
       } catch (thrown) {
-        const { code, message } = toWeftError(thrown);
-        if (!signal.aborted && code === 'disk_full' && (await this.#makeRoom(model.digest))) continue;
+        const { code, message, facts } = toWeftError(thrown);
+        if (
+          !signal.aborted &&
+          code === 'disk_full' &&
+          this.#canFit(model.digest, facts) &&
+          (await this.#makeRoom(model.digest))
+        )
+          continue;
         this.#paused.set(model.digest, clock.now() + BRING_PAUSE_MS);
         keepNewest(this.#paused);
         log.warn({ model: model.id, digest: model.digest, code, reason: message }, 'a model could not be brought here');
@@ -153,9 +160,16 @@ export class Bringing {
     }
   }
 
+  /** Nothing is deleted for a model that is too large all the same. What the disk doesn't say, it is tried. */
+  #canFit(wanted: string, { wantedBytes, freeBytes }: WeftError['facts']): boolean {
+    if (wantedBytes === undefined || freeBytes === undefined) return true;
+    const evictable = this.#evictable(wanted).reduce((sum, { manifest }) => sum + sizeOf(manifest), 0);
+    return Number(wantedBytes) <= Number(freeBytes) + evictable;
+  }
+
   /** Deletes the brought model that was used least lately. @returns false when there is none that may go */
   async #makeRoom(wanted: string): Promise<boolean> {
-    const { clock, store, lastUsedMs, letGo, log } = this.#components;
+    const { clock, store, lastUsedMs, letGo, offer, log } = this.#components;
     const usedMs = ({ ref: { digest } }: InstalledModel): number =>
       lastUsedMs(digest) ?? store.origin(digest)?.atMs ?? 0;
     const [leaving] = this.#evictable(wanted).sort((a, b) => usedMs(a) - usedMs(b));
@@ -169,6 +183,7 @@ export class Bringing {
       log.info({ model: id, digest, bytes: freedBytes }, 'deleted a model that was brought, for another one');
       return true;
     } catch (thrown) {
+      if (store.byDigest(digest) !== undefined) offer(leaving);
       log.warn({ model: id, digest, reason: toWeftError(thrown).message }, 'a model that was brought stays');
       return false;
     }

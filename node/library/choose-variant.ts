@@ -31,7 +31,11 @@ export function chooseVariant<F extends Form>(
   machine: MachineFacts,
   { id, variant }: Partial<Pick<HubName, 'id' | 'variant'>>,
 ): Chosen<F> {
-  const files = new Map(forms.flatMap(({ manifest }) => manifest.files.map((file) => [file.path, file])));
+  const files = new Map<string, Manifest['files'][number]>();
+  for (const file of forms.flatMap(({ manifest }) => manifest.files)) {
+    // A form that says it is too large for this machine must not make the others so.
+    if (file.sizeBytes < (files.get(file.path)?.sizeBytes ?? Number.POSITIVE_INFINITY)) files.set(file.path, file);
+  }
   let graph: string | undefined;
   let reasons: readonly string[] = [];
   try {

@@ -32,6 +32,7 @@ export type LibraryStore = Pick<
   | 'addSignatures'
   | 'origin'
   | 'room'
+  | 'reserve'
   | 'storage'
   | 'damage'
   | 'repairing'

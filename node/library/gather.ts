@@ -36,16 +36,20 @@ export async function gather(components: GatherComponents, init: GatherInit): Pr
   const files = distinctFiles(init);
   const hereBytes = bytesHere(store, files);
   const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  await makeRoom(store, files);
-  record.update({ totalBytes, doneBytes: hereBytes, hereBytes });
-  record.update({ phase: 'fetching' });
-  await adoptCached(components, files, signal);
-  const adoptedBytes = bytesHere(store, files);
-  record.update({ doneBytes: adoptedBytes, hereBytes: Math.max(hereBytes, adoptedBytes) });
-  for (const these of batches(files.filter(({ sha256 }) => !store.has(sha256)))) {
-    signal.throwIfAborted();
-    const others = files.filter((file) => !these.includes(file));
-    await fetchFiles(components, { ...init, files: these, baseBytes: bytesHere(store, others) });
+  const reserved = await store.reserve(files);
+  try {
+    record.update({ totalBytes, doneBytes: hereBytes, hereBytes });
+    record.update({ phase: 'fetching' });
+    await adoptCached(components, files, signal);
+    const adoptedBytes = bytesHere(store, files);
+    record.update({ doneBytes: adoptedBytes, hereBytes: Math.max(hereBytes, adoptedBytes) });
+    for (const these of batches(files.filter(({ sha256 }) => !store.has(sha256)))) {
+      signal.throwIfAborted();
+      const others = files.filter((file) => !these.includes(file));
+      await fetchFiles(components, { ...init, files: these, baseBytes: bytesHere(store, others) });
+    }
+  } finally {
+    reserved.release();
   }
 }
 
@@ -59,17 +63,9 @@ function batches<File extends Pick<WantedFile, 'sizeBytes'>>(files: readonly Fil
   );
 }
 
-type Store = Pick<LibraryComponents['store'], 'has' | 'partials' | 'room'>;
-
-/** @throws WeftError `disk_full` when these files can't all be brought here */
-export async function makeRoom(store: Store, files: readonly Pick<WantedFile, 'sha256' | 'sizeBytes'>[]) {
-  const missing = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - bytesHere(store, files);
-  if (missing > 0) await store.room(missing);
-}
-
 /** Bytes of these that are here, verified. */
 function bytesHere(
-  store: Pick<Store, 'has' | 'partials'>,
+  store: Pick<LibraryComponents['store'], 'has' | 'partials'>,
   files: readonly Pick<WantedFile, 'sha256' | 'sizeBytes'>[],
 ): number {
   const partly = new Map(store.partials().map(({ sha256, heldBytes }) => [sha256, heldBytes]));

@@ -1,4 +1,5 @@
 // A model as the hub, or the cache of the hub's own tools, has it: which of its files are taken, and the small ones.
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { chooseFiles, placeInModel } from '../../models/choose-files.ts';
 import { findCached } from '../../models/hub/cache.ts';
@@ -103,6 +104,13 @@ export async function cachedModel({ settings, log }: HubComponents, id: string, 
   }
 }
 
+export interface SmallFilesInit {
+  readonly tally: Tally;
+  readonly signal: AbortSignal;
+  /** Told of the digest of each file before it is in the store: nobody may clean it up from there. */
+  readonly keep: (sha256: string) => void;
+}
+
 /**
  * Brings the files of which only the hub, or its cache, knows what they are: small ones, whole.
  * @returns all files, each with its digest
@@ -110,17 +118,15 @@ export async function cachedModel({ settings, log }: HubComponents, id: string, 
 export async function fetchSmallFiles(
   components: HubComponents,
   { files, hubModel }: HubPlan,
-  { tally, signal }: { readonly tally: Tally; readonly signal: AbortSignal },
+  init: SmallFilesInit,
 ): Promise<readonly KnownFile[]> {
   const known: KnownFile[] = [];
   const left = [...files];
   const work = async (): Promise<void> => {
     for (let file = left.shift(); file !== undefined; file = left.shift()) {
-      signal.throwIfAborted();
+      init.signal.throwIfAborted();
       const { sha256 } = file;
-      known.push(
-        sha256 === undefined ? await bringWhole(components, file, hubModel, tally, signal) : { ...file, sha256 },
-      );
+      known.push(sha256 === undefined ? await bringWhole(components, file, hubModel, init) : { ...file, sha256 });
     }
   };
   const workers = await Promise.allSettled(Array.from({ length: HUB_READS_AT_ONCE_MAX }, work));
@@ -132,8 +138,7 @@ async function bringWhole(
   { hub, store }: HubComponents,
   file: PlannedFile,
   hubModel: HubModel | undefined,
-  tally: Tally,
-  signal: AbortSignal,
+  { tally, signal, keep }: SmallFilesInit,
 ): Promise<KnownFile> {
   const { path, hubPath, sizeBytes, cachedAt } = file;
   if (sizeBytes > WHOLE_FILE_BYTES_MAX) throw tooLarge(path);
@@ -141,10 +146,13 @@ async function bringWhole(
   if (hubModel !== undefined && hubFile !== undefined) {
     const bytes = await hub().bytes(hubModel, hubFile, signal);
     tally.add('hub', hub().source(hubModel).name, bytes.byteLength);
+    keep(createHash('sha256').update(bytes).digest('hex'));
     return { ...file, ...(await store.put(bytes)) };
   }
   if (cachedAt === undefined || (await stat(cachedAt)).size > WHOLE_FILE_BYTES_MAX) throw tooLarge(path);
-  return { ...file, ...(await store.put(await readFile(cachedAt))) };
+  const bytes = await readFile(cachedAt);
+  keep(createHash('sha256').update(bytes).digest('hex'));
+  return { ...file, ...(await store.put(bytes)) };
 }
 
 const tooLarge = (path: string): WeftError =>

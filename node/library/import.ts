@@ -5,7 +5,6 @@ import { isModelId } from '../../models/model-name.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { ImportOutcome, ImportRequest, SignerReport } from '../core/library.ts';
 import type { LibraryComponents } from './components.ts';
-import { makeRoom } from './gather.ts';
 import { sizeOf } from './held.ts';
 import { installFiles } from './install.ts';
 import type { JobContext } from './jobs.ts';
@@ -67,8 +66,9 @@ export async function importModel(
   if (store.byDigest(ref.digest) !== undefined) return { ...outcome, wasHere: true };
 
   const kept = store.keep(manifest.files.map(({ sha256 }) => sha256));
+  let reserved: { release(): void } | undefined;
   try {
-    await makeRoom(store, manifest.files);
+    reserved = await store.reserve(manifest.files);
     const from = new Map(inspected.sources.map((source) => [source.path, source.from]));
     for (const file of manifest.files) {
       signal.throwIfAborted();
@@ -87,6 +87,7 @@ export async function importModel(
     });
     return { ...outcome, wasHere };
   } finally {
+    reserved?.release();
     kept.release();
   }
 }

@@ -51,7 +51,8 @@ export async function installFiles(components: InstallComponents, init: InstallI
     signal.throwIfAborted();
     record.update({ phase: 'installing' });
     const model = await installed(staged, manifest, signatures, init.origin);
-    if (!wasHere) offer(model);
+    // Somebody may have deleted it in the same moment.
+    if (!wasHere && store.byDigest(digest) !== undefined) offer(model);
     log.info({ model: model.ref.id, digest, from: init.origin.from }, 'installed a model');
     return { model, wasHere, inspected };
   } finally {

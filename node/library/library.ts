@@ -96,6 +96,8 @@ export class ModelLibrary implements Library {
     // One after the other: a disk reads one file at a time fastest.
     for (const model of models) {
       const { id, digest } = model.ref;
+      // Deleted while the others were looked at.
+      if (store.byDigest(digest) === undefined) continue;
       reports.push(
         await this.#jobs.run(
           {

@@ -78,7 +78,10 @@ export async function peerSignatures(
       }
     }),
   );
-  return [...new Set(found.flat())];
+  // In turns, as only so many are read.
+  const rows = Math.max(0, ...found.map(({ length }) => length));
+  const inTurns = Array.from({ length: rows }, (_, row) => found.flatMap((texts) => texts.slice(row, row + 1)));
+  return [...new Set(inTurns.flat())];
 }
 
 const NOT_HAD = 'the manifest of a model could not be had from peers';

@@ -8,12 +8,13 @@ import type { PullOutcome, SignerReport } from '../core/library.ts';
 import { chooseVariant } from './choose-variant.ts';
 import type { Claims } from './claims.ts';
 import { type LibraryComponents, nodeName } from './components.ts';
-import { gather, makeRoom } from './gather.ts';
+import { gather } from './gather.ts';
 import { LIBRARY_GUARDS } from './guards.ts';
 import { sizeOf } from './held.ts';
 import { BUNDLE_FILE, cachedModel, fetchSmallFiles, type HubPlan, type KnownFile, planFromHub } from './hub-model.ts';
 import { type Installed, type InstallInit, installFiles } from './install.ts';
 import type { JobContext } from './jobs.ts';
+import { VARIANTS_MAX } from './limits.ts';
 import { type PeerModel, peerManifests, peerSignatures } from './peer-manifest.ts';
 import { type FoundSignatures, join, judge, readBundle, readFound, signAsPublisher } from './signatures.ts';
 import { Sources } from './sources.ts';
@@ -36,9 +37,12 @@ export interface PullInit {
 
 /** What peers have, and what was signed of it. */
 interface PeerPlan extends PeerModel {
+  readonly digest: string;
   readonly found: FoundSignatures;
   readonly reasons: readonly string[];
 }
+
+type Kept = ReturnType<LibraryComponents['store']['keep']>;
 
 /** Other sources don't help, or must not be asked. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['disk_full', 'signature_invalid', 'cancelled', 'stopping', 'forbidden']);
@@ -72,12 +76,17 @@ class Pull {
     const here = this.#installed();
     if (here !== undefined) return this.#wasHere(here);
     const failures: WeftError[] = [];
-    const peers = await this.#planFromPeers(failures);
-    if (peers !== undefined) {
+    /** Editions that peers have, or say so. */
+    const tried = new Set<string>();
+    while (tried.size < VARIANTS_MAX) {
+      const peers = await this.#planFromPeers(failures, tried);
+      if (peers === undefined) break;
+      tried.add(peers.digest);
       try {
         return await this.#fromPeers(peers);
       } catch (thrown) {
-        failures.push(this.#unlessFinal(thrown));
+        // One that somebody made up must not keep the real one away, be it of a size that no disk has.
+        failures.push(this.#unlessFinal(thrown, new Set(['disk_full'])));
       }
     }
     if (this.#init.digest !== undefined) throw failures.at(-1) ?? new WeftError(GONE);
@@ -93,7 +102,7 @@ class Pull {
     } catch (thrown) {
       const error = this.#unlessFinal(thrown);
       // A peer may have come meanwhile.
-      const late = error.code === 'hub_unreachable' && peers === undefined && (await this.#planFromPeers([]));
+      const late = error.code === 'hub_unreachable' && tried.size === 0 && (await this.#planFromPeers([], tried));
       if (late) return this.#fromPeers(late);
       throw together(failures, error);
     }
@@ -133,13 +142,16 @@ class Pull {
     return this.#outcome({ ref, manifest, wasHere: true, chosen, signers, warnings: [] });
   }
 
-  /** @param failures why peers that have it are no help is added here */
-  async #planFromPeers(failures: WeftError[]): Promise<PeerPlan | undefined> {
+  /**
+   * @param failures why peers that have it are no help is added here
+   * @param tried digests of editions that are left out
+   */
+  async #planFromPeers(failures: WeftError[], tried: ReadonlySet<string>): Promise<PeerPlan | undefined> {
     const { mesh, machine } = this.#components;
     const { signal } = this.#context;
     const { digest, name } = this.#init;
     // Peers say what they have by its content, not by the hub's commit that it came from.
-    const all = name.revision === undefined ? variantsOf(name.id, mesh.peers()) : [];
+    const all = name.revision === undefined ? variantsOf(name.id, mesh.peers(), tried) : [];
     const variants = digest === undefined ? all : all.filter(({ ref }) => ref.digest === digest);
     if (variants.length === 0) return undefined;
     const { models, failed } = await peerManifests(this.#components, variants, signal);
@@ -155,7 +167,10 @@ class Pull {
       }),
     );
     signal.throwIfAborted();
-    const chosen = chooseVariant(forms, machine(), name);
+    // What would be refused is only taken, and refused, where there is nothing else.
+    const fine = forms.filter(({ variant, found }) => this.#judge(variant.ref.id, found, false).refusal === undefined);
+    const best = fine.length > 0 ? chooseVariant(fine, machine(), name) : undefined;
+    const chosen = best?.form === undefined ? chooseVariant(forms, machine(), name) : best;
     if (chosen.form !== undefined) return { ...chosen.form, reasons: chosen.reasons };
     failures.push(chosen.error);
     return undefined;
@@ -204,13 +219,27 @@ class Pull {
   }
 
   async #fromHub(plan: HubPlan): Promise<PullOutcome> {
-    const { store, hub, mesh, clock } = this.#components;
+    const { store } = this.#components;
     const { signal, record } = this.#context;
-    const { hubModel, reasons, graph, id } = plan;
+    const { reasons, id } = plan;
     record.update({ model: id, chosen: reasons });
-    const known = plan.files.map((file) => ({ ...file, sha256: file.sha256 ?? '' }));
-    await makeRoom(store, known);
-    const files = await fetchSmallFiles(this.#components, plan, { tally: this.#tally, signal });
+    // Refused before anything is fetched; the room is taken once all digests are known.
+    const coming = plan.files.map(({ sha256, path, sizeBytes }) => ({ sha256: sha256 ?? path, sizeBytes }));
+    (await store.reserve(coming)).release();
+    const kept = new Set<Kept>();
+    try {
+      const keep = (sha256: string): void => void kept.add(store.keep([sha256]));
+      const files = await fetchSmallFiles(this.#components, plan, { tally: this.#tally, signal, keep });
+      return await this.#withSmallFiles(plan, files, kept);
+    } finally {
+      for (const one of kept) one.release();
+    }
+  }
+
+  /** @param kept small files that are here and kept */
+  async #withSmallFiles(plan: HubPlan, files: readonly KnownFile[], kept: ReadonlySet<Kept>): Promise<PullOutcome> {
+    const { hub, mesh, clock } = this.#components;
+    const { hubModel, reasons, graph, id } = plan;
     const bundle = await this.#bundle(plan, files);
     // What this node brings from the hub, it signs; nothing more is fetched of what would be refused all the same.
     const own = { ...bundle, signed: [...bundle.signed, { key: mesh.self }] };
@@ -218,16 +247,21 @@ class Pull {
     if (early.refusal !== undefined) throw early.refusal;
     const sources = new Sources(this.#components, undefined);
     if (hubModel !== undefined) sources.addHub(hub().source(hubModel));
-    const installed = await this.#bring(sources, files, {
-      about: { id, graph, ...licenceOf(plan) },
-      said: undefined,
-      sign: async (_manifest, digest) => join([await signAsPublisher(this.#components, digest), bundle]).texts,
-      origin: {
-        brought: this.#init.brought,
-        from: hubModel === undefined ? 'cache' : hub().source(hubModel).name,
-        atMs: clock.wallNow(),
+    const installed = await this.#bring(
+      sources,
+      files,
+      {
+        about: { id, graph, ...licenceOf(plan) },
+        said: undefined,
+        sign: async (_manifest, digest) => join([await signAsPublisher(this.#components, digest), bundle]).texts,
+        origin: {
+          brought: this.#init.brought,
+          from: hubModel === undefined ? 'cache' : hub().source(hubModel).name,
+          atMs: clock.wallNow(),
+        },
       },
-    });
+      kept,
+    );
     mesh.announce();
     return this.#done(installed, reasons, early.signers, early.warnings);
   }
@@ -237,6 +271,7 @@ class Pull {
     sources: Sources,
     files: Parameters<typeof gather>[1]['files'],
     install: Pick<InstallInit, 'about' | 'said' | 'sign' | 'origin'>,
+    keptBefore: Iterable<Kept> = [],
   ): Promise<Installed> {
     const { store } = this.#components;
     const { signal, record } = this.#context;
@@ -251,7 +286,7 @@ class Pull {
         throw thrown;
       }
     } finally {
-      kept.release();
+      for (const one of [kept, ...keptBefore]) one.release();
       if (refused) await store.forget(files.map(({ sha256 }) => sha256));
     }
   }
@@ -325,10 +360,10 @@ class Pull {
     return (guards?.signers ?? LIBRARY_GUARDS.signers)(this.#components, model, found, invalidCounts);
   }
 
-  #unlessFinal(thrown: unknown): WeftError {
+  #unlessFinal(thrown: unknown, passing: ReadonlySet<ErrorCode> = new Set()): WeftError {
     this.#context.signal.throwIfAborted();
     const error = toWeftError(thrown);
-    if (FINAL.has(error.code) || error.code === 'internal') throw thrown;
+    if ((FINAL.has(error.code) && !passing.has(error.code)) || error.code === 'internal') throw thrown;
     return error;
   }
 }

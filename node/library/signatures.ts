@@ -114,8 +114,8 @@ export function judge(
   return told ? judgeSigners({ ...init, invalid: found.invalid }) : verdict;
 }
 
-/** OpenSSF bundles of one model that are read: each is verified against all of its files. */
-const BUNDLES_MAX = 4;
+/** OpenSSF bundles of one model that are read, a few of each holder: each is verified against all of its files. */
+const BUNDLES_MAX = 16;
 
 /** A sigstore bundle says what it is; a signature of a manifest is short. */
 const isBundle = (text: string): boolean => text.includes('"mediaType"') || text.includes('"dsseEnvelope"');

@@ -13,14 +13,21 @@ export interface Variant {
   readonly wholeCount: number;
 }
 
-/** Forms of a model that connected peers offer or hold: what most have whole comes first. At most {@link VARIANTS_MAX}. */
-export function variantsOf(id: string, peers: readonly PeerRecord[]): readonly Variant[] {
+/**
+ * Forms of a model that connected peers offer or hold: what most have whole comes first. At most {@link VARIANTS_MAX}.
+ * @param without digests that are left out
+ */
+export function variantsOf(
+  id: string,
+  peers: readonly PeerRecord[],
+  without: ReadonlySet<string> = new Set(),
+): readonly Variant[] {
   const wanted = id.toLowerCase();
   const found = new Map<string, { ref: ModelRef; sizeBytes: number; whole: Set<NodeId>; partly: Set<NodeId> }>();
   for (const { advert, state } of peers) {
     if (state === 'gone') continue;
     for (const { model, sizeBytes, heldBytes } of shelfOf(advert)) {
-      if (model.id.toLowerCase() !== wanted) continue;
+      if (model.id.toLowerCase() !== wanted || without.has(model.digest)) continue;
       const variant = found.get(model.digest) ?? { ref: model, sizeBytes, whole: new Set(), partly: new Set() };
       found.set(model.digest, variant);
       if (heldBytes >= sizeBytes) variant.whole.add(advert.node);

@@ -105,8 +105,8 @@ async function mend(
     for (const { partial } of repairs) await partial.close();
   }
   log.info({ model: ref.id, digest: ref.digest, bytes: totalBytes }, 'repaired a model');
-  // It may have been let go for good by a repair that failed.
-  offer(model);
+  // It may have been let go for good by a repair that failed, or deleted meanwhile.
+  if (store.byDigest(ref.digest) !== undefined) offer(model);
 }
 
 /** Peers first; the hub where none has the files, or those that had them fail. */

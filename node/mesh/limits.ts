@@ -203,7 +203,7 @@ export const MESH_LIMITS = {
     lingerMs: 500,
     /** Whoever waits looks again this often. */
     pollMs: 50,
-    /** Between two collections of what bulk work leaves behind; 16 MiB took a third more of a core, and more memory. */
+    /** Between two collections of what bulk work leaves behind: more of it is more memory, less is more collecting. */
     collectBytes: 4 * MIB,
     /** Between two looks at the event loop. */
     sampleMs: 250,

@@ -1312,6 +1312,13 @@ export declare type ModelOffer = Message<"weft.v1.ModelOffer"> & {
    * @generated from field: repeated string aliases = 8;
    */
   aliases: string[];
+
+  /**
+   * of the weights: fp32, int8, q4, …; empty = not told
+   *
+   * @generated from field: string precision = 9;
+   */
+  precision: string;
 };
 
 /**

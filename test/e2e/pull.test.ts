@@ -158,6 +158,26 @@ describe('weft pull', () => {
   });
 });
 
+describe('two nodes at one models folder', () => {
+  it('read it both, and one alone changes it', async () => {
+    const { hub, models } = await hubWith('owner/wide');
+    const [model] = models as [WideModel];
+    const first = await startAt(hub);
+    await json(first, 'pull', 'owner/wide');
+    const folder = join(first.home, 'models');
+    const second = await startAt(hub, { args: ['--models', folder] });
+    expect(second.output()).toContain('this one only reads it');
+    expectClose((await answerOf(second, 'owner/wide')).y, model.answer(X));
+    for (const args of [['rm', 'owner/wide', '--yes'], ['gc'], ['pull', 'owner/other']]) {
+      expect((await second.weft(...args)).code, args.join(' ')).not.toBe(0);
+    }
+    await first.stop();
+    await second.stop();
+    const alone = await startAt(hub, { args: ['--models', folder] });
+    expect((await alone.weft('rm', 'owner/wide', '--yes')).code).toBe(0);
+  });
+});
+
 describe('weft verify', () => {
   it('finds a flipped bit and mends it from a peer', async () => {
     const { hub, models } = await hubWith('owner/wide');

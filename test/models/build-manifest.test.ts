@@ -99,6 +99,18 @@ describe('building a manifest', () => {
     await expect(buildManifest(folder)).rejects.toMatchObject({ message: expect.stringMatching(/no LICENSE/) });
   });
 
+  it.each([
+    ['model', 'fp32'],
+    ['model_quantized', 'int8'],
+    ['model_q8f16', 'q8f16'],
+    ['model_qint8_avx512_vnni', 'int8'],
+    ['model_O4', 'fp16'],
+  ])('reads the precision from the name %s', async (name, precision) => {
+    const folder = await tinyModel(await temporaryFolder());
+    await writeFile(join(folder, 'onnx', `${name}.onnx`), tinyGraph('model.onnx_data'));
+    expect((await buildManifest(folder, { graph: `onnx/${name}.onnx` })).precision).toBe(precision);
+  });
+
   it('asks which graph is meant when there are several', async () => {
     const folder = await tinyModel(await temporaryFolder());
     await writeFile(join(folder, 'onnx/model_fp16.onnx'), tinyGraph('model.onnx_data'));

@@ -25,7 +25,7 @@ export function define(command: Command, context: CommandContext): void {
       const { models } = answer;
       if (options.json) printJson(context, answer);
       else if (options.names) context.stdout.write(names(models));
-      else if (models.length > 0) context.stdout.write(table(COLUMNS, models));
+      else if (models.length > 0) context.stdout.write(table(COLUMNS, models.flatMap(rows)));
       else
         context.stderr.write('No node of this mesh offers a model now. `weft peers` shows which nodes are missing.\n');
     });
@@ -38,7 +38,22 @@ async function listMesh(client: Client, options: Options, context: CommandContex
   else context.stderr.write('No node that is reached now has files of a model. `weft pull MODEL` brings one.\n');
 }
 
-const COLUMNS: readonly Column<ModelListing>[] = [
+type Row = Pick<ModelListing, 'id' | 'aliases' | 'task' | 'sizeBytes' | 'nodes'>;
+
+/** One row a model; where it has several forms, one for each under the name that asks for it. */
+function rows(model: ModelListing): readonly Row[] {
+  const forms = model.forms ?? [];
+  if (forms.length === 0) return [model];
+  return forms.map(({ form, sizeBytes, nodes }) => ({
+    id: `${model.id}:${form}`,
+    aliases: model.aliases.map((alias) => `${alias}:${form}`),
+    task: model.task,
+    sizeBytes,
+    nodes,
+  }));
+}
+
+const COLUMNS: readonly Column<Row>[] = [
   { title: 'NAME', value: (model) => model.aliases[0] ?? model.id },
   { title: 'ID', value: (model) => model.id },
   { title: 'TASK', value: (model) => taskName(model.task) },
@@ -52,6 +67,7 @@ const COLUMNS: readonly Column<ModelListing>[] = [
  */
 function names(models: readonly ModelListing[]): string {
   return models
+    .flatMap((model) => (model.forms === undefined ? [model] : [model, ...rows(model)]))
     .flatMap(({ id, aliases }) => [...aliases, id])
     .filter(isPlainWord)
     .map((name) => `${name}\n`)

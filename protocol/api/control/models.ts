@@ -4,6 +4,8 @@ import { z } from 'zod';
 /** Names longer than this belong to no model. */
 const NAME_LENGTH_MAX = 256;
 
+const ModelNodes = z.array(z.object({ node: z.string(), name: z.string(), state: z.string(), self: z.boolean() }));
+
 /** `GET /api/v1/models`: what the mesh can run, and where. */
 export const ModelsAnswer = z.object({
   models: z.array(
@@ -14,7 +16,11 @@ export const ModelsAnswer = z.object({
       contextLength: z.number(),
       dimensions: z.number(),
       sizeBytes: z.number(),
-      nodes: z.array(z.object({ node: z.string(), name: z.string(), state: z.string(), self: z.boolean() })),
+      nodes: ModelNodes,
+      /** How the weights are stored, such as `q4`; left out where its nodes don't tell. */
+      precision: z.string().optional(),
+      /** Where there are several of this id with other weights: all of them, asked for by `ID:FORM`. This one is first. */
+      forms: z.array(z.object({ form: z.string(), sizeBytes: z.number(), nodes: ModelNodes })).optional(),
     }),
   ),
 });

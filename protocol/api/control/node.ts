@@ -35,6 +35,7 @@ const ModelOffer = z.object({
     batch: z.array(z.object({ size: z.number(), ms: z.number() })).optional(),
   }),
   aliases: z.array(z.string()),
+  precision: z.string().optional(),
 });
 
 /** `GET /api/v1/status`. */

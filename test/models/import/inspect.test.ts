@@ -285,3 +285,10 @@ it('reads a bundled manifest as before: a licence with a file', async () => {
     expect(() => parseManifest(JSON.stringify({ ...rest, licence, id }))).toThrow(/"id" is invalid/);
   }
 });
+
+it.skipIf(process.platform === 'win32')('what is neither a file nor a folder is told so', async () => {
+  await expect(inspectModel({ path: '/dev/zero' })).rejects.toMatchObject({
+    code: 'model_corrupt',
+    message: 'That is neither a file nor a folder.',
+  });
+});

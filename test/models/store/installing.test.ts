@@ -51,6 +51,25 @@ describe('installing a model', () => {
     expect(store.has(GRAPH.sha256)).toBe(false);
   });
 
+  it('changes nothing where another process keeps the folder', async () => {
+    const { store, root } = await openStore();
+    const model = await installModel(store, FILES);
+    const { store: looking } = await openStore({ root, readOnly: true });
+    expect(looking.list()).toEqual([model]);
+    const { sha256, bytes } = OTHER;
+    const changes = [
+      () => looking.partial({ sha256, sizeBytes: bytes.byteLength }),
+      () => looking.room(1),
+      () => looking.reserve([]),
+      () => looking.remove(model.ref.digest),
+      () => looking.repairing(model.ref.digest, 'config.json', [0]),
+      () => looking.cleanUp({ dryRun: false, partial: false }),
+    ];
+    for (const change of changes) await expect(change()).rejects.toMatchObject({ code: 'forbidden' });
+    expect(await looking.cleanUp({ dryRun: true, partial: false })).toMatchObject({ freedBytes: 0 });
+    expect(store.list()).toEqual([model]);
+  });
+
   it('forgets files that no model has, and keeps another origin from then on', async () => {
     const { store, root } = await openStore();
     const model = await installModel(store, FILES);
@@ -414,6 +433,16 @@ it.skipIf(process.platform === 'win32')('a pipe in the place of a file is waited
   expect(await later.read(GRAPH.sha256, 0, 100)).toBeUndefined();
 });
 
+it('a model whose folder is gone can be removed, and brought again', async () => {
+  const { store, root } = await openStore();
+  const model = await installModel(store, FILES);
+  await rm(model.folder, { recursive: true });
+  await store.remove(model.ref.digest);
+  expect(store.list()).toEqual([]);
+  expect(await readdir(join(root, '.blobs'))).toEqual([]);
+  expect((await installModel(store, FILES)).folder).toBe(model.folder);
+});
+
 it('ids that differ by case get folders that differ by more', async () => {
   const { store, root } = await openStore();
   const first = await installModel(store, FILES);
@@ -432,6 +461,7 @@ describe('paths that no disk takes', () => {
     ['a file that is a folder of another', ['onnx', 'onnx/model.onnx']],
     ['a path twice', ['model.onnx', 'model.onnx']],
     ['paths that differ by case', ['model.onnx', 'MODEL.onnx']],
+    ['paths that differ by how a letter is written', ['mod\u00e8l.onnx', 'mode\u0300l.onnx']],
     ['a file of the store as a folder', [`${MANIFEST_FILE}/x`]],
   ])('are refused as what they are: %s', async (_what, paths) => {
     const { store, root } = await openStore();
@@ -441,3 +471,16 @@ describe('paths that no disk takes', () => {
     expect(await readdir(join(root, '.staged')).catch(() => [])).toEqual([]);
   });
 });
+
+it.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
+  'a folder that nobody may read, such as lost+found, keeps no model away',
+  async () => {
+    const { store, root } = await openStore();
+    const model = await installModel(store, FILES);
+    await mkdir(join(root, 'lost+found'), { mode: 0 });
+    const { store: later } = await openStore({ root });
+    expect(later.list()).toEqual([model]);
+    await later.room(1);
+    expect((await later.storage()).usedBytes).toBeGreaterThan(200_000);
+  },
+);

@@ -17,6 +17,7 @@ import { EventLog } from '../../../node/telemetry/event-log.ts';
 import { LogRing } from '../../../node/telemetry/log-ring.ts';
 import { TraceRing } from '../../../node/telemetry/traces.ts';
 import { ModelAnswer, StatusAnswer } from '../../../protocol/api/control.ts';
+import { WeftError } from '../../../protocol/errors.ts';
 import { BUNDLED } from '../../models/paths.ts';
 import { temporaryFolder, tinyModel } from '../../models/temporary.ts';
 import { ManualClock } from '../core/manual-clock.ts';
@@ -84,6 +85,7 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       doctor: async () => HEALTHY,
       keys: { replace: async () => 'fresh' },
       requestStop: () => void done.push('stop'),
+      offer: ({ ref }) => void done.push(`offer ${ref.digest}`),
       join: async () => undefined,
       ...overrides,
       engine: { ...engine, ...overrides.engine } as ControlComponents['engine'],
@@ -153,6 +155,22 @@ describe('models', () => {
     expect(done).toEqual([`withdraw ${digest} true`]);
     expect(models.find('owner/tiny')).toBeUndefined();
     await expect(control.remove('tiny')).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('are on offer again where their folder cannot be deleted', async () => {
+    const { models } = await make();
+    const refused = new WeftError({ code: 'forbidden', message: 'The folder is busy.' });
+    const { control, done, digest } = await make({
+      models: Object.assign(Object.create(models) as typeof models, {
+        find: (name: string) => models.find(name),
+        list: () => models.list(),
+        byDigest: (which: string) => models.byDigest(which),
+        isBundled: () => false,
+        remove: () => Promise.reject(refused),
+      }),
+    });
+    await expect(control.remove('tiny')).rejects.toBe(refused);
+    expect(done).toEqual([`withdraw ${digest} true`, `offer ${digest}`]);
   });
 
   it('that came with Weft stay, and stay on offer', async () => {

@@ -44,6 +44,24 @@ describe('weft list', () => {
     expect(context.out()).toBe('smollm2\nHuggingFaceTB/SmolLM2\nfine-1.5b\n');
   });
 
+  it('shows each form of a model by the name that asks for it, where there are several', async () => {
+    const nodes = [{ node: 'n2', name: 'server', state: 'disk', self: false }];
+    const forms = [
+      { form: 'q4', sizeBytes: 108_600_000, nodes: models[0]?.nodes },
+      { form: 'fp16', sizeBytes: 270_000_000, nodes },
+    ];
+    const routes = { 'GET /api/v1/models': { models: [{ ...models[0], precision: 'q4', forms }] } };
+    expect((await run(['list'], routes)).context.out()).toBe(
+      'NAME          ID                          TASK    SIZE  NODES\n' +
+        'smollm2:q4    HuggingFaceTB/SmolLM2:q4    chat  109 MB  laptop (here, loaded), server\n' +
+        'smollm2:fp16  HuggingFaceTB/SmolLM2:fp16  chat  270 MB  server\n',
+    );
+    expect((await run(['list', '--names'], routes)).context.out().split('\n')).toEqual([
+      ...['smollm2', 'HuggingFaceTB/SmolLM2'],
+      ...['smollm2:q4', 'HuggingFaceTB/SmolLM2:q4', 'smollm2:fp16', 'HuggingFaceTB/SmolLM2:fp16', ''],
+    ]);
+  });
+
   it("prints the control API's answer with --json", async () => {
     const { context } = await run(['list', '--json'], { 'GET /api/v1/models': { models } });
     expect(JSON.parse(context.out())).toEqual({ models });

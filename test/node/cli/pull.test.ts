@@ -264,7 +264,7 @@ describe('weft import', () => {
 });
 
 describe('weft run of a model that nobody has', () => {
-  const listing = { id: 'owner/name', aliases: [], task: 'text-generation', nodes: [] };
+  const listing = { id: 'owner/name', aliases: [], task: 'text-generation', nodes: [], precision: 'q4' };
 
   /** Knows the model once it has been pulled. */
   function missing() {
@@ -285,7 +285,7 @@ describe('weft run of a model that nobody has', () => {
       },
       'POST /v1/chat/completions': (body: unknown, response: ServerResponse) => {
         const { model } = body as { model: string };
-        if (!state.here || model !== 'owner/name') {
+        if (!state.here || !['owner/name', 'owner/name:q4'].includes(model)) {
           return refuse(response, 404, 'model_not_found', `There is no model "${model}".`);
         }
         response.writeHead(200, { 'content-type': 'text/event-stream', 'x-weft-node': 'n1' });
@@ -349,6 +349,25 @@ describe('weft run of a model that nobody has', () => {
     context.stdin.write('Why?\n/bye\n');
     await done;
     expect(context.out()).toContain('Because.');
+  });
+
+  it('asks for the form that was named, and offers the pull of another', async () => {
+    const named = ['owner/name:q4', 'owner/name:onnx/model_q4.onnx', 'owner/name:int8'];
+    const notHere = (_body: unknown, response: ServerResponse) =>
+      refuse(response, 404, 'model_not_found', 'No such model is installed here.');
+    const routes: Routes = {
+      ...missing(),
+      ...Object.fromEntries(named.map((name) => [`GET /api/v1/models/${encodeURIComponent(name)}`, notHere])),
+      'GET /api/v1/models': { models: [listing] },
+      'POST /v1/chat/completions': (body: unknown, response: ServerResponse) =>
+        refuse(response, 404, 'model_not_found', `Asked for ${(body as { model: string }).model}.`),
+    };
+    for (const name of named.slice(0, 2)) {
+      await expect(run(['run', name, 'Why?'], routes)).rejects.toMatchObject({ message: `Asked for ${name}.` });
+    }
+    await expect(run(['run', 'owner/name:int8', 'Why?'], routes)).rejects.toMatchObject({
+      remedy: 'Run `weft pull owner/name:int8` first.',
+    });
   });
 
   it('knows a variant that is installed here by its id', async () => {

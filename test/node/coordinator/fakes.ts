@@ -70,6 +70,7 @@ export function bundledOffers(store: ModelStore): ModelOffer[] {
       contextLength: manifest.contextLength,
       dimensions: manifest.encoding?.dimensions ?? 0,
       aliases,
+      precision: manifest.precision,
     }),
   );
 }

@@ -111,6 +111,31 @@ describe('the coordinator', () => {
     ]);
   });
 
+  it('lists the forms of a model, and takes a request for one by its name', async () => {
+    const q4 = model('a/chat', { nodes: ['self'], digest: 'sha256:1' });
+    const models = [
+      { ...q4, offer: { ...q4.offer, precision: 'q4' } },
+      { ...q4, nodes: ['b'], offer: { ...q4.offer, model: { id: 'a/chat', digest: 'sha256:2' }, precision: 'fp16' } },
+      ...available(bundledOffers(store)),
+    ];
+    const { coordinator } = fakeCoordinator({ store, models, encode: encoding });
+    const [chat, ...rest] = coordinator.models();
+    expect(chat).toMatchObject({
+      precision: 'q4',
+      forms: [
+        { form: 'q4', nodes: [{ node: 'self' }] },
+        { form: 'fp16', nodes: [{ node: 'b' }] },
+      ],
+    });
+    expect(rest.map(({ forms }) => forms)).toEqual(rest.map(() => undefined));
+    const named = { model: 'minilm:int8', inputs: ['hello'] };
+    expect((await coordinator.embed(named, options)).promptTokens).toBe(3);
+    await expect(coordinator.embed({ ...named, model: 'minilm:q4' }, options)).rejects.toMatchObject({
+      code: 'model_not_found',
+      message: 'No node of this mesh offers "q4" of Xenova/all-MiniLM-L6-v2. It has int8.',
+    });
+  });
+
   it('takes the tokenizer of a model that is elsewhere from its peers: once, small files only, and keeps it', async () => {
     await using empty = await bundledStore([]);
     const transfer = new BundledTransfer(store);

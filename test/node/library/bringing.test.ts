@@ -29,6 +29,10 @@ function scene(here: readonly Here[] = []) {
     used: new Map<string, number>(),
     /** Pulls until there is room. */
     full: 0,
+    /** What the disk says then. */
+    facts: {} as Readonly<Record<string, string>>,
+    /** Nothing can be deleted. */
+    stuck: false,
   };
   const demands: Demand[] = [];
   const pulled: ModelRef[] = [];
@@ -52,18 +56,20 @@ function scene(here: readonly Here[] = []) {
     inUse: (digest) => state.inUse.has(digest),
     lastUsedMs: (digest) => state.used.get(digest),
     heldBytes: () => 3,
+    offer: ({ ref }) => void gone.push(`offered ${ref.digest}`),
     letGo: async (digest) => void gone.push(`let go of ${digest}`),
     store: {
       list: () =>
         [...installed.keys()].map(
           (digest) => ({ ref: { id: digest, digest }, manifest: { files: [{ sizeBytes: 7 }] } }) as InstalledModel,
         ),
-      byDigest: (digest) => (installed.has(digest) ? ({} as InstalledModel) : undefined),
+      byDigest: (digest) => (installed.has(digest) ? ({ ref: { id: digest, digest } } as InstalledModel) : undefined),
       origin: (digest) => {
         const one = installed.get(digest);
         return one && ({ brought: one.brought, from: 'x', atMs: one.atMs ?? 0 } satisfies ModelOrigin);
       },
       remove: async (digest) => {
+        if (state.stuck) throw new WeftError({ code: 'forbidden', message: 'It is in use.' });
         installed.delete(digest);
         gone.push(`removed ${digest}`);
         return 1;
@@ -71,7 +77,8 @@ function scene(here: readonly Here[] = []) {
     },
     pull: (model, signal) => {
       pulled.push(model);
-      if (state.full-- > 0) return Promise.reject(new WeftError({ code: 'disk_full', message: 'No room.' }));
+      if (state.full-- > 0)
+        return Promise.reject(new WeftError({ code: 'disk_full', message: 'No room.', facts: state.facts }));
       return new Promise<PullOutcome>((resolve, reject) => {
         asked.push({ resolve: () => resolve({} as PullOutcome), reject });
         signal.addEventListener('abort', () => reject(signal.reason));
@@ -167,6 +174,28 @@ describe('bringing', () => {
     clock.advance(5);
     see({ id: 'old', digest: 'old' });
     expect(demands.at(-1)?.leftAgoMs).toBe(5);
+  });
+
+  it('deletes nothing for a model that would not fit all the same', async () => {
+    const { pulled, gone, see, settle, state } = scene([
+      { digest: 'one', brought: true },
+      { digest: 'two', brought: true },
+    ]);
+    state.full = 9;
+    state.facts = { wantedBytes: String(2 ** 50), freeBytes: '100' };
+    see();
+    await settle();
+    expect(gone).toEqual([]);
+    expect(pulled).toEqual([SMOL]);
+  });
+
+  it('offers a model again that could not be deleted', async () => {
+    const { gone, see, settle, state } = scene([{ digest: 'one', brought: true }]);
+    state.full = 9;
+    state.stuck = true;
+    see();
+    await settle();
+    expect(gone).toEqual(['let go of one', 'offered one']);
   });
 
   it('gives up where nothing may go', async () => {

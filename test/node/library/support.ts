@@ -289,7 +289,8 @@ function fakeMesh(
         const handler = wire.nodes.get(to)?.online === true ? HANDLERS.get(to)?.get(method.name) : undefined;
         if (handler === undefined) throw new WeftError({ code: 'peer_unreachable', message: 'The peer is gone.' });
         const context = { signal, requestId: '', budgetMs: 0, caller: self, afterwards: after, item: () => undefined };
-        return handler(request, context);
+        // As over a network: what one side does to its memory the other doesn't see.
+        return structuredClone(await handler(request, context));
       };
       return (await wire.tamper({ to, method: method.name, request, ask })) as Response;
     },

@@ -9,6 +9,8 @@ import {
 import { MESH_LIMITS } from '../../../node/mesh/limits.ts';
 import type { Advert } from '../../../protocol/capability.ts';
 import { syncRequestCodec } from '../../../protocol/codec.ts';
+import { AdvertSchema } from '../../../protocol/messages/weft_pb.js';
+import { readMessage, writeMessage } from '../../../protocol/wire.ts';
 import { LOAD, makeAdvert } from './support.ts';
 
 function advert(overrides: Partial<Advert> = {}): Advert {
@@ -30,6 +32,19 @@ describe('adverts', () => {
   it('survive the wire', () => {
     const said = advert({ addresses: ['/ip4/127.0.0.1/tcp/1'], offers: [offer] });
     expect(decodeAdvert(encodeAdvert(said))).toEqual(said);
+  });
+
+  it('can be passed on whatever sizes they say', () => {
+    const most = 2n ** 64n - 1n;
+    const said = advert({ offers: [offer], held: [{ model: offer.model, sizeBytes: 1, heldBytes: 1 }] });
+    const message = readMessage(AdvertSchema, encodeAdvert(said));
+    for (const one of [...message.offers, ...message.held]) one.sizeBytes = most;
+    for (const one of message.held) one.heldBytes = most;
+    if (message.load !== undefined) message.load.memoryFreeBytes = most;
+    if (message.hardware !== undefined) message.hardware.memoryBytes = most;
+    const heard = decodeAdvert(writeMessage(AdvertSchema, message));
+    expect(heard.held).toMatchObject([{ sizeBytes: Number.MAX_SAFE_INTEGER }]);
+    expect(decodeAdvert(encodeAdvert(heard))).toEqual(heard);
   });
 
   for (const [what, overrides] of [

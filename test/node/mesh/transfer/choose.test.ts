@@ -120,9 +120,9 @@ describe('rarestFirst', () => {
 describe('laneCount', () => {
   const bounds = { chunkBytes: 4 * MIB, lanesMin: 2, lanesMax: 6 };
 
-  it('fills the way to the source, and has one more arriving', () => {
-    // 1 Gbit/s at 80 ms: ten million bytes on their way are three chunks.
-    expect(laneCount({ bytesPerSecond: 125e6, latencyMs: 80 }, bounds)).toBe(4);
+  it('fills the way to the source twice', () => {
+    // 1 Gbit/s at 80 ms: ten million bytes on their way are two and a half chunks.
+    expect(laneCount({ bytesPerSecond: 125e6, latencyMs: 80 }, bounds)).toBe(5);
     expect(laneCount({ bytesPerSecond: 12.5e6, latencyMs: 1 }, bounds)).toBe(2);
   });
 

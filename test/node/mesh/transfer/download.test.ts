@@ -136,7 +136,7 @@ describe('a download', () => {
 
   it('waits for the slow one where nothing is asked twice', async () => {
     // The faster source lacks what the slow one sends: the twin of the case above.
-    const setup = start([{ bytesPerSecond: 20e3 }, { holding: () => ({ has: (index) => index > 1 }) }]);
+    const setup = start([{ bytesPerSecond: 20e3 }, { holding: () => ({ has: (index) => index >= LIMITS.lanesMin }) }]);
     await expect(setup.download.over(3_000)).rejects.toThrow('not over');
     await setup.download.over();
     expect(isWhole(setup)).toBe(true);
@@ -265,10 +265,10 @@ describe('a source that fails', () => {
 
   it('would hold up the download for ever without the deadline', async () => {
     const setup = start(
-      // Nobody else has the first two, so that nothing of it is asked twice.
+      // Nobody else has the first ones, so that nothing of it is asked twice.
       [
-        { send: (bytes, { count, signal }) => (count <= 2 ? silence(signal) : bytes) },
-        { holding: () => ({ has: (index) => index > 1 }) },
+        { send: (bytes, { count, signal }) => (count <= LIMITS.lanesMin ? silence(signal) : bytes) },
+        { holding: () => ({ has: (index) => index >= LIMITS.lanesMin }) },
       ],
       { limits: { stallMs: 1e9, stallMsMax: 1e9, stallUnmeasuredMs: 1e9 } },
     );
@@ -276,8 +276,8 @@ describe('a source that fails', () => {
     setup.download.abort.abort();
     await setup.download.failure();
     const guarded = start([
-      { send: (bytes, { count, signal }) => (count <= 2 ? silence(signal) : bytes) },
-      { holding: () => ({ has: (index) => index > 1 }) },
+      { send: (bytes, { count, signal }) => (count <= LIMITS.lanesMin ? silence(signal) : bytes) },
+      { holding: () => ({ has: (index) => index >= LIMITS.lanesMin }) },
     ]);
     await guarded.download.over(60_000);
     expect(isWhole(guarded)).toBe(true);
