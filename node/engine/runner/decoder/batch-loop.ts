@@ -430,7 +430,7 @@ export class BatchLoop {
     const last = count === sequence.debt;
     const ids = sequence.ids.slice(length, length + count);
     const wanted = last ? [count - 1] : [];
-    const step = { block, firstSlot: slot, lengths: [length], ids, wanted };
+    const step = { block, firstSlot: slot, lengths: [length], ids, wanted, prompt: true };
     await this.#step(step, [sequence], (_, { logits, rows }) => {
       this.#keep(sequence, rows, { index: 0, tokens: count }, count);
       if (sequence.piecesLeft === 0) this.#arranged = false;
@@ -465,7 +465,11 @@ export class BatchLoop {
         const begun = this.#now();
         const result = await this.#components.model.step(step);
         const ms = this.#now() - begun;
-        this.#costs.add(step.ids.length, step.block.capacity, ms);
+        // The rest of a prompt says nothing of steps of so few rows, where those are computed in another form.
+        const { manyRowsMin = 0 } = this.#components.model;
+        if (step.prompt !== true || step.ids.length >= manyRowsMin) {
+          this.#costs.add(step.ids.length, step.block.capacity, ms);
+        }
         for (const sequence of sequences) {
           sequence.computed(ms);
           try {

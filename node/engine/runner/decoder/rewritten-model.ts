@@ -23,6 +23,12 @@ export interface Step {
   readonly lengths: readonly number[];
   /** int32 [B · S], sequence by sequence. */
   readonly ids: Int32Array;
+  /**
+   * It is a piece of a prompt. Of a model with two forms all pieces are computed in the one for many rows, however few a
+   * piece has: the same prompt then gives the same numbers whether its beginning was kept or not, up to rounding.
+   * @default false
+   */
+  readonly prompt?: boolean;
   /** Which of the B · S tokens logits are wanted behind, ascending; none is allowed. */
   readonly wanted: readonly number[];
 }
@@ -36,7 +42,7 @@ export interface StepResult {
 /** What the batch loop needs of a model. */
 export interface DecoderModel {
   readonly layout: DecoderLayout;
-  /** Steps of so many rows and more, of all sequences together, are computed in another form, whose times are others. */
+  /** Steps of so many rows and more, and all of prompts, are computed in another form, whose times are others. */
   readonly manyRowsMin?: number | undefined;
   /** @throws WeftError `internal` when the graph fails */
   step(step: Step): Promise<StepResult>;
@@ -69,8 +75,9 @@ export class RewrittenModel implements DecoderModel {
 
   async step(step: Step): Promise<StepResult> {
     const { vocabularySize } = this.layout;
-    const { wanted, ids } = step;
-    const session = this.#many !== undefined && ids.length >= this.#many.rowsMin ? this.#many.session : this.#session;
+    const { wanted, ids, prompt = false } = step;
+    const many = this.#many !== undefined && (prompt || ids.length >= this.#many.rowsMin) ? this.#many : undefined;
+    const session = many?.session ?? this.#session;
     const fetches = wanted.length > 0 ? this.#withLogits : this.#withoutLogits;
     const results = await runSession(session, { ...this.#past(step), ...this.#fresh(step) }, fetches, 'internal');
     const logits = wanted.length > 0 ? (results[PORTS.logits]?.data as unknown) : new Float32Array(0);

@@ -186,6 +186,21 @@ describe('the batch loop', () => {
     }
   });
 
+  it('says of pieces of prompts what they are, the short rest behind kept rows included', async () => {
+    const prompts: (readonly [number, boolean])[] = [];
+    const model = new ToyModel({ before: ({ ids, prompt = false }) => void prompts.push([ids.length, prompt]) });
+    const loop = loopOf(model, { draft: false });
+    for (let time = 0; time < 2; time++) await run(loop, request(prompt(40), 3)).result;
+    expect(prompts).toEqual([
+      [40, true],
+      [1, false],
+      [1, false],
+      [8, true],
+      [1, false],
+      [1, false],
+    ]);
+  });
+
   it('does not wait with all for one whose mask takes long', async () => {
     let release: () => void = () => undefined;
     const slow: TokenConstraint = {

@@ -147,6 +147,11 @@ describe('SmolLM2', () => {
     expect(both.memory.peakBytes).toBeGreaterThan(0);
     const faster = await answered(both);
     expect(faster.ids.slice(0, sure)).toEqual(plain.ids.slice(0, sure));
+    // Again, most of the prompt from what was kept: the rest is computed in the same form.
+    const again = await answered(both);
+    expect(again.ids.slice(0, sure)).toEqual(faster.ids.slice(0, sure));
+    const apart = Math.abs((again.top[0]?.logprob ?? 0) - (faster.top[0]?.logprob ?? 0));
+    expect(apart).toBeLessThan(Math.abs((plain.top[0]?.logprob ?? 0) - (faster.top[0]?.logprob ?? 0)) / 4);
     // It was computed by other kernels.
     expect(faster.top[0]?.logprob).not.toBe(plain.top[0]?.logprob);
     expect(faster.top[0]?.logprob).toBeCloseTo(plain.top[0]?.logprob ?? 0, 0);
@@ -184,7 +189,7 @@ describe('a model of two sessions', () => {
       }) as unknown as InferenceSession;
     const model = new RewrittenModel(session('one'), layout, { session: session('many'), rowsMin: 32 });
     const block = new KvBlock(layout, 4, 64);
-    const step = (sequences: number, tokens: number) =>
+    const step = (sequences: number, tokens: number, prompt?: boolean) =>
       model
         .step({
           block,
@@ -192,6 +197,7 @@ describe('a model of two sessions', () => {
           lengths: new Array<number>(sequences).fill(0),
           ids: new Int32Array(sequences * tokens),
           wanted: [],
+          ...(prompt !== undefined && { prompt }),
         })
         .catch(() => undefined);
     for (const [sequences, tokens] of [
@@ -202,6 +208,9 @@ describe('a model of two sessions', () => {
     ] as const)
       await step(sequences, tokens);
     expect(ran).toEqual(['one', 'many', 'one', 'many']);
+    // The rest of a prompt, however short: whether its beginning was kept must not decide how it is computed.
+    await step(1, 3, true);
+    expect(ran.at(-1)).toBe('many');
     expect(model.manyRowsMin).toBe(32);
     expect(new RewrittenModel(session('one'), layout).manyRowsMin).toBeUndefined();
     block.close();
