@@ -245,21 +245,12 @@ export class TensorAssembler {
     readonly bytes: number;
   }[] = [];
   readonly #bytes: number;
-  readonly #spare: ((bytes: number) => Uint8Array | undefined) | undefined;
   #memory: Uint8Array | undefined;
   #filled = 0;
   #discarded = false;
 
-  /**
-   * @param spare gives memory of exactly so many bytes that nothing uses any more, if there is some
-   * @throws WeftError `tensor_invalid` or `frame_invalid` before anything is allocated
-   */
-  constructor(
-    infos: readonly TensorInfo[],
-    bytesMax: number = MESSAGE_BYTES_MAX,
-    spare?: (bytes: number) => Uint8Array | undefined,
-  ) {
-    this.#spare = spare;
+  /** @throws WeftError `tensor_invalid` or `frame_invalid` before anything is allocated */
+  constructor(infos: readonly TensorInfo[], bytesMax: number = MESSAGE_BYTES_MAX) {
     if (infos.length > TENSORS_MAX) throw invalid(`${infos.length} tensors are above the limit of ${TENSORS_MAX}.`);
     let total = 0;
     const names = new Set<string>();
@@ -297,7 +288,7 @@ export class TensorAssembler {
   write(piece: Uint8Array): void {
     if (piece.byteLength > this.missing) throw invalid('More tensor bytes came than the header declares.');
     if (!this.#discarded) {
-      this.#memory ??= this.#spare?.(this.#bytes) ?? new Uint8Array(this.#bytes);
+      this.#memory ??= new Uint8Array(this.#bytes);
       this.#memory.set(piece, this.#filled);
     }
     this.#filled += piece.byteLength;

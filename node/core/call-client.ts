@@ -25,8 +25,6 @@ export interface CallOptions<Item> {
   readonly onAck?: ((load: Load | undefined) => void) | undefined;
   /** Tensor bytes of an answer or item have come, so many: a sign of life of one that takes long. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** Memory of exactly so many bytes for an answer's tensors, which nothing uses any more; undefined = new memory. */
-  readonly spare?: ((bytes: number) => Uint8Array | undefined) | undefined;
   /** Elements of a streamed answer, in order; never after the response has settled. What it throws fails the call. */
   readonly onItem?: ((item: Item) => void) | undefined;
   /** Load in the final answer, also in that of a call which was given up. */
@@ -223,7 +221,7 @@ export class CallClient {
   /** @returns nothing for tensors that can't be taken: the call fails then, and what belongs to it is passed over */
   #assemble(call: ClientCall, header: FrameHeader): Incoming | undefined {
     try {
-      const tensors = new TensorAssembler(header.tensors, call.method.quota.answerBytesMax, call.options.spare);
+      const tensors = new TensorAssembler(header.tensors, call.method.quota.answerBytesMax);
       if (call.abandoned) tensors.discard();
       return { header, tensors };
     } catch (error) {

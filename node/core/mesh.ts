@@ -36,8 +36,6 @@ export interface PeerCallOptions<Item> {
   readonly traceParent?: string;
   /** Tensor bytes of an answer or item have come, so many. */
   readonly onBytes?: (bytes: number) => void;
-  /** Memory of exactly so many bytes for an answer's tensors, which nothing uses any more; undefined = new memory. */
-  readonly spare?: (bytes: number) => Uint8Array | undefined;
   /** Elements of a streamed answer, in order. */
   readonly onItem?: (item: Item) => void;
   /** The peer has the request, and begins. */

@@ -29,8 +29,6 @@ export interface ChunkSink {
    * @throws WeftError `disk_full`, or what writing failed with
    */
   write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<boolean>;
-  /** Memory of exactly so many bytes that came with an earlier chunk and is done with; whoever asks has it to itself. */
-  spare?(bytes: number): Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Chunks of one file that a source has. */
@@ -48,17 +46,12 @@ export interface ChunkSource {
   /**
    * The bytes of one chunk, unverified, exactly as many as it has.
    * @param options.onBytes told of bytes as they arrive, where the source can tell
-   * @param options.spare gives memory for the chunk, where there is some: new memory costs as much as verifying it
    * @throws WeftError why it could not give them; `model_corrupt` when it has another file
    */
   read(
     file: ChunkedFile,
     index: number,
-    options: {
-      readonly signal: AbortSignal;
-      readonly onBytes?: (bytes: number) => void;
-      readonly spare?: (bytes: number) => Uint8Array<ArrayBuffer> | undefined;
-    },
+    options: { readonly signal: AbortSignal; readonly onBytes?: (bytes: number) => void },
   ): Promise<Uint8Array<ArrayBuffer>>;
 }
 

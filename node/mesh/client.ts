@@ -161,7 +161,6 @@ export class PeerLink {
       traceParent: options.traceParent,
       ackTimeoutMs: method.timeouts.ackMs + ACK_ROUND_TRIPS * (estimator.rttMs ?? 0),
       onBytes: options.onBytes,
-      spare: options.spare,
       onItem: options.onItem,
       onLoad,
       onAck: (load) => {

@@ -196,15 +196,19 @@ export const MESH_LIMITS = {
   /** How bulk work yields to inference. */
   governor: {
     /** In and out together while a request runs: 0.1 to 0.15 of an event loop, and of a core for hashing a tenth of that. */
-    bytesPerSecond: 24 * MIB,
+    bytesPerSecond: 21 * MIB,
     /** Of one grant beside inference. */
     grantBytes: 256 * KIB,
     /** Requests follow one another: the last one's end is no time to begin at full speed. */
     lingerMs: 500,
     /** Whoever waits looks again this often. */
     pollMs: 50,
-    /** Between two collections of what bulk work leaves behind: more of it is more memory, less is more collecting. */
-    collectBytes: 4 * MIB,
+    /**
+     * Bytes between two collections of what bulk work leaves behind. The more often, the less memory; but what still waits
+     * for a socket at two of them is taken for old, and then only a look through the whole heap frees it.
+     */
+    collectInBytes: 4 * MIB,
+    collectOutBytes: 8 * MIB,
     /** Between two looks at the event loop. */
     sampleMs: 250,
     /** What a byte of bulk work may cost the event loop: 5 ms per MB were measured, and there are slower machines. */

@@ -68,7 +68,7 @@ export function serveFiles(
     let read = 0;
     afterwards(() => {
       leave();
-      governor.moved(read);
+      governor.moved('out', read);
     });
     const granted = await governor.take(length, signal);
     const piece = await files.read(sha256, Number(offset), granted);

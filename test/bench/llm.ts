@@ -20,7 +20,7 @@ const CONVERSATION = { prompt: 352, answer: 48, next: 24 } as const;
 const HEAP_CONTEXT = 1_024;
 const HEAP_SAMPLES = 3;
 /** Of each setting, before the rounds; the best of them counts. */
-const TRIALS = 2;
+const TRIALS = 4;
 /** Generations at once that the node may be asked for, as it is set by default. */
 const PARALLEL = 4;
 

@@ -13,6 +13,7 @@ import { memory } from './memory.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { startup } from './startup.ts';
+import { transfer } from './transfer.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
   remote,
@@ -26,6 +27,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   batch,
   memory,
   importing,
+  transfer,
 ];
 
 const { values, positionals } = parseArgs({

@@ -265,15 +265,14 @@ export class ChunkDownload {
       const onBytes = (bytes: number): void => {
         if (!this.#open.has(read)) return;
         from.heard(clock.now(), read, bytes);
-        governor.moved(bytes);
+        governor.moved('in', bytes);
       };
       // A peer's pieces are paced one by one where they are asked for.
       if (from.source.kind === 'hub') {
         await governor.takeAll(chunk.bytes, signal);
         onBytes(0);
       }
-      const spare = (bytes: number): Uint8Array<ArrayBuffer> | undefined => download.sink.spare?.(bytes);
-      const bytes = await from.source.read(download.file, chunk.index, { signal, onBytes, spare });
+      const bytes = await from.source.read(download.file, chunk.index, { signal, onBytes });
       if (signal.aborted) throw toAbortError(signal);
       if (bytes.byteLength !== chunk.bytes) throw corrupt('The source sent a chunk of another size.');
       onBytes(Math.max(0, chunk.bytes - read.receivedBytes));

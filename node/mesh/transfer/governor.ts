@@ -12,8 +12,8 @@ export interface Pace {
   take(bytes: number, signal: AbortSignal): Promise<number>;
   /** Waits until bytes may move, and takes all of these: those who come next wait the longer. @throws as {@link take} */
   takeAll(bytes: number, signal: AbortSignal): Promise<void>;
-  /** These bytes have come or left. */
-  moved(bytes: number): void;
+  /** These bytes have come in, or gone out. */
+  moved(way: 'in' | 'out', bytes: number): void;
 }
 
 /** Holds nothing back. */
@@ -80,7 +80,8 @@ export class Governor implements Pace {
   #sample: { readonly atMs: number; readonly activeMs: number };
   #otherUtilisation = 0;
   #movedBytes = 0;
-  #uncollectedBytes = 0;
+  /** Share of what may gather before it is collected. */
+  #uncollected = 0;
   #timer: Timer | undefined;
 
   constructor(components: { readonly clock: Clock }, init: GovernorInit) {
@@ -102,11 +103,11 @@ export class Governor implements Pace {
     await this.#take(bytes, true, signal);
   }
 
-  moved(bytes: number): void {
+  moved(way: 'in' | 'out', bytes: number): void {
     this.#movedBytes += bytes;
-    this.#uncollectedBytes += bytes;
-    if (this.#uncollectedBytes < this.#limits.collectBytes) return;
-    this.#uncollectedBytes = 0;
+    this.#uncollected += bytes / (way === 'in' ? this.#limits.collectInBytes : this.#limits.collectOutBytes);
+    if (this.#uncollected < 1) return;
+    this.#uncollected = 0;
     this.#collect();
   }
 

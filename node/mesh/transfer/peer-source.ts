@@ -51,17 +51,13 @@ export class PeerSource implements ChunkSource {
   }
 
   async read(file: ChunkedFile, index: number, options: PieceOptions): Promise<Uint8Array<ArrayBuffer>> {
-    const { signal, onBytes, spare } = options;
     const { offset, length } = chunkRange(file, index);
     let whole: Uint8Array<ArrayBuffer> | undefined;
     for (let filled = 0; filled < length; ) {
-      const rest = length - filled;
-      // Of the usual piece, the only one of its chunk; smaller ones are copied into what it would have had.
-      const own = filled === 0 ? (bytes: number) => (bytes === length ? spare?.(bytes) : undefined) : undefined;
-      const bytes = await this.#piece(file, offset + filled, rest, { signal, onBytes, spare: own });
+      const bytes = await this.#piece(file, offset + filled, length - filled, options);
       // The usual case: a chunk in one piece, which nobody else has a view of.
       if (bytes.byteLength === length) return bytes;
-      whole ??= spare?.(length) ?? new Uint8Array(length);
+      whole ??= new Uint8Array(length);
       whole.set(bytes, filled);
       filled += bytes.byteLength;
     }

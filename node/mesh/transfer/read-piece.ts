@@ -18,7 +18,6 @@ export interface PieceRequest {
 export interface PieceOptions {
   readonly signal: AbortSignal;
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  readonly spare?: ((bytes: number) => Uint8Array<ArrayBuffer> | undefined) | undefined;
 }
 
 /**
@@ -31,13 +30,12 @@ export async function readPiece(
   { source, file, offset, length }: PieceRequest,
   options: PieceOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { signal, onBytes, spare } = options;
+  const { signal, onBytes } = options;
   const request = { sha256: file.sha256, offset: BigInt(offset), length };
   const { bytes, sizeBytes } = await mesh.call(source, PEER_METHODS.readFile, request, {
     signal,
     requestId: '',
     ...(onBytes !== undefined && { onBytes }),
-    ...(spare !== undefined && { spare }),
   });
   if (sizeBytes !== file.sizeBytes) throw corrupt('The peer has a file of another size.');
   const least = Math.min(length, MESH_LIMITS.transfer.pieceBytesMin);

@@ -133,6 +133,28 @@ describe('a callee', () => {
   });
 });
 
+describe('a long answer', () => {
+  it('is told of as it comes, until nobody wants it', async () => {
+    for (const isWanted of [true, false]) {
+      const { client, push } = started();
+      const abort = new AbortController();
+      let arrived = 0;
+      const onBytes = (bytes: number): void => {
+        arrived += bytes;
+      };
+      const call = client.call(ECHO, message(''), options({ signal: abort.signal, onBytes }));
+      const [first, second, third] = chunksOf(1, kind('end'), [tensorOfBytes(THREE_FRAMES)]);
+      push(first);
+      expect(arrived).toBe(FRAME_BODY_BYTES_MAX);
+      if (!isWanted) abort.abort();
+      push(second, third);
+      await call.settled;
+      expect(arrived).toBe(isWanted ? THREE_FRAMES : FRAME_BODY_BYTES_MAX);
+      await call.response.catch(() => undefined);
+    }
+  });
+});
+
 describe('an abandoned call', () => {
   it('takes no memory for what still comes, and settles with its last byte', async () => {
     const { client, push } = started();

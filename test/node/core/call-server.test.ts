@@ -37,6 +37,34 @@ function started(handler: EchoHandler = echo) {
   return { writer, clock, table, server, push };
 }
 
+describe('a handler', () => {
+  it('hears once that its answer has left, or never will', async () => {
+    for (const ends of ['answered', 'cancelled', 'lost'] as const) {
+      const left: string[] = [];
+      const work = gate();
+      const { writer, server, push } = started(async (request, { afterwards, signal }) => {
+        afterwards(() => left.push(ends));
+        await work.promise;
+        signal.throwIfAborted();
+        return request;
+      });
+      push(...chunksOf(1, callKind()));
+      await turns();
+      const room = gate();
+      writer.full = room.promise;
+      if (ends === 'cancelled') push(...chunksOf(1, kind('cancel')));
+      if (ends === 'lost') server.close(lost);
+      work.resolve();
+      await turns();
+      // An answer that waits for room on the link hasn't left.
+      if (ends === 'answered') expect(left).toEqual([]);
+      room.resolve();
+      await turns();
+      expect(left).toEqual([ends]);
+    }
+  });
+});
+
 describe('a request', () => {
   it('is acknowledged when it is here in full, and not before', async () => {
     const { writer, push } = started(never);
