@@ -430,7 +430,7 @@ export class BatchLoop {
     const last = count === sequence.debt;
     const ids = sequence.ids.slice(length, length + count);
     const wanted = last ? [count - 1] : [];
-    const step = { block, firstSlot: slot, lengths: [length], ids, wanted, prompt: true };
+    const step = { block, firstSlot: slot, lengths: [length], ids, wanted, prompt: !othersWait };
     await this.#step(step, [sequence], (_, { logits, rows }) => {
       this.#keep(sequence, rows, { index: 0, tokens: count }, count);
       if (sequence.piecesLeft === 0) this.#arranged = false;

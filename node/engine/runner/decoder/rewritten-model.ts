@@ -24,9 +24,9 @@ export interface Step {
   /** int32 [B · S], sequence by sequence. */
   readonly ids: Int32Array;
   /**
-   * It is a piece of a prompt. Of a model with two forms all pieces are computed in the one for many rows, however few a
-   * piece has: the same prompt then gives the same numbers whether its beginning was kept or not, up to rounding.
-   * @default false
+   * It is a prompt that nobody is kept waiting by. Of a model with two forms its pieces are computed in the one for many
+   * rows, however few a piece has: the same prompt then gives the same numbers whether its beginning was kept or not, up to
+   * rounding. Beside others, pieces are small, and computed as is fastest. @default false
    */
   readonly prompt?: boolean;
   /** Which of the B · S tokens logits are wanted behind, ascending; none is allowed. */
@@ -42,7 +42,7 @@ export interface StepResult {
 /** What the batch loop needs of a model. */
 export interface DecoderModel {
   readonly layout: DecoderLayout;
-  /** Steps of so many rows and more, and all of prompts, are computed in another form, whose times are others. */
+  /** Steps of so many rows and more, and prompts alone, are computed in another form, whose times are others. */
   readonly manyRowsMin?: number | undefined;
   /** @throws WeftError `internal` when the graph fails */
   step(step: Step): Promise<StepResult>;

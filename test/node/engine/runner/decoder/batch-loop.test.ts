@@ -186,12 +186,20 @@ describe('the batch loop', () => {
     }
   });
 
-  it('says of pieces of prompts what they are, the short rest behind kept rows included', async () => {
+  it('says of prompts that are alone what they are, the short rest behind kept rows included', async () => {
     const prompts: (readonly [number, boolean])[] = [];
     const model = new ToyModel({ before: ({ ids, prompt = false }) => void prompts.push([ids.length, prompt]) });
     const loop = loopOf(model, { draft: false });
     for (let time = 0; time < 2; time++) await run(loop, request(prompt(40), 3)).result;
-    expect(prompts).toEqual([
+    const alone = prompts.splice(0);
+    const other = run(loop, request(prompt(5, 1), 60), undefined, ({ firstIndex }) => {
+      if (firstIndex === 2) void run(loop, request(prompt(40, 2), 1));
+      return undefined;
+    });
+    await other.result;
+    // Beside somebody who decodes none is.
+    expect(prompts.filter(([, isPrompt]) => isPrompt)).toEqual([[5, true]]);
+    expect(alone).toEqual([
       [40, true],
       [1, false],
       [1, false],
