@@ -254,7 +254,7 @@ export class BatchLoop {
       if (this.#closing.signal.aborted) return false;
     }
     const prompt = this.#nextPrompt();
-    // A block that grows copies for as long as a piece takes: one of the two stands between two tokens of the others.
+    // Copying a part of a block takes as long as some of a piece: one of the two stands between two tokens of the others.
     if (prompt === undefined || (worked && this.#groups.all.some(growsNext))) return worked;
     if (worked) await untilNextLoop();
     await this.#prefill(prompt);
@@ -336,6 +336,10 @@ export class BatchLoop {
     const reuse = this.#reusing.get(sequence);
     if (reuse === undefined) return false;
     const { group, slot } = this.#groups.placeOf(sequence);
+    // What was made ready for them may have been given back to others; making it ready again may cost the rows themselves.
+    const fits = this.#groups.grow(group, reuse.blocks * KV_BLOCK_TOKENS);
+    if (!fits) this.#giveUpRows(sequence);
+    if (!this.#reusing.has(sequence)) return false;
     const end = Math.min(reuse.blocks, reuse.copied + blocks);
     for (let index = reuse.copied; index < end; index++) {
       group.block.write(slot, index * KV_BLOCK_TOKENS, reuse.match.rows[index]?.data as KvArray);
@@ -416,11 +420,11 @@ export class BatchLoop {
     const { group, slot } = this.#groups.placeOf(sequence);
     const { length, piecesLeft } = sequence;
     const { block } = group;
-    const count = this.#init.exact === true ? nextPiece(piecesLeft) : this.#pieceBeside(sequence, block.capacity);
+    const othersWait = this.#running.some(decodesNext);
+    const count = this.#init.exact === true ? nextPiece(piecesLeft) : this.#nextPiece(sequence, block.capacity);
     // In strides, because growing copies what is there; not at once, because every step pays for all of it.
     const { capacity } = block;
     const roomy = length + Math.min(piecesLeft, count + Math.max(PREFILL_TOKENS, length >> 1));
-    const othersWait = this.#running.some(decodesNext);
     if (length + count > capacity) {
       if (othersWait && this.#room.slowlyFor(group, roomy)) return;
       if (!this.#room.for(group, length + count, roomy)) return;
@@ -438,16 +442,28 @@ export class BatchLoop {
     });
   }
 
-  /** Short enough that the others' tokens keep coming. */
-  #pieceBeside(sequence: Sequence, capacity: number): number {
+  /** Short enough that the others' tokens keep coming, where there are others. */
+  #nextPiece(sequence: Sequence, capacity: number): number {
     const others = this.#groups.all.filter(({ sequences }) => sequences.some(decodesNext));
-    return prefillChunk({
+    const count = prefillChunk({
       left: sequence.piecesLeft,
       context: capacity,
       decoding: others.reduce((sum, { sequences }) => sum + sequences.length, 0),
       contextOfOthers: Math.max(0, ...others.map(({ block }) => block.capacity)),
       costs: this.#costs,
     });
+    return others.length > 0 ? count : this.#upToKept(sequence, count);
+  }
+
+  /**
+   * Of a piece, what a later prompt of the same ids finds kept; its rest is a piece of its own, and is computed alike then:
+   * products on float activations differ in their last digits by how many rows they have, and of two tokens that are
+   * nearly as likely another one would be drawn.
+   */
+  #upToKept({ ids, length }: Sequence, count: number): number {
+    if (!this.#keepsPrefixes || this.#components.model.manyRowsMin === undefined) return count;
+    const kept = Math.floor((ids.length - 1) / KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS;
+    return length < kept && length + count > kept ? kept - length : count;
   }
 
   /**
@@ -562,16 +578,21 @@ export class BatchLoop {
     this.#growing = bytes;
     this.#tree.trim();
     if (this.#reusing.size > 0 && this.#isOver(bytes)) {
-      for (const [sequence, { match, copied }] of this.#reusing) {
-        match.release();
-        const { cachedTokens = 0 } = sequence;
-        sequence.cachedTokens = Math.min(cachedTokens, copied * KV_BLOCK_TOKENS);
-        this.#cachedTokens -= cachedTokens - sequence.cachedTokens;
-      }
-      this.#reusing.clear();
+      for (const sequence of [...this.#reusing.keys()]) this.#giveUpRows(sequence);
       this.#tree.trim();
     }
     this.#growing = 0;
+  }
+
+  /** Rows that are kept and not copied yet: they are computed instead. */
+  #giveUpRows(sequence: Sequence): void {
+    const reuse = this.#reusing.get(sequence);
+    if (reuse === undefined) return;
+    reuse.match.release();
+    this.#reusing.delete(sequence);
+    const { cachedTokens = 0 } = sequence;
+    sequence.cachedTokens = Math.min(cachedTokens, reuse.copied * KV_BLOCK_TOKENS);
+    this.#cachedTokens -= cachedTokens - sequence.cachedTokens;
   }
 
   #isOver(extra: number): boolean {
@@ -621,9 +642,11 @@ const goesOn = (sequence: Sequence): boolean => !sequence.settled && !sequence.s
 const decodes = (sequence: Sequence): boolean =>
   goesOn(sequence) && sequence.busy === undefined && sequence.piecesLeft === 0 && sequence.debt > 0;
 
-/** Its next step needs a larger block. */
+/** Its next step copies: it needs a larger block, or one is being made ready. */
 const growsNext = ({ block, sequences }: Group): boolean =>
-  sequences.some((sequence) => decodesNext(sequence) && sequence.length >= block.capacity);
+  sequences.some(
+    (sequence) => decodesNext(sequence) && (block.growingTo !== undefined || sequence.length >= block.capacity),
+  );
 
 /** It decodes, or will once its token is drawn. */
 const decodesNext = (sequence: Sequence): boolean => !sequence.settled && sequence.piecesLeft === 0;

@@ -69,8 +69,13 @@ export class Room {
   /** So early that the copy is whole when the last row is taken. */
   #growAhead(group: Group, tokens: number): void {
     const { block } = group;
+    // What was begun is ended: prompts wait for it.
+    if (block.growingTo !== undefined) {
+      this.slowlyFor(group, block.growingTo);
+      return;
+    }
     const calls = Math.ceil(block.bytes / this.#init.copyBytes);
-    if (block.growingTo === undefined && block.capacity - tokens > calls) return;
+    if (block.capacity - tokens > calls) return;
     const roomy = tokens + this.#headroom(group);
     if (roomy > block.capacity) this.slowlyFor(group, roomy);
   }

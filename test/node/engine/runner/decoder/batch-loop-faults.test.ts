@@ -349,6 +349,38 @@ describe('room', () => {
   });
 });
 
+describe('rows that are copied for a newcomer', () => {
+  it.each([1, 90, 1e9])(
+    'have room again where it was given back to others meanwhile (%d rows a time)',
+    async (rows) => {
+      const starts: (() => void)[] = [];
+      const model = new ToyModel({
+        before: () => {
+          for (const start of starts.splice(0)) start();
+        },
+      });
+      const loop = loopOf(model, { kvBytesMax: 592 * ROW, sequencesMax: 5, contextLength: 250, copyBytes: rows * ROW });
+      // Prompts that have much in common, all but the first at once, in a memory that is just large enough.
+      const prompts = [
+        [80, 1, 2],
+        [1, 1, 1],
+        [64, 1, 1],
+        [80, 1, 1],
+        [32, 33, 1],
+        [35, 30, 1],
+      ] as const;
+      const runs = prompts.map(async ([shared, own, count], index) => {
+        if (index > 0) await new Promise<void>((start) => starts.push(start));
+        const ids = [...prompt(shared), ...new Array<number>(own).fill(0)];
+        const one = run(loop, request(ids, count));
+        await one.result;
+        expect(one.tokens).toEqual(expected(ids, count));
+      });
+      await Promise.all(runs);
+    },
+  );
+});
+
 describe('whatever goes wrong together', () => {
   const job = fc.record({
     shared: fc.integer({ min: 0, max: 2 }),

@@ -147,11 +147,10 @@ describe('SmolLM2', () => {
     expect(both.memory.peakBytes).toBeGreaterThan(0);
     const faster = await answered(both);
     expect(faster.ids.slice(0, sure)).toEqual(plain.ids.slice(0, sure));
-    // Again, most of the prompt from what was kept: the rest is computed in the same form.
+    // Again, most of the prompt from what was kept: the rest is computed in the same form and by as many rows.
     const again = await answered(both);
+    expect(again.top[0]).toEqual(faster.top[0]);
     expect(again.ids.slice(0, sure)).toEqual(faster.ids.slice(0, sure));
-    const apart = Math.abs((again.top[0]?.logprob ?? 0) - (faster.top[0]?.logprob ?? 0));
-    expect(apart).toBeLessThan(Math.abs((plain.top[0]?.logprob ?? 0) - (faster.top[0]?.logprob ?? 0)) / 4);
     // It was computed by other kernels.
     expect(faster.top[0]?.logprob).not.toBe(plain.top[0]?.logprob);
     expect(faster.top[0]?.logprob).toBeCloseTo(plain.top[0]?.logprob ?? 0, 0);
