@@ -84,9 +84,10 @@ export class BatchLoop {
   readonly #groups: Groups;
   readonly #tree: PrefixTree;
   readonly #room: Room;
-  readonly #copyBytes: number;
-  /** Kept rows that are being copied for a newcomer, and how many blocks of them have been. */
-  readonly #reusing = new Map<Sequence, { readonly match: PrefixMatch; readonly blocks: number; copied: number }>();
+  /** Blocks of kept rows that are copied between two tokens of others. */
+  readonly #blocksAtOnce: number;
+  /** Kept rows that are being copied for a newcomer, whose length says how many of them have been. */
+  readonly #reusing = new Map<Sequence, PrefixMatch>();
   readonly #costs: StepCosts;
   readonly #closing = new AbortController();
   readonly #waiting: Sequence[] = [];
@@ -129,7 +130,8 @@ export class BatchLoop {
       blockBytes: KV_BLOCK_TOKENS * bytes,
       bytesMax: () => (this.#keepsPrefixes ? Math.max(0, init.kvBytesMax - this.#groups.bytes - this.#growing) : 0),
     });
-    this.#copyBytes = init.copyBytes ?? KV_COPY_BYTES;
+    const { copyBytes = KV_COPY_BYTES } = init;
+    this.#blocksAtOnce = Math.max(1, Math.floor(copyBytes / (KV_BLOCK_TOKENS * bytes)));
     const giveWay = (victim: Sequence): void => {
       remove(this.#running, victim);
       this.#closeSlot(victim);
@@ -138,7 +140,7 @@ export class BatchLoop {
     };
     this.#room = new Room(
       { groups: this.#groups, running: () => this.#running, giveWay },
-      { contextLength: this.#contextLength, drafts: this.#drafts, exact, copyBytes: this.#copyBytes },
+      { contextLength: this.#contextLength, drafts: this.#drafts, exact, copyBytes },
     );
   }
 
@@ -233,8 +235,7 @@ export class BatchLoop {
 
   #forgetRows(): void {
     this.#groups.clear();
-    for (const { match } of this.#reusing.values()) match.release();
-    this.#reusing.clear();
+    for (const sequence of this.#reusing.keys()) this.#release(sequence);
     this.#tree.clear();
   }
 
@@ -277,8 +278,7 @@ export class BatchLoop {
   }
 
   #closeSlot(sequence: Sequence): void {
-    this.#reusing.get(sequence)?.match.release();
-    this.#reusing.delete(sequence);
+    this.#release(sequence);
     this.#groups.close(sequence, this.#spoilt.has(sequence));
   }
 
@@ -319,9 +319,9 @@ export class BatchLoop {
     const tokens = this.#groups.grow(group, match.tokens) ? match.tokens : 0;
     if (tokens === 0) match.release();
     else {
-      this.#reusing.set(sequence, { match, blocks: tokens / KV_BLOCK_TOKENS, copied: 0 });
+      this.#reusing.set(sequence, match);
       // In one go, unless others would wait for it; rows that are held must not keep others from growing.
-      if (!this.#running.some(decodesNext) || this.#isOver(0)) this.#copyRows(sequence, tokens / KV_BLOCK_TOKENS);
+      if (!this.#running.some(decodesNext) || this.#isOver(0)) this.#copyRows(sequence, match.rows.length);
     }
     // Of what it had before it gave way, or on another node, nothing was kept for its prompt's sake.
     if (sequence.cachedTokens !== undefined) return;
@@ -333,22 +333,18 @@ export class BatchLoop {
 
   /** @returns false when there was nothing to copy */
   #copyRows(sequence: Sequence, blocks: number): boolean {
-    const reuse = this.#reusing.get(sequence);
-    if (reuse === undefined) return false;
+    const match = this.#reusing.get(sequence);
+    if (match === undefined) return false;
     const { group, slot } = this.#groups.placeOf(sequence);
     // What was made ready for them may have been given back to others; making it ready again may cost the rows themselves.
-    const fits = this.#groups.grow(group, reuse.blocks * KV_BLOCK_TOKENS);
-    if (!fits) this.#giveUpRows(sequence);
+    if (!this.#groups.grow(group, match.tokens)) this.#giveUpRows(sequence);
     if (!this.#reusing.has(sequence)) return false;
-    const end = Math.min(reuse.blocks, reuse.copied + blocks);
-    for (let index = reuse.copied; index < end; index++) {
-      group.block.write(slot, index * KV_BLOCK_TOKENS, reuse.match.rows[index]?.data as KvArray);
+    const first = sequence.length / KV_BLOCK_TOKENS;
+    for (const [index, { data }] of match.rows.slice(first, first + blocks).entries()) {
+      group.block.write(slot, (first + index) * KV_BLOCK_TOKENS, data as KvArray);
     }
-    reuse.copied = end;
-    sequence.length = end * KV_BLOCK_TOKENS;
-    if (end < reuse.blocks) return true;
-    reuse.match.release();
-    this.#reusing.delete(sequence);
+    sequence.length = Math.min(match.tokens, (first + blocks) * KV_BLOCK_TOKENS);
+    if (sequence.length === match.tokens) this.#release(sequence);
     return true;
   }
 
@@ -415,8 +411,7 @@ export class BatchLoop {
   }
 
   async #prefill(sequence: Sequence): Promise<void> {
-    const blockBytes = KV_BLOCK_TOKENS * rowBytes(this.#components.model.layout);
-    if (this.#copyRows(sequence, Math.max(1, Math.floor(this.#copyBytes / blockBytes)))) return;
+    if (this.#copyRows(sequence, this.#blocksAtOnce)) return;
     const { group, slot } = this.#groups.placeOf(sequence);
     const { length, piecesLeft } = sequence;
     const { block } = group;
@@ -586,13 +581,15 @@ export class BatchLoop {
 
   /** Rows that are kept and not copied yet: they are computed instead. */
   #giveUpRows(sequence: Sequence): void {
-    const reuse = this.#reusing.get(sequence);
-    if (reuse === undefined) return;
-    reuse.match.release();
-    this.#reusing.delete(sequence);
+    this.#release(sequence);
     const { cachedTokens = 0 } = sequence;
-    sequence.cachedTokens = Math.min(cachedTokens, reuse.copied * KV_BLOCK_TOKENS);
+    sequence.cachedTokens = Math.min(cachedTokens, sequence.length);
     this.#cachedTokens -= cachedTokens - sequence.cachedTokens;
+  }
+
+  #release(sequence: Sequence): void {
+    this.#reusing.get(sequence)?.release();
+    this.#reusing.delete(sequence);
   }
 
   #isOver(extra: number): boolean {

@@ -205,38 +205,34 @@ export class KvBlock {
     count: number,
   ): void {
     assert(at + count <= this.#capacity, 'the rows fit');
-    const { layers } = this.layout;
-    for (let layer = 0; layer < layers; layer++)
-      this.#append(this, this.#capacity, layer, rows, batch, slot, at, count);
-    const next = this.#next;
-    if (next === undefined) return;
-    for (const layer of next.keys.keys()) this.#append(next, next.capacity, layer, rows, batch, slot, at, count);
+    this.#appendTo(this, rows, batch, slot, at, count);
+    if (this.#next !== undefined) this.#appendTo(this.#next, rows, batch, slot, at, count);
   }
 
-  #append(
-    into: { readonly keys: readonly KvArray[]; readonly values: readonly KvArray[] },
-    capacity: number,
-    layer: number,
+  /** Into the layers that are there. */
+  #appendTo(
+    { capacity, keys: allKeys, values: allValues }: Pick<KvBlock, 'capacity' | 'keys' | 'values'>,
     rows: NewRows,
-    { index, tokens, first = 0 }: { readonly index: number; readonly tokens: number; readonly first?: number },
+    { index, tokens, first = 0 }: Parameters<KvBlock['append']>[1],
     slot: number,
     at: number,
     count: number,
   ): void {
     const { kvHeads, headSize } = this.layout;
-    const newKeys = rows.keys[layer] as KvArray;
-    const newValues = rows.values[layer] as KvArray;
-    const keys = into.keys[layer] as KvArray;
-    const values = into.values[layer] as KvArray;
-    for (let head = 0; head < kvHeads; head++) {
-      const source = ((index * kvHeads + head) * tokens + first) * headSize;
-      const lineAt = (slot * kvHeads + head) * headSize;
-      for (let d = 0; d < headSize; d++) {
-        const to = (lineAt + d) * capacity + at;
-        for (let s = 0; s < count; s++) keys[to + s] = newKeys[source + s * headSize + d] as number;
+    for (const [layer, keys] of allKeys.entries()) {
+      const newKeys = rows.keys[layer] as KvArray;
+      const newValues = rows.values[layer] as KvArray;
+      const values = allValues[layer] as KvArray;
+      for (let head = 0; head < kvHeads; head++) {
+        const source = ((index * kvHeads + head) * tokens + first) * headSize;
+        const lineAt = (slot * kvHeads + head) * headSize;
+        for (let d = 0; d < headSize; d++) {
+          const to = (lineAt + d) * capacity + at;
+          for (let s = 0; s < count; s++) keys[to + s] = newKeys[source + s * headSize + d] as number;
+        }
+        const to = ((slot * kvHeads + head) * capacity + at) * headSize;
+        values.set(newValues.subarray(source, source + count * headSize) as never, to);
       }
-      const to = ((slot * kvHeads + head) * capacity + at) * headSize;
-      values.set(newValues.subarray(source, source + count * headSize) as never, to);
     }
   }
 
