@@ -3,7 +3,15 @@
 import type { Device } from '../protocol/capability.ts';
 import { WeftError } from '../protocol/errors.ts';
 import { SMALL_FILE_BYTES_MAX } from '../protocol/limits.ts';
-import { folderOf, type GraphVariant, graphVariants, isInside, type ListedFile, nameOf } from './graph-variants.ts';
+import {
+  folderOf,
+  type GraphVariant,
+  graphVariants,
+  isInside,
+  isLicenceFile,
+  type ListedFile,
+  nameOf,
+} from './graph-variants.ts';
 import { judge, type Target, targetsOf, type Work } from './variant-taste.ts';
 
 export interface MachineFacts {
@@ -202,7 +210,7 @@ function sideFiles(files: readonly ListedFile[], root: string): readonly string[
 function isSideFile(place: string): boolean {
   if (place === '1_Pooling/config.json' || place === 'chat_template.jinja') return true;
   if (place.includes('/')) return false;
-  if (/^(licen[cs]e|copying)(\.(txt|md))?$/i.test(place)) return true;
+  if (isLicenceFile(place)) return true;
   // The index of weights in another format, and manifests, which each node makes itself.
   return place.endsWith('.json') && !/\.index\.json$|^weft-/.test(place);
 }

@@ -120,6 +120,9 @@ const has = (files: readonly ListedFile[] | undefined, name: string): boolean =>
   files?.some(({ path }) => nameOf(path) === name) ?? false;
 
 export const folderOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+/** True for the text of a licence, at the top of a model. */
+export const isLicenceFile = (name: string): boolean => /^(licen[cs]e|copying)(\.(txt|md))?$/i.test(name);
+
 export const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
 /** The graphs of one folder, each with its external data. */

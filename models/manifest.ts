@@ -8,6 +8,11 @@ import { LANGUAGES_MAX, ONNX_PORTS_MAX as PORTS_MAX, SUPPRESSED_MAX } from './li
 
 /** Name of the manifest in a model's folder. */
 export const MANIFEST_FILE = 'weft-manifest.json';
+/** A JSON array of texts, each a signature of the manifest's digest. */
+export const SIGNATURES_FILE = 'weft-signatures.json';
+export const ORIGIN_FILE = 'weft-origin.json';
+/** Written by Weft beside every installed model, over whatever was there: no file of a model is called so. */
+export const OWN_FILES: ReadonlySet<string> = new Set([MANIFEST_FILE, SIGNATURES_FILE, ORIGIN_FILE]);
 
 /** The hub's repository id, neither part of which is a step in a path or hidden. */
 export const MODEL_ID = /^(?!\.)[\w.-]+\/(?!\.)[\w.-]+$/;
@@ -208,6 +213,10 @@ export function canonicalJson(value: unknown): string {
       : inner,
   );
 }
+
+/** Bytes of a model's files; one that it has twice counts twice. */
+export const sizeOf = ({ files }: Pick<Manifest, 'files'>): number =>
+  files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /** What names this model across the mesh. */
 export function modelRef(manifest: Manifest): ModelRef {

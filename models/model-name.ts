@@ -1,6 +1,6 @@
 // What a person writes to name a model that is to be brought here: an id or page of the hub, a short name, a folder or a
 // file. Pulls and the CLI parse it; nothing is looked up.
-import { catalogueEntry, resolveModelId } from './catalog.ts';
+import { resolveModelId } from './catalog.ts';
 
 /** A model of the hub. */
 export interface HubName {
@@ -100,14 +100,14 @@ function decoded(part: string): string | undefined {
 
 /** A name of the catalogue: `smollm2`, `qwen3:0.6b`, and either with a variant or a revision. */
 function parseShort(text: string): HubName | undefined {
-  const whole = catalogueEntry(text)?.id ?? resolveModelId(text);
+  const whole = resolveModelId(text);
   if (whole !== undefined) return { kind: 'hub', id: whole };
   // From the end, so that the size behind a colon stays with its name. A variant and a revision have one mark each.
   for (const at of [...text.matchAll(/[:@]/g)]
     .map(({ index }) => index)
     .slice(-2)
     .reverse()) {
-    const id = catalogueEntry(text.slice(0, at))?.id ?? resolveModelId(text.slice(0, at));
+    const id = resolveModelId(text.slice(0, at));
     if (id !== undefined) return parseHub(id + text.slice(at));
   }
   return undefined;

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { WeftError } from '../protocol/errors.ts';
 import type { InstalledModel } from './installed.ts';
 import { MANIFEST_BYTES_MAX, PARTIAL_KEPT_MS } from './limits.ts';
-import { modelRef, parseManifest } from './manifest.ts';
+import { modelRef, parseManifest, sizeOf } from './manifest.ts';
 import { Blobs } from './store/blobs.ts';
 import { CachedMetadata, type ModelMetadata } from './store/cached-metadata.ts';
 import { ChunkReader } from './store/chunk-reader.ts';
@@ -16,7 +16,7 @@ import { findDamage } from './store/damage.ts';
 import { corrupt, onDisk } from './store/disk-error.ts';
 import { DiskQueue } from './store/disk-queue.ts';
 import { checkRoom, freeBytes, usedBytes } from './store/disk-use.ts';
-import type { Link } from './store/durable.ts';
+import { below, type Link } from './store/durable.ts';
 import { type FilePlaces, placesOf } from './store/file-places.ts';
 import { InstalledModels, type ModelProblem } from './store/installed-models.ts';
 import { mergeSignatures, writeOrigin, writeSignatures } from './store/model-notes.ts';
@@ -190,7 +190,7 @@ export class ModelStore {
       if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
     }
     await deleteFolder();
-    return model.manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return sizeOf(model.manifest);
   }
 
   /** A file that a manifest lists, by its sha256 in hex. Never anything else on this disk. */
@@ -415,7 +415,7 @@ export class ModelStore {
     }
     const others = this.#installed.files(file.sha256).filter(({ model: other }) => other !== model);
     return beginRepair(this.#partials, file, [
-      { path: join(model.folder, ...path.split('/')), bad: new Set(bad) },
+      { path: below(model.folder, path), bad: new Set(bad) },
       ...[this.#blobs.path(file.sha256), ...others.map((other) => other.path)].map((from) => ({
         path: from,
         bad: new Set<number>(),

@@ -2,8 +2,9 @@
 // by itself is put under onnx/, its weights beside it, and the settings beside it above.
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isLicenceFile } from '../graph-variants.ts';
 import { FOLDERS_PER_LEVEL_MAX, GRAPHS_LISTED_MAX } from '../limits.ts';
-import { MANIFEST_FILE } from '../manifest.ts';
+import { OWN_FILES } from '../manifest.ts';
 import { exists, refuse } from './files.ts';
 
 export interface Layout {
@@ -83,13 +84,10 @@ async function folderLayout(root: string, graph: string | undefined): Promise<La
     place: (path) => ({ root, path }),
     graph,
     graphs: await graphsIn(root, names),
-    sides: (await exists(join(root, ...POOLING.split('/')))) ? [...tops, POOLING] : tops,
+    sides: await withPooling(root, tops),
     ...papers(names),
   };
 }
-
-/** Written by the store beside a model. */
-const OWN_FILES: ReadonlySet<string> = new Set([MANIFEST_FILE, 'weft-signatures.json', 'weft-origin.json']);
 
 async function fileLayout(root: string, file: string): Promise<Layout> {
   const names = await readNames(root);
@@ -101,9 +99,13 @@ async function fileLayout(root: string, file: string): Promise<Layout> {
     place: (path) => ({ root, path: path.startsWith('onnx/') ? path.slice('onnx/'.length) : path }),
     graph,
     graphs: [graph],
-    sides: (await exists(join(root, ...POOLING.split('/')))) ? [...tops, POOLING] : tops,
+    sides: await withPooling(root, tops),
     ...papers(names),
   };
+}
+
+async function withPooling(root: string, tops: readonly string[]): Promise<readonly string[]> {
+  return (await exists(join(root, ...POOLING.split('/')))) ? [...tops, POOLING] : tops;
 }
 
 /** Where the hub puts graphs; else at the top; else in the folders below it. */
@@ -124,7 +126,7 @@ async function graphsIn(root: string, names: readonly string[]): Promise<string[
 
 function papers(names: readonly string[]): Pick<Layout, 'licence' | 'card'> {
   return {
-    licence: names.find((name) => /^(licen[cs]e|copying)(\.(txt|md))?$/i.test(name)),
+    licence: names.find(isLicenceFile),
     card: names.find((name) => name === 'README.md'),
   };
 }

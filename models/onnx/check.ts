@@ -133,13 +133,7 @@ class OnnxChecker {
 
   /** GraphProto. */
   #graph(range: ByteRange, depth: number, around: Scope | undefined): void {
-    const scope: Scope = {
-      around,
-      constants: new Map(),
-      given: new Set(),
-      inputs: new Set(),
-      nodeNames: new Set(),
-    };
+    const scope = newScope(around);
     const initializers = new Set<string>();
     this.#walker.walk(range, depth, (field) => {
       if (field.wire !== 'bytes') return;
@@ -293,13 +287,7 @@ class OnnxChecker {
     const body = new Body();
     const once = new Once();
     const texts = new Map<number, string>();
-    const scope: Scope = {
-      around: undefined,
-      constants: new Map(),
-      given: new Set(),
-      inputs: new Set(),
-      nodeNames: new Set(),
-    };
+    const scope = newScope(undefined);
     this.#body = body;
     this.#walker.walk(range, 1, (field) => {
       if (field.wire !== 'bytes') return;
@@ -396,3 +384,11 @@ class OnnxChecker {
 const LIST_MAX = 32;
 
 const twoSources = (name: string): Error => onnxCorrupt(`the tensor ${quoted(name)} has two sources`);
+
+const newScope = (around: Scope | undefined): Scope => ({
+  around,
+  constants: new Map(),
+  given: new Set(),
+  inputs: new Set(),
+  nodeNames: new Set(),
+});

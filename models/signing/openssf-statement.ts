@@ -3,14 +3,12 @@
 // about another model.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { OWN_FILES } from '../manifest.ts';
 import { IGNORED_PATHS_MAX, NAMED_MAX, PATH_CHARS_MAX, RESOURCES_MAX } from './limits.ts';
 import type { Problem } from './openssf-bundle.ts';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';
-
-/** Written by Weft itself beside every installed model, over whatever was there. */
-const OWN_FILES: ReadonlySet<string> = new Set(['weft-manifest.json', 'weft-signatures.json', 'weft-origin.json']);
 
 /** Relative, with forward slashes: a name that leads elsewhere is nobody's file. */
 const Path = z

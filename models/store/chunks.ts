@@ -15,15 +15,14 @@ export const chunkCount = (sizeBytes: number, chunkBytes: number): number => Mat
 export const chunkLength = (sizeBytes: number, chunkBytes: number, index: number): number =>
   Math.min(chunkBytes, sizeBytes - index * chunkBytes);
 
-/** True when these digests are those of a file of this size, and chunks of this size can be held in memory. */
+/** True when so many digests are those of a file of this size, and chunks of this size can be held in memory. */
 export function chunksFit(sizeBytes: number, chunks: ChunkDigests): boolean {
   return (
     Number.isSafeInteger(chunks.sizeBytes) &&
     chunks.sizeBytes > 0 &&
     chunks.sizeBytes <= CHUNK_BYTES_MAX &&
     chunks.sha256.length === chunkCount(sizeBytes, chunks.sizeBytes) &&
-    chunks.sha256.length <= CHUNKS_MAX &&
-    chunks.sha256.every(isSha256)
+    chunks.sha256.length <= CHUNKS_MAX
   );
 }
 
@@ -35,7 +34,8 @@ export function checkFileToFetch({ sha256, sizeBytes, chunks }: FileToFetch): vo
   if (!isSha256(sha256)) throw corrupt('The digest of a file is no sha256.');
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw corrupt('The size of a file is no number of bytes.');
   if (chunkCount(sizeBytes, chunks?.sizeBytes ?? CHUNK_BYTES) > CHUNKS_MAX) throw corrupt('A file is too large.');
-  if (chunks !== undefined && !chunksFit(sizeBytes, chunks)) throw corrupt('The chunks of a file do not fit its size.');
+  const sound = chunks === undefined || (chunksFit(sizeBytes, chunks) && chunks.sha256.every(isSha256));
+  if (!sound) throw corrupt('The chunks of a file do not fit its size.');
 }
 
 /** What of a file is left without some chunks. */

@@ -28,8 +28,8 @@ export function placesOf(
   const sizeBytes = blobBytes ?? inModels[0]?.file.sizeBytes;
   if (sizeBytes === undefined) return undefined;
   // What was computed here is right; what a manifest says is only as good as that.
-  const said = inModels.map(({ file }) => file.chunks).find((chunks) => chunksFit(sizeBytes, chunks));
-  const chunks = blobs.chunksOf(sha256) ?? said;
+  const chunks =
+    blobs.chunksOf(sha256) ?? inModels.map(({ file }) => file.chunks).find((said) => chunksFit(sizeBytes, said));
   const paths = [...(blobBytes === undefined ? [] : [blobs.path(sha256)]), ...inModels.map(({ path }) => path)];
   return { sha256, sizeBytes, chunkBytes: chunks?.sizeBytes ?? CHUNK_BYTES, chunks, paths };
 }

@@ -2,12 +2,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SIGNATURE_CHARS_MAX, SIGNATURES_MAX } from '../limits.ts';
+import { ORIGIN_FILE, SIGNATURES_FILE } from '../manifest.ts';
 import { openPlain, replaceDurably } from './durable.ts';
 import type { ModelOrigin } from './staged-model.ts';
-
-/** A JSON array of texts, each a signature of the manifest's digest. */
-export const SIGNATURES_FILE = 'weft-signatures.json';
-export const ORIGIN_FILE = 'weft-origin.json';
 
 export interface ModelNotes {
   readonly signatures: readonly string[];

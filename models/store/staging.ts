@@ -6,13 +6,22 @@ import { WeftError } from '../../protocol/errors.ts';
 import { aliasesOf } from '../catalog.ts';
 import type { InstalledModel } from '../installed.ts';
 import { CHUNK_BYTES } from '../limits.ts';
-import { canonicalJson, MANIFEST_FILE, type Manifest, modelRef, parseManifest } from '../manifest.ts';
+import {
+  canonicalJson,
+  MANIFEST_FILE,
+  type Manifest,
+  modelRef,
+  ORIGIN_FILE,
+  OWN_FILES,
+  parseManifest,
+  SIGNATURES_FILE,
+} from '../manifest.ts';
 import type { Blobs } from './blobs.ts';
 import { chunksFit } from './chunks.ts';
 import { corrupt, onDisk } from './disk-error.ts';
 import { below, ensureFolder, exists, type Link, linkOrCopy, missing, syncFolder, writeDurably } from './durable.ts';
 import { type InstalledModels, setAside } from './installed-models.ts';
-import { mergeSignatures, ORIGIN_FILE, SIGNATURES_FILE } from './model-notes.ts';
+import { mergeSignatures } from './model-notes.ts';
 import type { ModelOrigin, StagedModel } from './staged-model.ts';
 import type { ChunkDigests } from './stored-file.ts';
 
@@ -155,7 +164,7 @@ export class Staging {
       if (!stat?.isFile() || stat.size !== sizeBytes) throw corrupt(`"${path}" is not what the manifest says.`);
       await this.#checkChunks(path, sha256, chunks);
     }
-    if (manifest.files.some(({ path }) => RESERVED.has(path)))
+    if (manifest.files.some(({ path }) => OWN_FILES.has(path)))
       throw corrupt('A file of the model has a name of the store.');
   }
 
@@ -204,8 +213,6 @@ export class Staging {
 }
 
 const MODEL = 'model-';
-const RESERVED: ReadonlySet<string> = new Set([MANIFEST_FILE, SIGNATURES_FILE, ORIGIN_FILE]);
-
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
 /** Bytes of a name: the bound of nearly every disk. */
@@ -231,7 +238,7 @@ function checkPaths(paths: readonly string[]): void {
     for (let at = plain.indexOf('/'); at >= 0; at = plain.indexOf('/', at + 1)) above.add(plain.slice(0, at));
   }
   for (const folder of above) {
-    if (taken.has(folder) || RESERVED.has(folder)) throw corrupt(`"${folder}" is a file of the model, and a folder.`);
+    if (taken.has(folder) || OWN_FILES.has(folder)) throw corrupt(`"${folder}" is a file of the model, and a folder.`);
   }
 }
 

@@ -1,5 +1,7 @@
 // What is known of a model that is installed here, for `weft show`.
+
 import type { InstalledModel } from '../../models/installed.ts';
+import { sizeOf } from '../../models/manifest.ts';
 import type { ModelDetails } from '../core/control.ts';
 import type { LoadedModel } from '../core/engine.ts';
 import type { ProfileReport } from '../core/profile.ts';
@@ -26,7 +28,7 @@ export function modelDetails({ ref, manifest, aliases }: InstalledModel, facts: 
     licence: manifest.licence.spdx,
     contextLength: manifest.contextLength,
     dimensions: manifest.encoding?.dimensions ?? 0,
-    sizeBytes: manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    sizeBytes: sizeOf(manifest),
     bundled,
     offered,
     files: manifest.files.map(({ path, sizeBytes, sha256 }) => ({ path, sizeBytes, sha256 })),

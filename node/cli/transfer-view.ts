@@ -147,7 +147,7 @@ export function transferLines(
 ): string[] {
   const name = printable(now.model);
   const phase = before?.phase === now.phase ? [] : phaseLine(now).map((text) => `${name}: ${text}`);
-  const step = stepOf(now) > Math.max(0, before === undefined ? 0 : stepOf(before)) ? [stepLine(now)] : [];
+  const step = stepOf(now) > (before === undefined ? 0 : stepOf(before)) ? [stepLine(now)] : [];
   return [...chosenLines(before, now), ...phase, ...step, ...faultLines(before, now, nameOf)];
 }
 
@@ -158,7 +158,7 @@ export function chosenLines(before: TransferState | undefined, { chosen }: Trans
 
 /** How it ends is said by whoever waits for it. */
 function phaseLine(now: TransferState): string[] {
-  if (now.phase === 'done' || now.phase === 'failed' || now.phase === 'cancelled') return [];
+  if (!isRunning(now)) return [];
   if (now.phase !== 'fetching' || !(now.totalBytes > 0)) return [PHASES[now.phase] ?? printable(now.phase)];
   const here = now.hereBytes > 0 ? `, ${formatBytes(now.hereBytes)} of it here already` : '';
   return [`${PHASES.fetching} ${formatBytes(now.totalBytes)}${here}`];

@@ -10,7 +10,8 @@ import { chosenLines, isRunning, transferLines, transferWindow } from './transfe
 
 export interface WatchInit {
   readonly context: CommandContext;
-  readonly options: ClientOptions;
+  /** With either of the latter two nothing is shown. */
+  readonly options: ClientOptions & { readonly json?: true; readonly quiet?: true };
   /**
    * True for the one that is waited for.
    * @param isNew false for one that ran before this command did
@@ -30,6 +31,7 @@ export interface TransferWatch {
 
 /** Begins to show it on stderr: lines that change at a terminal, lines that stay elsewhere. */
 export function watchTransfer({ context, options, isWanted }: WatchInit): TransferWatch {
+  if (options.json || options.quiet) return UNWATCHED;
   const ending = new AbortController();
   const signal = AbortSignal.any([context.signal, ending.signal]);
   const { promise: watching, resolve: watch } = Promise.withResolvers<void>();
@@ -68,7 +70,7 @@ export function watchTransfer({ context, options, isWanted }: WatchInit): Transf
 }
 
 /** Nothing to be seen: for programs, and for who doesn't want to look. */
-export const UNWATCHED: TransferWatch = { watching: Promise.resolve(), last: undefined, end: () => undefined };
+const UNWATCHED: TransferWatch = { watching: Promise.resolve(), last: undefined, end: () => undefined };
 
 interface Shown {
   draw(before: TransferState | undefined, now: TransferState, nameOf: NameOf): void;

@@ -1,7 +1,7 @@
 // One installed model as the supervisor sees it: its state, what it takes, how fast it is, and who waits for it.
 // Changed by the runner slot that it belongs to; read by the engine for offers, load and `weft ps`.
 import type { InstalledModel } from '../../models/installed.ts';
-import { canonicalJson } from '../../models/manifest.ts';
+import { canonicalJson, sizeOf } from '../../models/manifest.ts';
 import type { ModelOffer } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Timer } from '../core/clock.ts';
@@ -118,7 +118,7 @@ export class ModelState {
     this.installed = installed;
     this.manifestJson = canonicalJson(installed.manifest);
     this.batching = new RunBatching(installed.manifest);
-    this.sizeBytes = installed.manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.sizeBytes = sizeOf(installed.manifest);
   }
 
   get digest(): string {

@@ -1,6 +1,8 @@
 // Brings models here that requests keep asking other nodes for, where that ends sooner over the demand seen. What it
 // brought it may delete again, to make room for another one; never what a person pulled, imported or pinned.
+
 import type { InstalledModel } from '../../models/installed.ts';
+import { sizeOf } from '../../models/manifest.ts';
 import { toWeftError, type WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
@@ -8,7 +10,6 @@ import type { RemoteAnswer, RemoteAnswers } from '../core/dispatcher.ts';
 import type { PullOutcome } from '../core/library.ts';
 import type { Log } from '../core/log.ts';
 import type { LibraryStore } from './components.ts';
-import { sizeOf } from './held.ts';
 import { BRING_PAUSE_MS, DEMAND_MODELS_MAX, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS } from './limits.ts';
 
 /** Requests for one model that is not here, lately, and what only the library knows of it. */

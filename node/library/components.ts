@@ -21,7 +21,6 @@ export type LibraryStore = Pick<
   | 'byDigest'
   | 'find'
   | 'has'
-  | 'holding'
   | 'partial'
   | 'partials'
   | 'adopt'

@@ -1,10 +1,11 @@
 // Gets every file of a model here that isn't: room first, then what lies on this disk already, then small files, so that a
 // source that leaves takes no settings with it, then the large ones.
+
 import { SMALL_FILE_BYTES } from '../../models/limits.ts';
 import { toWeftError } from '../../protocol/errors.ts';
 import type { LibraryComponents } from './components.ts';
 import { type FetchComponents, fetchFiles, type WantedFile } from './fetch.ts';
-import { distinctFiles } from './held.ts';
+import { distinctFiles, heldIn } from './held.ts';
 import { FILES_AT_ONCE_MAX } from './limits.ts';
 import type { TransferRecord } from './record.ts';
 import type { Sources } from './sources.ts';
@@ -68,12 +69,8 @@ function bytesHere(
   store: Pick<LibraryComponents['store'], 'has' | 'partials'>,
   files: readonly Pick<WantedFile, 'sha256' | 'sizeBytes'>[],
 ): number {
-  const partly = new Map(store.partials().map(({ sha256, heldBytes }) => [sha256, heldBytes]));
-  return files.reduce(
-    (sum, { sha256, sizeBytes }) =>
-      sum + (store.has(sha256) ? sizeBytes : Math.min(sizeBytes, partly.get(sha256) ?? 0)),
-    0,
-  );
+  const heldBytes = heldIn(store);
+  return files.reduce((sum, { sha256, sizeBytes }) => sum + heldBytes(sha256, sizeBytes), 0);
 }
 
 async function adoptCached({ store, log }: GatherComponents, files: readonly GatheredFile[], signal: AbortSignal) {

@@ -1,7 +1,8 @@
 // What this node tells the others of files that are no offer: models that it doesn't run, and pulls that are not whole.
 import type { InstalledModel } from '../../models/installed.ts';
-import type { Manifest } from '../../models/manifest.ts';
+import { sizeOf } from '../../models/manifest.ts';
 import type { HeldModel, ModelOffer } from '../../protocol/capability.ts';
+import type { LibraryStore } from './components.ts';
 import { HELD_MODELS_MAX } from './limits.ts';
 import type { WantedModel } from './wanted.ts';
 
@@ -32,9 +33,11 @@ export function heldModels({ installed, offers, wanted, heldBytes }: Shelves): r
   return [...whole, ...partly].slice(0, HELD_MODELS_MAX);
 }
 
-/** Bytes of a model's files; one that it has twice counts twice, as in every offer. */
-export const sizeOf = (manifest: Pick<Manifest, 'files'>): number =>
-  manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+/** Says how many bytes of a file are here, verified, as it is now. */
+export function heldIn(store: Pick<LibraryStore, 'has' | 'partials'>): Shelves['heldBytes'] {
+  const partly = new Map(store.partials().map(({ sha256, heldBytes }) => [sha256, heldBytes]));
+  return (sha256, sizeBytes) => (store.has(sha256) ? sizeBytes : Math.min(sizeBytes, partly.get(sha256) ?? 0));
+}
 
 /** Each content once. */
 export function distinctFiles<File extends { readonly sha256: string }>({

@@ -143,14 +143,14 @@ async function bringWhole(
   const { path, hubPath, sizeBytes, cachedAt } = file;
   if (sizeBytes > WHOLE_FILE_BYTES_MAX) throw tooLarge(path);
   const hubFile = hubModel?.files.find((candidate) => candidate.path === hubPath);
+  let bytes: Uint8Array;
   if (hubModel !== undefined && hubFile !== undefined) {
-    const bytes = await hub().bytes(hubModel, hubFile, signal);
+    bytes = await hub().bytes(hubModel, hubFile, signal);
     tally.add('hub', hub().source(hubModel).name, bytes.byteLength);
-    keep(createHash('sha256').update(bytes).digest('hex'));
-    return { ...file, ...(await store.put(bytes)) };
+  } else {
+    if (cachedAt === undefined || (await stat(cachedAt)).size > WHOLE_FILE_BYTES_MAX) throw tooLarge(path);
+    bytes = await readFile(cachedAt);
   }
-  if (cachedAt === undefined || (await stat(cachedAt)).size > WHOLE_FILE_BYTES_MAX) throw tooLarge(path);
-  const bytes = await readFile(cachedAt);
   keep(createHash('sha256').update(bytes).digest('hex'));
   return { ...file, ...(await store.put(bytes)) };
 }
@@ -161,6 +161,9 @@ const tooLarge = (path: string): WeftError =>
     message: `"${path}" is too large for a file whose digest the hub doesn't tell.`,
     remedy: 'Download the model with other tools, then run `weft import` on its folder.',
   });
+
+/** Owner of what people import: no hub has it. */
+export const LOCAL = 'local/';
 
 const OFFLINE = 'No peer has it, and the hub is never asked (setting `offline`).';
 const ONLINE = 'Connect a node that has the model, or set `offline` to false (HF_HUB_OFFLINE).';

@@ -1,11 +1,10 @@
 // Makes a model of files on this disk: checked and hashed in the caged process, then linked or copied into the store.
 import { isAbsolute } from 'node:path';
-import { modelRef, parseManifest } from '../../models/manifest.ts';
+import { modelRef, parseManifest, sizeOf } from '../../models/manifest.ts';
 import { isModelId } from '../../models/model-name.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { ImportOutcome, ImportRequest, SignerReport } from '../core/library.ts';
 import type { LibraryComponents } from './components.ts';
-import { sizeOf } from './held.ts';
 import { installFiles } from './install.ts';
 import type { JobContext } from './jobs.ts';
 import { judge, signAsPublisher } from './signatures.ts';

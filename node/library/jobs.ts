@@ -1,11 +1,13 @@
 // Pulls, imports and repairs: one job for all who want the same, a bounded number at once. A job ends with its work, or
 // when nobody waits for it any more.
+
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
 import type { TransferStatus } from '../core/library.ts';
 import type { Log } from '../core/log.ts';
+import { Turns } from '../core/turns.ts';
 import { unlessAborted } from '../core/waiting.ts';
 import { ENDED_JOBS_KEPT_MAX, JOBS_AT_ONCE_MAX, JOBS_MAX } from './limits.ts';
 import { TransferRecord } from './record.ts';
@@ -45,9 +47,7 @@ export class Jobs {
   /** By key, oldest first. */
   readonly #running = new Map<string, Job>();
   readonly #ended: TransferStatus[] = [];
-  /** Those that wait for one of the places. */
-  readonly #queue: (() => void)[] = [];
-  #busy = 0;
+  readonly #turns = new Turns(JOBS_AT_ONCE_MAX);
   #count = 0;
   #stopped = false;
 
@@ -116,12 +116,12 @@ export class Jobs {
     // The job is entered in the table first.
     await Promise.resolve();
     try {
-      await this.#turn(signal);
+      const leave = await this.#turns.take(1, signal);
       let result: T;
       try {
         result = await work({ signal, record });
       } finally {
-        this.#nextTurn();
+        leave();
       }
       record.end('done');
       return result;
@@ -147,33 +147,6 @@ export class Jobs {
       else this.#components.log.warn(fields, 'a transfer failed');
     }
     return error;
-  }
-
-  /** Waits for one of the places; {@link #nextTurn} gives it back. */
-  async #turn(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#busy < JOBS_AT_ONCE_MAX) {
-      this.#busy += 1;
-      return;
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#queue.push(resolve);
-    try {
-      await unlessAborted(promise, signal);
-    } catch (error) {
-      const at = this.#queue.indexOf(resolve);
-      if (at >= 0) this.#queue.splice(at, 1);
-      // Its turn came in the same moment.
-      else this.#nextTurn();
-      throw error;
-    }
-  }
-
-  /** Hands the place on, without letting a newcomer in between. */
-  #nextTurn(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) this.#busy -= 1;
-    else next();
   }
 }
 

@@ -22,7 +22,7 @@ import type {
 import { Bringing, type DemandComponents } from './bringing.ts';
 import { Claims } from './claims.ts';
 import type { LibraryComponents } from './components.ts';
-import { heldModels } from './held.ts';
+import { heldIn, heldModels } from './held.ts';
 import { type Imported, importModel } from './import.ts';
 import { Jobs } from './jobs.ts';
 import { meshModels } from './mesh-models.ts';
@@ -144,12 +144,11 @@ export class ModelLibrary implements Library {
 
   #held(): readonly HeldModel[] {
     const { store, offers } = this.#components;
-    const partly = new Map(store.partials().map(({ sha256, heldBytes }) => [sha256, heldBytes]));
     return heldModels({
       installed: store.list(),
       offers: offers(),
       wanted: this.#wanted.list(),
-      heldBytes: (sha256, sizeBytes) => (store.has(sha256) ? sizeBytes : Math.min(sizeBytes, partly.get(sha256) ?? 0)),
+      heldBytes: heldIn(store),
     });
   }
 

@@ -1,6 +1,9 @@
 // The course of one pull: is it here, which peers have it, what does the hub have; then the files, the checks, the
 // signatures, and the engine. Everything that has come stays, whatever happens: a second pull goes on.
+
+import { isLicenceFile } from '../../models/graph-variants.ts';
 import type { InstalledModel } from '../../models/installed.ts';
+import { sizeOf } from '../../models/manifest.ts';
 import type { HubName } from '../../models/model-name.ts';
 import type { SignersVerdict } from '../../models/signing/judge.ts';
 import { type ErrorCode, toWeftError, WeftError, type WeftErrorInit } from '../../protocol/errors.ts';
@@ -10,8 +13,15 @@ import type { Claims } from './claims.ts';
 import { type LibraryComponents, nodeName } from './components.ts';
 import { gather } from './gather.ts';
 import { LIBRARY_GUARDS } from './guards.ts';
-import { sizeOf } from './held.ts';
-import { BUNDLE_FILE, cachedModel, fetchSmallFiles, type HubPlan, type KnownFile, planFromHub } from './hub-model.ts';
+import {
+  BUNDLE_FILE,
+  cachedModel,
+  fetchSmallFiles,
+  type HubPlan,
+  type KnownFile,
+  LOCAL,
+  planFromHub,
+} from './hub-model.ts';
 import { type Installed, type InstallInit, installFiles } from './install.ts';
 import type { JobContext } from './jobs.ts';
 import { VARIANTS_MAX } from './limits.ts';
@@ -373,15 +383,12 @@ const GONE: WeftErrorInit = { code: 'model_not_found', message: 'No connected no
 /** Names of nodes that a model's origin lists. */
 const NAMED_MAX = 3;
 
-/** Owner of what people import: no hub has it. */
-const LOCAL = 'local/';
-
 const at = (cachedAt: string | undefined): { readonly cachedAt?: string } =>
   cachedAt === undefined ? {} : { cachedAt };
 
 /** The text beside the model counts, so that the same files make the same manifest wherever they come from. */
 function licenceOf({ hubModel, files }: HubPlan): { readonly licence?: string } {
-  const licence = files.some(({ path }) => /^(licen[cs]e|copying)/i.test(path)) ? undefined : hubModel?.licence;
+  const licence = files.some(({ path }) => isLicenceFile(path)) ? undefined : hubModel?.licence;
   return licence === undefined ? {} : { licence };
 }
 

@@ -1,13 +1,16 @@
 // Hashes a model chunk by chunk against its manifest, and brings what is bad anew: from peers, from the hub, verified like
 // everything that comes.
+
 import type { HubModel } from '../../models/hub/hub-client.ts';
 import type { InstalledModel } from '../../models/installed.ts';
+import { sizeOf } from '../../models/manifest.ts';
+import { chunkLength } from '../../models/store/chunks.ts';
 import type { DamagedFile, PartialFile } from '../../models/store.ts';
 import { toWeftError, WeftError, type WeftErrorInit } from '../../protocol/errors.ts';
 import type { VerifyReport } from '../core/library.ts';
 import type { DownloadProgress } from '../core/transfer.ts';
 import type { LibraryComponents } from './components.ts';
-import { sizeOf } from './held.ts';
+import { LOCAL } from './hub-model.ts';
 import type { JobContext } from './jobs.ts';
 import { WHOLE_FILE_BYTES_MAX } from './limits.ts';
 import { judge, readFound } from './signatures.ts';
@@ -71,7 +74,7 @@ function damageOf({ manifest }: InstalledModel, damaged: readonly DamagedFile[])
     const file = manifest.files.find((candidate) => candidate.path === path);
     if (file === undefined) return [];
     const { sizeBytes: chunkBytes } = file.chunks;
-    const bytes = bad.reduce((sum, index) => sum + Math.min(chunkBytes, file.sizeBytes - index * chunkBytes), 0);
+    const bytes = bad.reduce((sum, index) => sum + chunkLength(file.sizeBytes, chunkBytes, index), 0);
     return [{ file, bad, bytes }];
   });
 }
@@ -185,9 +188,6 @@ async function smallFromHub(
     }
   }
 }
-
-/** Owner of what people import: no hub has it. */
-const LOCAL = 'local/';
 
 const NOBODY: WeftErrorInit = {
   code: 'hub_unreachable',

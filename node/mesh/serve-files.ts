@@ -5,9 +5,9 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
 import type { Mesh } from '../core/mesh.ts';
+import { Turns } from '../core/turns.ts';
 import { MESH_LIMITS, type MeshLimits } from './limits.ts';
 import type { Pace } from './transfer/governor.ts';
-import { Turns } from './transfer/turns.ts';
 
 /** Which chunks of a file lie here, verified. */
 export interface SharedHolding {

@@ -8,7 +8,7 @@ import { formatBytes, printable } from '../format.ts';
 import { taskName } from '../model-facts.ts';
 import { printWarnings } from '../pull-summary.ts';
 import { readingOptions } from '../reading-command.ts';
-import { UNWATCHED, watchTransfer } from '../watch-transfer.ts';
+import { watchTransfer } from '../watch-transfer.ts';
 
 interface Options extends ReadingOptions {
   readonly quiet?: true;
@@ -38,7 +38,7 @@ export async function importPath(path: string, options: Options, context: Comman
     ...(licence === undefined ? {} : { licence }),
   };
   const isWanted = ({ kind }: { readonly kind: string }, isNew: boolean): boolean => kind === 'import' && isNew;
-  const watch = options.json || options.quiet ? UNWATCHED : watchTransfer({ context, options, isWanted });
+  const watch = watchTransfer({ context, options, isWanted });
   try {
     await watch.watching;
     const init = { signal: context.signal, timeoutMs: Number.POSITIVE_INFINITY };

@@ -8,7 +8,7 @@ import { asArgument, formatBytes } from '../format.ts';
 import { namesSameModel, pathOf } from '../model-argument.ts';
 import { printWarnings, pullSummary } from '../pull-summary.ts';
 import { readingOptions } from '../reading-command.ts';
-import { type TransferWatch, UNWATCHED, watchTransfer } from '../watch-transfer.ts';
+import { type TransferWatch, watchTransfer } from '../watch-transfer.ts';
 import { importPath } from './import.ts';
 
 interface Options extends ReadingOptions {
@@ -50,7 +50,7 @@ export async function pullModel(init: {
   const { signal, stderr } = context;
   const isWanted = ({ kind, model }: { readonly kind: string; readonly model: string }): boolean =>
     kind === 'pull' && namesSameModel(model, name);
-  const watch = options.json || options.quiet ? UNWATCHED : watchTransfer({ context, options, isWanted });
+  const watch = watchTransfer({ context, options, isWanted });
   try {
     await watch.watching;
     const call = { signal, timeoutMs: Number.POSITIVE_INFINITY };

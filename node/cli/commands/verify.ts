@@ -6,7 +6,7 @@ import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
 import { verifyLine } from '../pull-summary.ts';
 import { readingOptions } from '../reading-command.ts';
-import { UNWATCHED, watchTransfer } from '../watch-transfer.ts';
+import { watchTransfer } from '../watch-transfer.ts';
 
 interface Options extends ReadingOptions {
   readonly repair: boolean;
@@ -25,7 +25,7 @@ async function verify(name: string | undefined, options: Options, context: Comma
   const { client } = await connect(context, options);
   const request: VerifyRequest = { repair: options.repair, ...(name === undefined ? {} : { model: name }) };
   const isWanted = ({ kind }: TransferState): boolean => kind === 'repair';
-  const watch = options.json || options.quiet ? UNWATCHED : watchTransfer({ context, options, isWanted });
+  const watch = watchTransfer({ context, options, isWanted });
   try {
     await watch.watching;
     const call = { signal: context.signal, timeoutMs: Number.POSITIVE_INFINITY };

@@ -4,11 +4,11 @@ import type { NodeId } from '../../../protocol/ids.ts';
 import { PEER_METHODS } from '../../../protocol/methods.ts';
 import type { Mesh } from '../../core/mesh.ts';
 import type { ChunkedFile, ChunkSource, Holding } from '../../core/transfer.ts';
+import type { Turns } from '../../core/turns.ts';
 import type { MeshLimits } from '../limits.ts';
 import { chunkCount, chunkRange, corrupt } from './chunks.ts';
 import type { Pace } from './governor.ts';
 import { type PieceOptions, readPiece } from './read-piece.ts';
-import type { Turns } from './turns.ts';
 
 export interface PeerSourceComponents {
   readonly mesh: Pick<Mesh, 'call' | 'peer'>;

@@ -18,13 +18,13 @@ import type {
   FileIdentity,
   Transfer,
 } from '../../core/transfer.ts';
+import { Turns } from '../../core/turns.ts';
 import { MESH_LIMITS, type MeshLimits } from '../limits.ts';
 import { corrupt } from './chunks.ts';
 import { ChunkDownload } from './download.ts';
 import type { Pace } from './governor.ts';
 import { PeerSource } from './peer-source.ts';
 import { readPiece } from './read-piece.ts';
-import { Turns } from './turns.ts';
 
 export interface PeerTransferComponents {
   readonly mesh: Pick<Mesh, 'call' | 'peer'>;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Turns } from '../../../../node/mesh/transfer/turns.ts';
-import { never } from '../support.ts';
+import { Turns } from '../../../node/core/turns.ts';
+import { never } from '../mesh/support.ts';
 
 const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
   const pending = Symbol('pending');

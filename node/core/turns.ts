@@ -1,5 +1,5 @@
 // Places for so many at a time, or for so many bytes: those who wait get theirs in the order in which they came.
-import { toAbortError } from '../../core/calls.ts';
+import { toAbortError } from './calls.ts';
 
 interface Waiting {
   readonly weight: number;
