@@ -150,6 +150,12 @@ export const SYNC_BYTES = 64 << 20;
 /** Verified chunks that are kept while pieces of them are read out. */
 export const READ_CHUNKS_MAX = 4;
 
+/** A chunk that was found good is taken for good this long, as far as nobody writes to its file: disks rot slowly. */
+export const VERIFIED_MS = 10 * 60_000;
+
+/** Files whose good chunks are remembered. */
+export const VERIFIED_FILES_MAX = 64;
+
 /** Free bytes that a pull leaves on the disk: journals, logs and settings need some. */
 export const DISK_RESERVE_BYTES = 64 << 20;
 

@@ -33,6 +33,8 @@ export const ERRORS = {
     'Start a node that offers this model; `weft peers` shows who is missing, `weft doctor` why.',
   ),
   out_of_memory: spec(503, 'Free memory, raise --memory, or let another node of the mesh serve this model.', true),
+  declined: spec(503, 'Nothing to do: the node would take longer than asked, and another one is tried.', true),
+  deadline_unmeetable: spec(503, 'Allow more time (x-weft-deadline-ms), or try again after the time in Retry-After.'),
   deadline_exceeded: spec(504, 'Allow more time, or send a smaller request.'),
 
   // Runners

@@ -39,6 +39,10 @@ export interface Part {
 
 interface PlanBase {
   readonly price: Price;
+  /** The node was to decline where it would take longer than this from the request's arrival. @default no condition */
+  readonly withinMs?: number;
+  /** Name of the routing policy that chose. @default `weft` */
+  readonly policy?: string;
   /** The next best, best first; at most eight. They are also where recovery looks first. */
   readonly others: readonly Candidate[];
   readonly rejected: readonly Rejection[];

@@ -1,11 +1,13 @@
-// Pieces of files for peers: the chunk that a piece lies in is read and hashed at each turn, so that a byte that has
-// rotted on the disk is never sent.
+// Pieces of files for peers: the chunk that a piece lies in is read and hashed first, so that a byte that has rotted on the
+// disk is not sent. What was found good is not hashed again for a while, as long as nobody has written to the file.
+import type { BigIntStats } from 'node:fs';
 import { CHUNK_BYTES_MAX, READ_CHUNKS_MAX } from '../limits.ts';
 import { chunkLength } from './chunks.ts';
 import { onDisk } from './disk-error.ts';
 import type { DiskQueue } from './disk-queue.ts';
 import { openPlain } from './durable.ts';
 import type { ChunkDigests } from './stored-file.ts';
+import { VerifiedChunks } from './verified-chunks.ts';
 
 /** A file that can be read out. */
 export interface ReadableFile {
@@ -28,6 +30,7 @@ export class ChunkReader {
   readonly #kept = new Map<string, Uint8Array<ArrayBuffer>>();
   /** Being read: pieces of one chunk that are asked for at once are one reading. */
   readonly #reading = new Map<string, Promise<Uint8Array<ArrayBuffer> | undefined>>();
+  readonly #verified = new VerifiedChunks();
 
   constructor(components: ChunkReaderComponents) {
     this.#components = components;
@@ -49,12 +52,11 @@ export class ChunkReader {
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / file.chunks.sizeBytes);
       const start = index * file.chunks.sizeBytes;
-      const chunk = has(index)
-        ? await this.#chunk(file, index, at === start && end >= start + file.chunks.sizeBytes)
-        : undefined;
-      if (chunk === undefined) break;
-      pieces.push(chunk.subarray(at - start, end - start));
-      at = start + chunk.byteLength;
+      const stop = Math.min(end, start + chunkLength(file.sizeBytes, file.chunks.sizeBytes, index));
+      const piece = has(index) ? await this.#piece(file, index, at, stop) : undefined;
+      if (piece === undefined) break;
+      pieces.push(piece);
+      at = stop;
     }
     if (pieces.length === 0 && offset < end) return undefined;
     return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
@@ -63,6 +65,37 @@ export class ChunkReader {
   /** Lets go of what is kept for reading. */
   clear(): void {
     this.#kept.clear();
+  }
+
+  /** Bytes [from, to) of a file, within one chunk. */
+  async #piece(file: ReadableFile, index: number, from: number, to: number): Promise<Uint8Array | undefined> {
+    const known = await this.#known(file, index, from, to);
+    if (known !== undefined) return known;
+    const start = index * file.chunks.sizeBytes;
+    const length = chunkLength(file.sizeBytes, file.chunks.sizeBytes, index);
+    const chunk = await this.#chunk(file, index, to - from === length);
+    return chunk?.subarray(from - start, to - start);
+  }
+
+  /** As {@link ChunkReader.#piece}, of a chunk that was verified lately. */
+  #known(
+    { paths, chunks }: ReadableFile,
+    index: number,
+    from: number,
+    to: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return onDisk(async () => {
+      for (const path of paths) {
+        const expected = chunks.sha256[index];
+        if (expected === undefined || !this.#verified.mayHave(path)) continue;
+        await using handle = await openPlain(path);
+        const stat = await handle?.stat({ bigint: true });
+        if (handle === undefined || stat === undefined || !this.#verified.has(path, stat, index, expected)) continue;
+        const job = { kind: 'read', data: handle.fd, offset: from, length: to - from, expected: undefined } as const;
+        return (await this.#components.queue.run<'read'>(job)).bytes;
+      }
+      return undefined;
+    });
   }
 
   async #chunk(file: ReadableFile, index: number, whole: boolean): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -98,8 +131,11 @@ export class ChunkReader {
       const bytes = await onDisk(async () => {
         await using handle = await openPlain(path);
         if (handle === undefined) return undefined;
+        const stat: BigIntStats = await handle.stat({ bigint: true });
         const job = { kind: 'read', data: handle.fd, offset, length, expected } as const;
-        return (await this.#components.queue.run<'read'>(job)).bytes;
+        const { bytes } = await this.#components.queue.run<'read'>(job);
+        if (bytes !== undefined) this.#verified.add(path, stat, index, expected);
+        return bytes;
       });
       if (bytes !== undefined) return bytes;
     }

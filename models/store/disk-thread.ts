@@ -50,13 +50,14 @@ export interface HashJob {
   readonly sizeBytesMax: number;
 }
 
-/** A chunk's bytes, if they have this digest. */
+/** Bytes of a file, if they have this digest. */
 export interface ReadJob {
   readonly kind: 'read';
   readonly data: number;
   readonly offset: number;
   readonly length: number;
-  readonly expected: string;
+  /** Undefined = they are known to be good. */
+  readonly expected: string | undefined;
 }
 
 /** Appends to a journal. */
@@ -292,8 +293,10 @@ export function diskThread(require: NodeJS.Require, checkDigits: number): void {
       return bytes.byteLength === job.length ? write(job, bytes) : { written: false, sha256: '' };
     }
     if (job.kind === 'read') {
-      const bytes = new Uint8Array(job.length);
-      const whole = fill(job.data, bytes, job.offset) === job.length && digestOf(bytes) === job.expected;
+      const bytes = Buffer.allocUnsafeSlow(job.length);
+      const whole =
+        fill(job.data, bytes, job.offset) === job.length &&
+        (job.expected === undefined || digestOf(bytes) === job.expected);
       return whole ? { bytes } : {};
     }
     if (job.kind === 'note') note(job.journal, job.line);

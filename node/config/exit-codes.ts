@@ -37,6 +37,8 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, ExitCode>> = {
   overloaded: ExitCode.unavailable,
   no_capable_node: ExitCode.unavailable,
   out_of_memory: ExitCode.unavailable,
+  declined: ExitCode.unavailable,
+  deadline_unmeetable: ExitCode.unavailable,
   deadline_exceeded: ExitCode.unavailable,
   runner_lost: ExitCode.unavailable,
   runner_timeout: ExitCode.unavailable,

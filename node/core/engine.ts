@@ -12,10 +12,20 @@ import type {
   RunResult,
 } from '../../protocol/infer.ts';
 
+/** Interactive work goes before batch work wherever both wait; nobody starves. */
+export type Priority = 'interactive' | 'batch';
+
 /** How one call is made. */
 export interface WorkOptions {
   readonly signal: AbortSignal;
   readonly requestId: RequestId;
+  /** @default 'interactive' */
+  readonly priority?: Priority;
+  /**
+   * A condition: the executor declines with `declined` and `facts.quotedMs` when it predicts that the whole of the work
+   * would take longer than so many milliseconds from its arrival there. Nothing has been done then.
+   */
+  readonly withinMs?: number;
   /** Milliseconds that are left for the whole of it; absent = the method's own bound. */
   readonly budgetMs?: number;
   /** W3C traceparent of the request, passed on to peers. */

@@ -3,6 +3,7 @@ import type { Advert, Load } from '../../protocol/capability.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { MethodSpec } from '../../protocol/methods.ts';
 import type { CallHandler } from './calls.ts';
+import type { Priority } from './engine.ts';
 
 /** What has been measured of the way to a peer. */
 export interface LinkEstimate {
@@ -34,6 +35,9 @@ export interface PeerCallOptions<Item> {
   readonly requestId: RequestId;
   readonly budgetMs?: number;
   readonly traceParent?: string;
+  /** As those of {@link WorkOptions}. */
+  readonly priority?: Priority;
+  readonly withinMs?: number;
   /** Tensor bytes of an answer or item have come, so many. */
   readonly onBytes?: (bytes: number) => void;
   /** Elements of a streamed answer, in order. */

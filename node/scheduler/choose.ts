@@ -2,14 +2,12 @@
 // and a simulator can ask it. Called by dispatch for every placement and for every recovery.
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
-import type { Candidate, Plan, Rejection } from '../../protocol/plan.ts';
+import type { Candidate, Rejection } from '../../protocol/plan.ts';
 import { findCandidates } from './candidates.ts';
 import { estimate } from './estimate.ts';
 import { OTHERS_MAX, REJECTIONS_MAX } from './limits.ts';
+import type { WholePlan } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
-
-/** A plan for whole requests: here, or on one peer. */
-export type WholePlan = Extract<Plan, { kind: 'local' | 'remote' }>;
 
 /**
  * The node whose whole answer is predicted to be here first. Queues are part of the price, so a busy node loses to an

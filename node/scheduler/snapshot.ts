@@ -10,6 +10,16 @@ export interface Snapshot {
   readonly peers: readonly PeerRecord[];
   /** Nodes that are asked only when no other is left, each with the reason for people. */
   readonly avoided: ReadonlyMap<NodeId, string>;
+  /** What measurements say of predictions. @default nothing was measured yet */
+  readonly corrections?: Corrections;
+}
+
+/** How long nodes took over how long they had been predicted to take. */
+export interface Corrections {
+  /** Factor of the compute time on this node for this model (digest); 1 = as predicted, or not known. */
+  compute(node: NodeId, digest: string): number;
+  /** Requests behind that factor; 0 = none. */
+  samples(node: NodeId, digest: string): number;
 }
 
 /** A piece of work, as far as its price depends on it. */
@@ -29,4 +39,13 @@ export interface PlacementRequest {
   readonly excluded: ReadonlyMap<NodeId, string>;
   /** Price nodes that were never measured so that one of them is tried. */
   readonly explore: boolean;
+  /**
+   * Nodes that declined this request, and the milliseconds (queue, load and computing together) that they quoted: fresher than
+   * anything else that is known of them. @default none
+   */
+  readonly quoted?: ReadonlyMap<NodeId, number>;
+  /** Of the input tokens, those whose keys and values a node holds already, by node. @default none */
+  readonly cached?: ReadonlyMap<NodeId, number>;
+  /** Milliseconds until the answer must be there. @default no deadline */
+  readonly leftMs?: number;
 }

@@ -67,6 +67,8 @@ interface Disturbance {
   /** Milliseconds of a step of the others, undisturbed. */
   readonly stepMs: number;
   readonly worstGapMs: number;
+  /** The same over as many steps, with nothing beside them. */
+  readonly quietWorstGapMs: number;
   /** Milliseconds to the first token behind the long prompt. */
   readonly ttftMs: number;
 }
@@ -82,11 +84,16 @@ async function disturb(text: TextNode, prompt: Int32Array): Promise<Disturbance>
   // The gap that was open at the end counts whole.
   await Promise.all(streams.map((stream) => stream.reached(stream.ids.length + 1)));
   const { gapsMs } = windowOf(streams, beganMs, performance.now());
+  const quietFromMs = performance.now();
+  const steps = Math.ceil(gapsMs.length / OTHERS);
+  await Promise.all(streams.map((stream) => stream.reached(stream.ids.length + steps)));
+  const quiet = windowOf(streams, quietFromMs, performance.now());
   await stopChats(streams);
   if (gapsMs.length === 0) throw new Error(`Nothing came while the prompt was read for ${endedMs - beganMs} ms.`);
   return {
     stepMs: median(windowOf(streams, fromMs, beganMs).gapsMs),
     worstGapMs: Math.max(...gapsMs),
+    quietWorstGapMs: Math.max(...quiet.gapsMs),
     ttftMs: long.ttftMs,
   };
 }
@@ -109,6 +116,7 @@ export const batch: Benchmark = {
       const p95: Record<number, number[]> = Object.fromEntries(SIZES.map((size) => [size, []]));
       const stepMs: number[] = [];
       const longTtftMs: number[] = [];
+      const quietGaps: number[] = [];
       let seed = 1_000;
       const contenders: Record<string, () => Promise<readonly number[]>> = {};
       for (const size of SIZES) {
@@ -127,11 +135,12 @@ export const batch: Benchmark = {
         const result = await disturb(text, promptOf(LONG_PROMPT, seed++));
         stepMs.push(result.stepMs);
         longTtftMs.push(result.ttftMs);
+        quietGaps.push(result.quietWorstGapMs / result.stepMs);
         return [result.worstGapMs / result.stepMs];
       };
       say('  warming up');
       for (const warm of Object.values(contenders)) await warm();
-      for (const list of [...Object.values(p95), stepMs, longTtftMs]) list.length = 0;
+      for (const list of [...Object.values(p95), stepMs, longTtftMs, quietGaps]) list.length = 0;
       for (const flashAttention of [false, true]) await llama.check(configOf(flashAttention));
       const [without, withFlash] = [await llamaRate(false), await llamaRate(true)];
       const flashAttention = withFlash > without;
@@ -155,6 +164,7 @@ export const batch: Benchmark = {
           bare8_throughput_ratio: pairs(flat(`bare${COMPARED}_tokens_per_s`), flat('bare1_tokens_per_s')),
           p95_gap_ratio_8: pairs(gaps(COMPARED), gaps(1)),
           prefill_worst_gap_steps: median(flat('prefill_worst_gap_steps')),
+          quiet_worst_gap_steps: median(quietGaps),
           threads,
           llamacpp_flash_attention: Number(flashAttention),
           llamacpp_amx: Number(llama.usesAmx),
@@ -167,6 +177,7 @@ export const batch: Benchmark = {
           ...Object.fromEntries(Object.entries(results).map(([name, list]) => [name, list.flat()])),
           ...Object.fromEntries(SIZES.map((size) => [`batch${size}_gap_ms_p95`, gaps(size)])),
           others_step_ms: stepMs,
+          quiet_worst_gap_steps: quietGaps,
           long_prompt_ttft_ms: longTtftMs,
         },
       };

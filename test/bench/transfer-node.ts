@@ -9,13 +9,14 @@ import { until } from '../support/wait.ts';
 import { startLocal } from './nodes.ts';
 import type { End } from './transfer-child.ts';
 import type { Roles } from './transfer-process.ts';
-import { fetchInto } from './transfer-weft.ts';
+import { fetchInto, storeIn } from './transfer-weft.ts';
 
 export async function openNode({ ticket, env, folder }: Roles['node']): Promise<End> {
   const { node } = await startLocal({ ...env }, ticket);
   const { mesh, engine } = node;
   const governor = new Governor({ clock: systemClock }, { busy: () => engine.load().requestsInFlight > 0 });
   const transfer = new PeerTransfer({ mesh, clock: systemClock, log: silentLog, governor });
+  const store = await storeIn(folder);
   let doneBytes = 0;
   let abort = new AbortController();
   let under: Promise<unknown> = Promise.resolve();
@@ -33,7 +34,7 @@ export async function openNode({ ticket, env, folder }: Roles['node']): Promise<
           const onProgress = (progress: { readonly doneBytes: number }): void => {
             doneBytes = before + progress.doneBytes;
           };
-          await fetchInto(folder, file, transfer, from, { signal, onProgress });
+          await fetchInto(store, file, transfer, from, { signal, onProgress });
         }
       };
       under = again().catch((error: unknown) => {

@@ -1,6 +1,6 @@
 // Weft's end of a transfer: a mesh node with a model store, and nothing of a daemon beside them.
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { ModelStore } from '../../models/store.ts';
@@ -36,42 +36,36 @@ const membershipOf = (node: string): Membership => ({
 });
 
 /** Opens a store in a folder. */
-async function storeIn(folder: string): Promise<ModelStore> {
+export async function storeIn(folder: string): Promise<ModelStore> {
   const store = new ModelStore({ log: silentLog }, { roots: [folder], cacheFolder: join(folder, 'cache') });
   await mkdir(folder, { recursive: true });
   await store.open();
   return store;
 }
 
-/** Brings a file into a new store, disk to disk, and deletes it again. */
+/** Brings a file into a store, disk to disk, and deletes it again. */
 export async function fetchInto(
-  folder: string,
+  store: ModelStore,
   file: BenchFile,
   transfer: PeerTransfer,
   nodes: readonly string[],
   options: { readonly signal?: AbortSignal; readonly onProgress?: (progress: DownloadProgress) => void } = {},
 ): Promise<Fetched> {
-  await mkdir(folder, { recursive: true });
-  const root = await mkdtemp(join(folder, 'into-'));
-  const store = await storeIn(root);
+  const begunMs = performance.now();
+  const partial = await store.partial(file);
   try {
-    const begunMs = performance.now();
-    const partial = await store.partial(file);
-    try {
-      await transfer.download([{ file: partial.file, sink: partial }], {
-        signal: new AbortController().signal,
-        sources: () => nodes.map((node) => transfer.peer(node)),
-        ...options,
-      });
-      await partial.finish();
-    } finally {
-      await partial.close();
-    }
-    return { ms: performance.now() - begunMs };
+    await transfer.download([{ file: partial.file, sink: partial }], {
+      signal: new AbortController().signal,
+      sources: () => nodes.map((node) => transfer.peer(node)),
+      ...options,
+    });
+    await partial.finish();
   } finally {
-    await store.close();
-    await rm(root, { recursive: true, force: true });
+    await partial.close();
   }
+  const ms = performance.now() - begunMs;
+  await store.cleanUp({ dryRun: false, partial: true });
+  return { ms };
 }
 
 /** Waits until these are connected. @param addresses with their /p2p/ part; @returns their node ids */
@@ -133,7 +127,7 @@ export async function openWeft({ folder, file, ports }: Roles['weft']): Promise<
     fetch: async ({ from, file: wanted }: FetchRequest) => {
       known.push(...from.filter((address) => !known.includes(address)));
       const nodes = await connectedTo(mesh, from);
-      return fetchInto(folder, wanted, transfer, nodes);
+      return fetchInto(store, wanted, transfer, nodes);
     },
   };
 }

@@ -186,6 +186,7 @@ export const transfer: Benchmark = {
 
       const rateOf = (ms: number): number => FILE_BYTES / MB / (ms / 1_000);
       const memory = { to: [] as number[], from: [] as number[], thin: [] as number[], longFat: [] as number[] };
+      const otherMemory = { stream: [] as number[], bitswap: [] as number[] };
       const governed: number[] = [];
       let seed = 0;
       const contenders: Record<string, () => Promise<readonly number[]>> = {
@@ -195,8 +196,16 @@ export const transfer: Benchmark = {
           memory.from.push((await weft.from.memory()).heapExternalMb);
           return [rate];
         },
-        stream_mb_per_s: async () => [rateOf(await stream.fetch())],
-        bitswap_mb_per_s: async () => [rateOf(await bitswap.fetch())],
+        stream_mb_per_s: async () => {
+          const rate = rateOf(await stream.fetch());
+          for (const end of [stream.to, stream.from]) otherMemory.stream.push((await end.memory()).heapExternalMb);
+          return [rate];
+        },
+        bitswap_mb_per_s: async () => {
+          const rate = rateOf(await bitswap.fetch());
+          for (const end of [bitswap.to, bitswap.from]) otherMemory.bitswap.push((await end.memory()).heapExternalMb);
+          return [rate];
+        },
         thin_mb_per_s: async () => {
           const rate = rateOf(await thin.fetch());
           memory.thin.push((await thin.to.memory()).heapExternalMb);
@@ -221,7 +230,7 @@ export const transfer: Benchmark = {
       };
       say('  warming up');
       for (const [name, warm] of Object.entries(contenders)) say(`    ${name} ${median(await warm()).toFixed(1)}`);
-      for (const list of [...Object.values(memory), governed]) list.length = 0;
+      for (const list of [...Object.values(memory), ...Object.values(otherMemory), governed]) list.length = 0;
       say(`  ${rounds} rounds`);
       const series = await interleave(rounds, contenders);
       const typical = (name: string): number => median((series[name] ?? []).map(median));
@@ -240,6 +249,8 @@ export const transfer: Benchmark = {
           sum_share: (typical('thin_mb_per_s') * MB) / (THIN.count * THIN.bytesPerSecond),
           long_fat_share: (typical('long_fat_mb_per_s') * MB) / LONG_FAT.bytesPerSecond,
           heap_external_mb_max: Math.max(...Object.values(memory).flat()),
+          stream_heap_external_mb_max: Math.max(...otherMemory.stream),
+          bitswap_heap_external_mb_max: Math.max(...otherMemory.bitswap),
           chat_p95_ratio: p95Ratio,
           governed_mb_per_s: median(governed),
           link_rate_share: typical('link_rate_share'),
@@ -251,6 +262,8 @@ export const transfer: Benchmark = {
           sender_heap_external_mb: memory.from,
           thin_heap_external_mb: memory.thin,
           long_fat_heap_external_mb: memory.longFat,
+          stream_heap_external_mb: otherMemory.stream,
+          bitswap_heap_external_mb: otherMemory.bitswap,
           governed_mb_per_s: governed,
         },
       };

@@ -102,18 +102,26 @@ function timeLeftMs(read: ReadView, sources: readonly SourceView[]): number {
   return (source.outstandingBytes * 1_000) / source.bytesPerSecond;
 }
 
+/** A lane more for each so many milliseconds of latency… */
+const LANE_LATENCY_MS = 20;
+
+/** …but no more than keep a slow source busy for so long. */
+const LANES_AHEAD_MS = 1_500;
+
 /**
  * How many chunks a source may have under way: twice what fills the way to it, its rate times its latency. A rate that is
- * held down by too few lanes shows itself only when there are more (as BBR's window does; Cardwell et al., 2016): with
- * one more than fills it, a link of 1 Gbit/s at 80 ms stayed at 60 %.
+ * held down by too few lanes shows itself only when there are more (as BBR's window does; Cardwell et al., 2016), and every
+ * lane's window grows by itself, once a round trip: a far source has more of them from the start.
  */
 export function laneCount(
   source: Pick<SourceView, 'bytesPerSecond' | 'latencyMs'>,
   init: { readonly chunkBytes: number; readonly lanesMin: number; readonly lanesMax: number },
 ): number {
-  const { bytesPerSecond = 0, latencyMs = 0 } = source;
-  const fill = Math.ceil((2 * bytesPerSecond * latencyMs) / 1_000 / init.chunkBytes);
-  return Math.max(1, Math.min(init.lanesMax, Math.max(init.lanesMin, fill)));
+  const { bytesPerSecond, latencyMs = 0 } = source;
+  const lanesIn = (ms: number): number => Math.ceil(((bytesPerSecond ?? 0) * ms) / 1_000 / init.chunkBytes);
+  const far = init.lanesMin + Math.floor(latencyMs / LANE_LATENCY_MS);
+  const begun = bytesPerSecond === undefined ? far : Math.min(far, lanesIn(LANES_AHEAD_MS));
+  return Math.max(1, Math.min(init.lanesMax, Math.max(init.lanesMin, begun, lanesIn(2 * latencyMs))));
 }
 
 /** These chunks, those that the fewest sources have first; chunks that equally many have keep their order. */

@@ -154,9 +154,11 @@ export class ChunkDownload {
       late.abort(new WeftError({ code: 'peer_timeout', message: 'The source did not say what it has.' })),
     );
     const signal = AbortSignal.any([late.signal, this.#ended.signal]);
+    const askedMs = clock.now();
     try {
       const files = this.#downloads.map(({ file }) => file);
       state.holdings = await unlessAborted(state.source.holdings(files, signal), signal);
+      state.answered(clock.now() - askedMs);
       state.denied.clear();
       this.#reorder();
     } catch (error) {

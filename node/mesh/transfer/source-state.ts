@@ -92,6 +92,11 @@ export class SourceState {
     this.reads.add(read);
   }
 
+  /** It said what it has, so long after it was asked: a first idea of how far it is. */
+  answered(ms: number): void {
+    this.latencyMs ??= ms;
+  }
+
   /** Bytes of a read have come. Zero of them are a sign of life, no more. */
   heard(nowMs: number, read: Read, bytes: number): void {
     read.aliveMs = nowMs;

@@ -121,9 +121,15 @@ describe('laneCount', () => {
   const bounds = { chunkBytes: 4 * MIB, lanesMin: 2, lanesMax: 6 };
 
   it('fills the way to the source twice', () => {
-    // 1 Gbit/s at 80 ms: ten million bytes on their way are two and a half chunks.
-    expect(laneCount({ bytesPerSecond: 125e6, latencyMs: 80 }, bounds)).toBe(5);
+    expect(laneCount({ bytesPerSecond: 250e6, latencyMs: 39 }, bounds)).toBe(5);
     expect(laneCount({ bytesPerSecond: 12.5e6, latencyMs: 1 }, bounds)).toBe(2);
+  });
+
+  it('gives a far source more from the start, but not more than a slow one can serve', () => {
+    expect(laneCount({ bytesPerSecond: undefined, latencyMs: 80 }, bounds)).toBe(6);
+    expect(laneCount({ bytesPerSecond: 30e6, latencyMs: 80 }, bounds)).toBe(6);
+    expect(laneCount({ bytesPerSecond: 8e6, latencyMs: 80 }, bounds)).toBe(3);
+    expect(laneCount({ bytesPerSecond: 1e6, latencyMs: 80 }, bounds)).toBe(2);
   });
 
   it('stays within its bounds', () => {
