@@ -67,10 +67,38 @@ export interface HeldModel {
   readonly heldBytes: number;
 }
 
+/**
+ * What a node is about to do with a model, or does: others leave that to it. A lease: it is void when its owner is gone, or
+ * when it is older than such things take.
+ */
+export interface ModelIntent {
+  readonly digest: string;
+  /** `load`: into memory, from this disk. `pull`: onto this disk. `unload`: out of memory. */
+  readonly kind: 'load' | 'pull' | 'unload';
+  /** Milliseconds from its making to this advert: an age, because clocks differ. */
+  readonly sinceMs: number;
+}
+
+/** Requests for a model that were placed through a node: sums in which each counts half as much 30 s later. */
+export interface ModelDemand {
+  readonly digest: string;
+  readonly requests: number;
+  /** Milliseconds that they were computed. */
+  readonly busyMs: number;
+  /** Milliseconds that they waited in queues and for loads. */
+  readonly lostMs: number;
+  /** Of lostMs: for the model's own loads. */
+  readonly coldMs: number;
+}
+
+/** Why a node would rather have others do the work: it runs on its battery, or its owner works at it. */
+export const YIELD_REASONS = ['battery', 'owner'] as const;
+export type YieldReason = (typeof YIELD_REASONS)[number];
+
 /** Fresh on every answer. */
 export interface Load {
   readonly requestsInFlight: number;
-  /** Predicted time until work that arrives now begins. */
+  /** Predicted time until interactive work that arrives now begins: batch work waits longer. */
   readonly queuedMs: number;
   /** Median of recent service times near this load; 0 = none seen. */
   readonly latencyMs: number;
@@ -92,6 +120,12 @@ export interface Advert {
   readonly load: Load;
   /** @default none */
   readonly held?: readonly HeldModel[];
+  /** @default none */
+  readonly intents?: readonly ModelIntent[];
+  /** @default none */
+  readonly demand?: readonly ModelDemand[];
+  /** It still does what nobody else can. @default none */
+  readonly yields?: readonly YieldReason[];
 }
 
 /** True when `a` replaces `b`. */

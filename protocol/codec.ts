@@ -5,11 +5,14 @@ import type {
   Device,
   HeldModel,
   Load,
+  ModelDemand,
+  ModelIntent,
   ModelOffer,
   ModelState,
   ModelTask,
   ServiceProfile,
 } from './capability.ts';
+import { YIELD_REASONS } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
 import { checkGeneration } from './generation.ts';
 import {
@@ -34,7 +37,15 @@ import type {
   Timing,
   TokenLogprob,
 } from './infer.ts';
-import { BATCH_POINTS_MAX, ERROR_FACTS_MAX, ERROR_TEXT_LENGTH_MAX, TOP_LOGPROBS_MAX } from './limits.ts';
+import {
+  BATCH_POINTS_MAX,
+  DEMANDS_MAX,
+  DIGEST_LENGTH_MAX,
+  ERROR_FACTS_MAX,
+  ERROR_TEXT_LENGTH_MAX,
+  INTENTS_MAX,
+  TOP_LOGPROBS_MAX,
+} from './limits.ts';
 import * as pb from './messages/weft_pb.js';
 import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
 import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
@@ -215,6 +226,8 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
     // A request that no one would take costs no round trip, and no node its good name.
     checkGeneration(request);
     const { model, ids, promptLength, maxNewTokens, stopIds, sampling, constraint, logprobs, features } = request;
+    const { expectedTokens: expected = 0 } = request;
+    const expectedTokens = expected >= 1 ? Math.ceil(Math.min(expected, 0xffff_ffff)) : 0;
     const { repetitionPenalty = 0, logitBias = [], ...settings } = sampling;
     return {
       payload: writeMessage(pb.GenerateRequestSchema, {
@@ -225,6 +238,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
         sampling: { ...settings, repetitionPenalty, logitBias: [...logitBias] },
         ...(constraint === undefined ? {} : { constraint: constraintToMessage(constraint) }),
         logprobs: logprobs === undefined ? 0 : 1 + logprobs,
+        expectedTokens,
       }),
       tensors: [
         tensorOf('ids', 'int32', [ids.length], ids),
@@ -235,7 +249,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
   decode: ({ payload, tensors }) => {
     const message = readMessage(pb.GenerateRequestSchema, payload);
     const ids = int32Elements(tensorNamed(tensors, 'ids'));
-    const { promptLength, maxNewTokens, stopIds, constraint, logprobs } = message;
+    const { promptLength, maxNewTokens, stopIds, constraint, logprobs, expectedTokens } = message;
     if (ids.length === 0 || promptLength < 1 || promptLength > ids.length) throw bad('The prompt has no tokens.');
     checkIds(ids);
     const features = tensors.find(({ name }) => name === FEATURES);
@@ -249,6 +263,7 @@ export const generateRequestCodec: Codec<GenerateRequest> = {
       ...(constraint === undefined ? {} : { constraint: constraintFromMessage(constraint) }),
       ...(logprobs === 0 ? {} : { logprobs: logprobs - 1 }),
       ...(features === undefined ? {} : { features }),
+      ...(expectedTokens === 0 ? {} : { expectedTokens }),
     };
     checkGeneration(request);
     return request;
@@ -360,6 +375,7 @@ const TASKS: readonly string[] = [
   'tensor',
 ] satisfies ModelTask[];
 const STATES: readonly string[] = ['disk', 'loading', 'loaded', 'quarantined'] satisfies ModelState[];
+const INTENTS: readonly string[] = ['load', 'pull', 'unload'] satisfies ModelIntent['kind'][];
 
 export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.AdvertSchema> {
   const { hardware } = advert;
@@ -387,6 +403,9 @@ export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.Adve
       sizeBytes: BigInt(sizeBytes),
       heldBytes: BigInt(heldBytes),
     })),
+    intents: (advert.intents ?? []).slice(0, INTENTS_MAX).map((intent) => ({ ...intent })),
+    demand: (advert.demand ?? []).slice(0, DEMANDS_MAX).map((demand) => ({ ...demand })),
+    yields: [...(advert.yields ?? [])],
   };
 }
 
@@ -420,7 +439,37 @@ export function advertFromMessage(message: pb.Advert): Advert {
       .map(offerFromMessage),
     load: loadFromMessage(message.load) ?? { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 },
     ...(message.held.length > 0 && { held: message.held.map(heldFromMessage) }),
+    ...(message.intents.length > 0 && { intents: intentsFromMessage(message.intents) }),
+    ...(message.demand.length > 0 && { demand: demandsFromMessage(message.demand) }),
+    ...yieldsFromMessage(message.yields),
   };
+}
+
+/** Reasons that this version doesn't know are left out. */
+function yieldsFromMessage(said: readonly string[]): Pick<Advert, 'yields'> {
+  const yields = YIELD_REASONS.filter((reason) => said.includes(reason));
+  return yields.length > 0 ? { yields } : {};
+}
+
+/** Kinds that this version doesn't know are left out. */
+function intentsFromMessage(intents: readonly Plain<pb.ModelIntent>[]): ModelIntent[] {
+  return intents
+    .slice(0, INTENTS_MAX)
+    .filter(({ digest, kind }) => digest.length <= DIGEST_LENGTH_MAX && INTENTS.includes(kind))
+    .map(({ digest, kind, sinceMs }) => ({ digest, kind: kind as ModelIntent['kind'], sinceMs: finite(sinceMs) }));
+}
+
+function demandsFromMessage(demands: readonly Plain<pb.ModelDemand>[]): ModelDemand[] {
+  return demands
+    .slice(0, DEMANDS_MAX)
+    .filter(({ digest }) => digest.length <= DIGEST_LENGTH_MAX)
+    .map(({ digest, requests, busyMs, lostMs, coldMs }) => ({
+      digest,
+      requests: finite(requests),
+      busyMs: finite(busyMs),
+      lostMs: finite(lostMs),
+      coldMs: finite(coldMs),
+    }));
 }
 
 /** A number that decides what is newer: one that loses digits here would never be replaced. */

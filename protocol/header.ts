@@ -93,6 +93,8 @@ function writeKind(writer: FlatWriter, kind: HeaderKind): void {
       writer.string(4, kind.value.requestId);
       writer.data(5, kind.value.payload);
       writer.string(6, boundedTrace(kind.value.traceParent));
+      writer.uint(7, kind.value.withinMs);
+      writer.uint(8, kind.value.priority);
       return;
     case 'ack':
       writeLoad(writer, 1, kind.value.load);
@@ -156,7 +158,16 @@ type KindValue<Case extends HeaderKind['case']> =
   Extract<HeaderKind, { case: Case }> extends { value: infer Value } ? Value : never;
 
 function readCall(reader: FlatReader): KindValue<'call'> {
-  const call = { method: 0, version: 0, budgetMs: 0, requestId: '', payload: NOTHING, traceParent: '' };
+  const call = {
+    method: 0,
+    version: 0,
+    budgetMs: 0,
+    requestId: '',
+    payload: NOTHING,
+    traceParent: '',
+    withinMs: 0,
+    priority: 0,
+  };
   for (let field = reader.next(); field !== 0; field = reader.next()) {
     if (field === 1) call.method = reader.uint32();
     else if (field === 2) call.version = reader.uint32();
@@ -164,6 +175,8 @@ function readCall(reader: FlatReader): KindValue<'call'> {
     else if (field === 4) call.requestId = reader.string();
     else if (field === 5) call.payload = reader.data();
     else if (field === 6) call.traceParent = boundedTrace(reader.string());
+    else if (field === 7) call.withinMs = reader.uint32();
+    else if (field === 8) call.priority = reader.uint32();
     else reader.skip();
   }
   return call;

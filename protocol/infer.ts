@@ -111,6 +111,8 @@ export interface GenerateRequest {
   readonly logprobs?: number;
   /** What a speech model listens to: a log-mel spectrogram, float32 [1, mel bins, frames]. */
   readonly features?: NamedTensor;
+  /** Further tokens that the caller expects, ≥ 1: for predictions alone, it bounds nothing. @default not told */
+  readonly expectedTokens?: number;
 }
 export interface GenerateResult {
   /** `stop`: a stop id was drawn; `length`: maxNewTokens or the context is reached. */

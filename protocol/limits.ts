@@ -76,3 +76,12 @@ export const SCHEMA_BYTES_MAX = 64 << 10;
 
 /** Bytes of all schemas of one request: they travel in a frame's header, which has twice the room. */
 export const CONSTRAINT_BYTES_MAX = HEADER_BYTES_MAX / 2;
+
+/** What one node is about to do with models, at a time; more are not believed. */
+export const INTENTS_MAX = 16;
+
+/** Characters of a digest, its algorithm included: sha256 takes 71. */
+export const DIGEST_LENGTH_MAX = 128;
+
+/** Models whose demand a node tells: those for which most time is lost. */
+export const DEMANDS_MAX = 32;

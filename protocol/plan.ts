@@ -21,6 +21,8 @@ export interface Candidate {
   readonly price: Price;
   /** Measured samples behind the compute price; 0 = a pessimistic guess. */
   readonly samples: number;
+  /** What measurements from here have multiplied the compute time by. @default there are none */
+  readonly correction?: number;
 }
 
 /** A node that can't do it, and why, for people. */
@@ -39,6 +41,9 @@ export interface Part {
 
 interface PlanBase {
   readonly price: Price;
+  /** As those of {@link Candidate}, of the chosen node. @default not told */
+  readonly samples?: number;
+  readonly correction?: number;
   /** The node was to decline where it would take longer than this from the request's arrival. @default no condition */
   readonly withinMs?: number;
   /** Name of the routing policy that chose. @default `weft` */

@@ -3,7 +3,7 @@ import type { InstalledModel } from '../../models/installed.ts';
 import type { ModelStore } from '../../models/store.ts';
 import type { Hardware } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
-import type { RequestId } from '../../protocol/ids.ts';
+import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
 import type {
   ConfigReport,
@@ -14,8 +14,10 @@ import type {
   NodeControl,
   NodeStatus,
   PeerStatus,
+  PlanExplanation,
+  ReplayedRequest,
 } from '../core/control.ts';
-import type { Dispatcher } from '../core/dispatcher.ts';
+import type { Dispatcher, WholePlan } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
 import type { Library } from '../core/library.ts';
@@ -23,8 +25,11 @@ import type { Mesh } from '../core/mesh.ts';
 import type { MeasurableEngine } from '../core/profile.ts';
 import type { TraceRecord, Traces } from '../core/trace.ts';
 import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
+import { unmeetable } from '../scheduler/admission.ts';
+import { explain } from '../scheduler/explain.ts';
 import { installedNamed } from './installed-named.ts';
 import { modelDetails } from './model-details.ts';
+import { replayRequest } from './replay.ts';
 
 export interface ControlComponents {
   readonly clock: Clock;
@@ -189,6 +194,18 @@ export class AssembledControl implements NodeControl {
     return this.#components.traces.get(id);
   }
 
+  explain(plan: WholePlan, leftMs: number | undefined): PlanExplanation {
+    return {
+      lines: explain(plan, (node) => this.#nameOf(node)),
+      unmeetable: leftMs === undefined ? undefined : unmeetable(plan, leftMs),
+    };
+  }
+
+  replay(id: RequestId, policy: string | undefined): ReplayedRequest {
+    const { traces } = this.#components;
+    return replayRequest({ traces, nameOf: (node) => this.#nameOf(node) }, id, policy);
+  }
+
   logs(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[] {
     return this.#components.logs.lines(filter);
   }
@@ -218,6 +235,11 @@ export class AssembledControl implements NodeControl {
     const found = memberNamed(membership.members(), member);
     await membership.revoke(found.node, reason);
     return found;
+  }
+
+  #nameOf(node: NodeId): string {
+    const { membership } = this.#components;
+    return membership.members().find((member) => member.node === node)?.name ?? node;
   }
 
   #installed(name: string): InstalledModel {

@@ -112,14 +112,14 @@ function goodputOf(peers: readonly PeerRecord[]): number | undefined {
 }
 
 /** Milliseconds of a paragraph; what was never measured comes last. */
-function speedOf(offer: ModelOffer | undefined): number {
+export function speedOf(offer: ModelOffer | undefined): number {
   if (offer === undefined || offer.profile.samples === 0) return Number.POSITIVE_INFINITY;
   const { fixedMs, perTokenMs, decodeMs } = offer.profile;
   return fixedMs + TOKENS_COMPARED * (perTokenMs + decodeMs);
 }
 
 /** This node's times over that peer's, by the models that both have measured: the median. */
-function speedRatio(own: readonly ModelOffer[], theirs: readonly ModelOffer[]): number | undefined {
+export function speedRatio(own: readonly ModelOffer[], theirs: readonly ModelOffer[]): number | undefined {
   const ratios = own.flatMap(({ model, profile }) => {
     const other = theirs.find((offer) => offer.model.digest === model.digest)?.profile;
     if (other === undefined || profile.samples === 0 || other.samples === 0) return [];

@@ -1,7 +1,7 @@
 // Composition root: how a node is put together. Start reading here. Every layer gets the others by their ports in
 // node/core; nothing outside this folder knows another layer's classes.
 import { mkdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
 import type { WeftError } from '../../protocol/errors.ts';
@@ -38,13 +38,16 @@ import { serveFiles } from '../mesh/serve-files.ts';
 import { Governor } from '../mesh/transfer/governor.ts';
 import { PeerTransfer } from '../mesh/transfer/peer-transfer.ts';
 import { PrepProcess } from '../prep/prep-process.ts';
+import { quoteOf } from '../scheduler/quote.ts';
 import { loadDeviceKey } from '../trust/device-key.ts';
 import { InvitationBook } from '../trust/invitations.ts';
 import { MemberList } from '../trust/member-list.ts';
 import { MemberPolicy } from '../trust/policy.ts';
 import { AddressBook } from './address-book.ts';
+import { onBattery } from './battery.ts';
 import { publishChanges } from './changes.ts';
 import { AssembledControl } from './control.ts';
+import { createCopies } from './copies.ts';
 import { watchDemand } from './demand.ts';
 import { createDoctor } from './doctor/doctor.ts';
 import { registerGauges } from './gauges.ts';
@@ -58,6 +61,7 @@ import { packagePaths } from './paths.ts';
 import { systemRandom as random } from './random.ts';
 import { LiveSettings } from './settings.ts';
 import { Teardown } from './teardown.ts';
+import { Yielding } from './yielding.ts';
 
 export interface NodeInit {
   readonly settings: Settings;
@@ -206,8 +210,32 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const hearing = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
   const inspector = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
 
+  let kept: readonly string[] = [];
   const pin = (names: readonly string[]): void =>
-    engine.keepLoaded(names.flatMap((name) => models.find(name)?.ref.digest ?? []));
+    engine.keepLoaded([...names.flatMap((name) => models.find(name)?.ref.digest ?? []), ...kept]);
+  const { demand, replicas, said } = createCopies({
+    clock,
+    log,
+    engine,
+    mesh: () => mesh,
+    settings: () => live.settings,
+    keep: (digests) => {
+      kept = digests;
+      pin(live.settings.pin);
+    },
+    pull: (model, signal) => library.bring(model, { signal }),
+  });
+
+  const yielding = new Yielding(
+    { clock, log, onBattery, busy: () => engine.load().requestsInFlight > 0 },
+    {
+      heeds: () => {
+        const { preferOthers } = live.settings;
+        return { battery: preferOthers.includes('battery'), owner: preferOthers.includes('owner') };
+      },
+      cores: cpus().length,
+    },
+  );
 
   // What it can do with others.
   const incarnation = clock.wallNow();
@@ -228,6 +256,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
         hardware,
         offers: engine.offers(),
         held: library.held(),
+        ...said(),
+        yields: yielding.reasons(),
       }),
     },
     {
@@ -239,7 +269,16 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       liveness: { timeoutMs: settings.livenessTimeoutMs },
     },
   );
-  serveEngine({ mesh, engine, policy, traces });
+  serveEngine({
+    mesh,
+    engine: demand.watch(engine, 'computed'),
+    policy,
+    traces,
+    quote: ({ digest }, size, priority) => {
+      const offer = engine.offers().find(({ model }) => model.digest === digest);
+      return offer && quoteOf(size, offer, engine.load({ digest, priority }));
+    },
+  });
   const governor = new Governor({ clock }, { busy: () => engine.load().requestsInFlight > 0 });
   const transfer = new PeerTransfer({ mesh, clock, log, governor });
   /** A peer's wall clock, which it tells with every heartbeat. */
@@ -255,8 +294,12 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     log,
     telemetry,
     mesh,
-    local: engine,
-    remote: (node) => new RemoteEngine({ mesh }, { node }),
+    local: {
+      ...demand.watch(engine, 'placed', 'computed'),
+      offers: () => engine.offers(),
+      load: (work) => engine.load(work),
+    },
+    remote: (node) => demand.watch(new RemoteEngine({ mesh }, { node }), 'placed'),
     memory: new SessionMemory(),
   });
   const runsIt = (model: InstalledModel): boolean => offered([model], settings.offer).length > 0;
@@ -284,7 +327,10 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       letGo: (digest) => engine.withdraw(digest),
       offers: () => engine.offers(),
       machine: () => ({ devices: devices.list(), memoryBytes: settings.memoryBytes, arch: process.arch }),
-      demand: watchDemand({ clock, dispatcher, engine, mesh, store: models }),
+      demand: {
+        ...watchDemand({ clock, dispatcher, engine, mesh, store: models }),
+        lease: (digest, signal) => replicas.lease(digest, signal),
+      },
     },
     { key, environment: process.env },
   );
@@ -369,6 +415,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   await mesh.start();
   teardown.add('library', stopLibrary);
   library.start();
+  teardown.add('replicas', () => replicas.stop());
+  replicas.start();
   teardown.add(
     'announcing',
     engine.onChange(() => mesh.announce()),
@@ -381,6 +429,12 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     'remembering addresses',
     mesh.onAddresses(() => remember(addresses, mesh, log)),
   );
+  teardown.add(
+    'announcing what it would rather not do',
+    yielding.onChange(() => mesh.announce()),
+  );
+  teardown.add('yielding', () => yielding.stop());
+  yielding.start();
   teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
   teardown.add(
     'pinning',

@@ -17,6 +17,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** Milliseconds until the whole answer must be here; Infinity = for as long as it takes. @default CONTROL_MS_MAX */
   readonly timeoutMs?: number;
+  /** Beside those of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A JSON answer, and what its headers say. */
@@ -93,7 +95,8 @@ export class Client {
     const timeout = timeoutMs === Number.POSITIVE_INFINITY ? NEVER : AbortSignal.timeout(timeoutMs);
     const send = timeoutMs > FETCH_MS_MAX ? patientFetch : fetch;
     try {
-      const response = await this.#fetch(path, body, AbortSignal.any([options.signal, timeout]), {}, method, send);
+      const signal = AbortSignal.any([options.signal, timeout]);
+      const response = await this.#fetch(path, body, signal, options.headers ?? {}, method, send);
       if (!response.ok) throw await this.#refusal(response);
       return { body: JSON.parse(await readText(response)) as Body, headers: response.headers };
     } catch (error) {

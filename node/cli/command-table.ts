@@ -39,6 +39,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'Run any model on tensors: .npy files, JSON files, or JSON as an argument.',
     load: () => import('./commands/infer.ts'),
   },
+  plan: {
+    summary: 'say where it would run, why',
+    description: 'Say where a request would run now and why, or where an earlier one would have run; nothing is run.',
+    load: () => import('./commands/plan.ts'),
+  },
   list: {
     summary: 'list them, and who has them',
     description: 'List the models of the mesh and the nodes that offer them.',
@@ -129,6 +134,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'Watch nodes and requests live. q or Ctrl-C leaves.',
     load: () => import('./commands/top.ts'),
   },
+  trace: {
+    summary: 'show the way of a request',
+    description: 'Show which way a request took: its parts, predicted and measured, and the plans behind them.',
+    load: () => import('./commands/trace.ts'),
+  },
   logs: {
     summary: 'print its log',
     description: "Print the last lines of this node's log, and those that follow.",
@@ -174,13 +184,29 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 /** The help screen's two columns, each a stack of groups. */
 export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
   [
-    { title: 'Models', commands: ['run', 'embed', 'infer', 'pull', 'import', 'list', 'show', 'ps', 'load', 'rm'] },
+    {
+      title: 'Models',
+      commands: ['run', 'embed', 'infer', 'plan', 'pull', 'import', 'list', 'show', 'ps', 'load', 'rm'],
+    },
     { title: 'Mesh', commands: ['peers', 'members', 'invite', 'join', 'revoke'] },
   ],
   [
     {
       title: 'This node',
-      commands: ['serve', 'stop', 'status', 'top', 'logs', 'doctor', 'config', 'key', 'verify', 'gc', 'service'],
+      commands: [
+        'serve',
+        'stop',
+        'status',
+        'top',
+        'trace',
+        'logs',
+        'doctor',
+        'config',
+        'key',
+        'verify',
+        'gc',
+        'service',
+      ],
     },
     { title: 'Extras', commands: ['demo', 'bench', 'completion', 'help'] },
   ],

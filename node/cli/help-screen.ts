@@ -1,8 +1,7 @@
 // What `weft` alone prints: every command on one screen of 24 lines and 80 columns. Called by program.ts.
 import { COMMANDS, type CommandGroup, HELP_COLUMNS } from './command-table.ts';
 
-const HEAD = `Weft joins your machines into one private inference mesh.
-Usage: weft COMMAND [options]      \`weft COMMAND --help\` says more
+const HEAD = `Weft, a private inference mesh of your machines. Usage: weft COMMAND [options]
 `;
 
 const FOOT = `

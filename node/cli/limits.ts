@@ -111,6 +111,9 @@ export const TOP_REDRAW_MS_MIN = 200;
 /** Requests that `weft top` asks for: more than any window shows. */
 export const TOP_REQUESTS_MAX = 100;
 
+/** Requests that `weft trace` lists: a screen of them. */
+export const TRACES_LISTED = 20;
+
 /** `weft bench`: requests under way at a time, answers of each lane, tokens of each answer, and time for embeddings. */
 export const BENCH_IN_FLIGHT = [1, 8] as const;
 export const BENCH_ANSWERS = 2;

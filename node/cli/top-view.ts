@@ -148,7 +148,8 @@ const NODES: readonly Column<NodeRow>[] = [
   { title: 'LOADED', value: ({ models }) => (models.length === 0 ? '-' : models.join(', ')) },
 ];
 
-const requestColumns = (nameOf: NameOf): readonly Column<Request>[] => [
+/** Of requests in brief; the first is the end of the id. */
+export const requestColumns = (nameOf: NameOf): readonly Column<Request>[] => [
   { title: 'REQUEST', value: ({ requestId }) => requestId.slice(-8) },
   { title: 'WHAT', value: ({ name }) => name.replace(/^POST (\/api)?\/v1\//, '') },
   { title: 'MODEL', value: ({ model }) => orDash(model, String) },

@@ -30,6 +30,9 @@ export const LIST_LENGTH_MAX = 64;
 /** Characters of a single value. */
 export const VALUE_LENGTH_MAX = 1_024;
 
+/** Copies of one model over the mesh: as many as it can have nodes. */
+export const REPLICAS_MAX = 512;
+
 /** Threads of all runners together; more than any machine of one user has cores. */
 export const THREADS_MAX = 256;
 

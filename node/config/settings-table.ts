@@ -2,6 +2,7 @@
 // default. settings.ts reads by it, and a test holds docs/configuration.md against it.
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { YIELD_REASONS, type YieldReason } from '../../protocol/capability.ts';
 import { formatDeviceSetting, parseDeviceSetting } from '../core/devices.ts';
 import { formatApiAddress, isHttpUrl, isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
 import { API_KEY_PATTERN } from './api-key.ts';
@@ -16,6 +17,7 @@ import {
   THREADS_MAX,
   VALUE_LENGTH_MAX,
 } from './limits.ts';
+import { formatReplicas, parseReplicas } from './replicas.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from './units.ts';
 
 /** What defaults are made from. */
@@ -113,6 +115,21 @@ const offer = listOf((value) => MODEL_NAME.test(value)).transform((names, contex
   if (first !== undefined && !names.includes('all') && !names.includes('none')) return names;
   context.addIssue('not understood');
   return z.NEVER;
+});
+
+/** An element that isn't understood becomes none, and is refused. */
+const replicas = listOf((value) => MODEL_NAME.test(parseReplicas(value)?.model ?? '')).transform((values) =>
+  values.flatMap((value) => parseReplicas(value) ?? []),
+);
+
+const isYieldReason = (value: string): value is YieldReason => YIELD_REASONS.some((reason) => reason === value);
+
+const yieldReasons = listOf((value) => value === 'none' || isYieldReason(value)).transform((values, context) => {
+  if (values.length > 1 && values.includes('none')) {
+    context.addIssue('not understood');
+    return z.NEVER;
+  }
+  return values.filter(isYieldReason);
 });
 
 /** A publisher's Ed25519 key, or one that signs by OpenSSF's Model Signing, named by its digest. */
@@ -273,6 +290,15 @@ export const SETTINGS = {
     expected: 'true or false',
     byDefault: () => true,
   }),
+  preferOthers: row({
+    flag: '--prefer-others',
+    env: 'WEFT_PREFER_OTHERS',
+    live: true,
+    schema: yieldReasons,
+    expected: 'battery, owner, or both separated by a comma; or none',
+    byDefault: () => ['battery'],
+    show: (reasons) => (reasons.length === 0 ? ['none'] : reasons),
+  }),
   device: row({
     flag: '--device',
     env: 'WEFT_DEVICE',
@@ -319,6 +345,15 @@ export const SETTINGS = {
     schema: listOf((value) => MODEL_NAME.test(value)),
     expected: 'names of models separated by commas',
     byDefault: () => [],
+  }),
+  replicas: row({
+    flag: '--replicas',
+    env: 'WEFT_REPLICAS',
+    live: true,
+    schema: replicas,
+    expected: 'copies of models, such as smollm2=1..3,minilm=2, separated by commas',
+    byDefault: () => [],
+    show: (wanted) => wanted.map(formatReplicas),
   }),
   maxQueue: row({
     flag: '--max-queue',

@@ -1,10 +1,12 @@
 // The settings of a node: flag > environment > settings.json > default, each value checked, and where it came from kept.
 // The only reader of the environment; bin/ and the CLI pass it in.
 import { availableParallelism, hostname, totalmem } from 'node:os';
+import type { YieldReason } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { DeviceSetting } from '../core/devices.ts';
 import { type ApiAddress, formatApiAddress, isLoopback } from './addresses.ts';
 import type { Environment } from './home.ts';
+import type { ReplicaSetting } from './replicas.ts';
 import {
   placeOf,
   readSettingsFile,
@@ -49,6 +51,8 @@ export interface Settings {
   readonly signers: 'any' | 'members' | readonly string[];
   /** Whether models are fetched that requests keep asking other nodes for. */
   readonly bring: 'auto' | 'never';
+  /** When this node asks the mesh to prefer others. */
+  readonly preferOthers: readonly YieldReason[];
   /** Members may read the files of this node's models. */
   readonly share: boolean;
   /** What models run on. */
@@ -61,6 +65,8 @@ export interface Settings {
   readonly keepAliveMs: number;
   /** Models that are loaded at once and stay, by hub id or short name. */
   readonly pin: readonly string[];
+  /** How many copies of models shall be in memory over the mesh; models that aren't named have as many as pay. */
+  readonly replicas: readonly ReplicaSetting[];
   /** Predicted time of the work that may wait on a node; what would wait behind more is refused. */
   readonly maxQueueMs: number;
   /** Generations of one model at once. */
@@ -108,12 +114,14 @@ const FIELDS = {
   offline: 'offline',
   signers: 'signers',
   bring: 'bring',
+  preferOthers: 'preferOthers',
   share: 'share',
   device: 'device',
   threads: 'threads',
   memory: 'memoryBytes',
   keepAlive: 'keepAliveMs',
   pin: 'pin',
+  replicas: 'replicas',
   maxQueue: 'maxQueueMs',
   numParallel: 'numParallel',
   exact: 'exact',

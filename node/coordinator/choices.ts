@@ -21,6 +21,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import { Answer } from './answer.ts';
 import { CHOICES_IN_FLIGHT_MAX } from './limits.ts';
 import type { Resolved } from './model-resolver.ts';
+import { placedOptions } from './placed-options.ts';
 import type { AnswerRules } from './rules.ts';
 import { freshSeed, samplingOf } from './sampling.ts';
 import { together } from './together.ts';
@@ -84,9 +85,9 @@ export async function answerAll(
 }
 
 /** One for each choice, in their order. A prompt's choices don't depend on the prompts beside it. */
-function generateRequests(
+export function generateRequests(
   random: Pick<Random, 'bytes'>,
-  { model, prompts, settings, rules }: ChoicesInit,
+  { model, prompts, settings, rules }: Omit<ChoicesInit, 'startedMs'>,
 ): readonly GenerateRequest[] {
   const { ref, task } = model;
   return prompts.flatMap((ids) => {
@@ -146,7 +147,7 @@ async function answerOne(
     if (nodes.at(-1) !== node) nodes.push(node);
     events.onPlaced?.(node, model.ref.id);
   };
-  const ended = await generate(components.dispatcher, request, { ...options, onPlan }, answer, meter);
+  const ended = await generate(components.dispatcher, request, placedOptions(options, { onPlan }), answer, meter);
   assert(plan !== undefined, 'what was generated was placed');
   const { finish, cachedTokens } = ended;
   return { finish: finish === 'stop' && answer.calls > 0 ? 'tool_calls' : finish, cachedTokens, nodes, plan };

@@ -9,6 +9,7 @@ import type { Dispatcher, Placement } from '../core/dispatcher.ts';
 import type { Tokenized } from '../core/prep.ts';
 import { ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX, INPUTS_MAX } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
+import { placedOptions } from './placed-options.ts';
 import { prepare } from './preparing.ts';
 import { position, refusal } from './refusal.ts';
 import { together } from './together.ts';
@@ -26,23 +27,13 @@ export async function embed(
   request: EmbedRequest,
   options: RequestOptions,
 ): Promise<EmbedAnswer> {
-  const { inputs } = request;
-  checkInputs(inputs);
-  const { model, texts, truncated } = await prepare(components, options.trace, async () => {
-    const found = await components.resolver.featureExtraction(request.model, options.signal);
-    options.trace?.model(found.ref.id);
-    checkDimensions(request.dimensions, found);
-    return { model: found, ...(await tokenize(components, found, inputs, options.signal)) };
-  });
-  const promptTokens = texts.reduce((sum, ids) => sum + ids.length, 0);
-  options.trace?.usage({ promptTokens });
-  const requests = group(texts).map((some) => encodeRequest(model, some));
+  const { model, requests, promptTokens, truncated } = await embedRequests(components, request, options);
   const results = await encodeAll(components.dispatcher, requests, options);
 
   const [first] = results;
   assert(first !== undefined, 'there is at least one text');
   const whole = first.dimensions;
-  const embeddings = results.length === 1 ? first.embeddings : new Float32Array(texts.length * whole);
+  const embeddings = results.length === 1 ? first.embeddings : new Float32Array(request.inputs.length * whole);
   if (results.length > 1) {
     let offset = 0;
     for (const result of results) {
@@ -64,6 +55,35 @@ export async function embed(
   };
 }
 
+/** A request for encoding in pieces of bounded size. */
+export interface EncodeRequests<Task> {
+  readonly model: Resolved<Task>;
+  readonly requests: readonly EncodeRequest[];
+  /** Tokens that the graph sees, special tokens included. */
+  readonly promptTokens: number;
+  /** How many texts were cut. */
+  readonly truncated: number;
+}
+
+/** The work of a request, checked and tokenised. @throws WeftError `bad_request`, `model_not_found` */
+export async function embedRequests(
+  components: Omit<EmbedComponents, 'dispatcher'>,
+  request: EmbedRequest,
+  options: RequestOptions,
+): Promise<EncodeRequests<FeatureExtractionTask>> {
+  const { inputs } = request;
+  checkInputs(inputs);
+  const { model, texts, truncated } = await prepare(components, options.trace, async () => {
+    const found = await components.resolver.featureExtraction(request.model, options.signal);
+    options.trace?.model(found.ref.id);
+    checkDimensions(request.dimensions, found);
+    return { model: found, ...(await tokenize(components, found, inputs, options.signal)) };
+  });
+  const promptTokens = texts.reduce((sum, ids) => sum + ids.length, 0);
+  options.trace?.usage({ promptTokens });
+  return { model, requests: group(texts).map((some) => encodeRequest(model, some)), promptTokens, truncated };
+}
+
 function checkInputs(inputs: EmbedRequest['inputs']): void {
   if (inputs.length === 0) throw refusal('"input" is an empty list.', 'input');
   if (inputs.length > INPUTS_MAX)
@@ -83,7 +103,7 @@ function checkDimensions(dimensions: number | undefined, { ref, task }: Resolved
 
 /** Ids of every input, in their order. Ids from outside are taken as they are, but for those beyond the positions. */
 async function tokenize(
-  components: EmbedComponents,
+  components: TokenizingComponents,
   model: Resolved<FeatureExtractionTask>,
   inputs: EmbedRequest['inputs'],
   signal: AbortSignal,
@@ -149,7 +169,7 @@ function encodeAll(
   return together(requests, ENCODES_IN_FLIGHT_MAX, options.signal, (request, index, signal) => {
     // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
     const requestId = requests.length === 1 ? options.requestId : `${options.requestId}.${index}`;
-    return dispatcher.encode(request, { ...options, requestId, signal });
+    return dispatcher.encode(request, placedOptions(options, { requestId, signal }));
   });
 }
 

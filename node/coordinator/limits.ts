@@ -24,8 +24,11 @@ export const TOOLS_CHARS_MAX = 256 << 10;
 /** Texts of one embedding request: as many as OpenAI takes. */
 export const INPUTS_MAX = 2048;
 
-/** Tokens of one EncodeRequest, 32 texts of full length: a bigger list goes out in several, which nodes share. */
-export const ENCODE_TOKENS_MAX = 16_384;
+/**
+ * Tokens of one EncodeRequest, a thousand texts of a paragraph: dispatch spreads it over the nodes, and can do that best where it
+ * sees the whole. What is longer goes out in several.
+ */
+export const ENCODE_TOKENS_MAX = 131_072;
 
 /** EncodeRequests of one embedding request that are under way together. */
 export const ENCODES_IN_FLIGHT_MAX = 4;

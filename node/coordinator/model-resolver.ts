@@ -96,6 +96,11 @@ export class ModelResolver {
     return { ref, manifest: this.#components.models.metadata(ref.digest)?.manifest };
   }
 
+  /** What the model of this name is for. @throws WeftError `model_not_found`, `no_capable_node` */
+  taskOf(name: string): ModelTask {
+    return this.#find(name, undefined).offer.task;
+  }
+
   #find(name: string, task: ModelTask | undefined): AvailableModel {
     const { dispatcher, self } = this.#components;
     return findModel(dispatcher.models(), name, task, self);

@@ -25,6 +25,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import { languageCode } from './languages.ts';
 import { SOUND_S_MIN, TRANSCRIPT_PROMPT_CHARS_MAX, WINDOW_ADVANCE_S_MIN } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
+import { placedOptions } from './placed-options.ts';
 import { prepare } from './preparing.ts';
 import { refusal } from './refusal.ts';
 import { freshSeed } from './sampling.ts';
@@ -282,7 +283,7 @@ class Transcription {
     const requestId = `${this.#options.requestId}.${this.#calls++}`;
     await this.#components.dispatcher.generate(
       work,
-      { ...this.#options, requestId, onPlan },
+      placedOptions(this.#options, { requestId, onPlan }),
       (_first, some, reports) => {
         ids.push(...some);
         for (const { logprob } of reports ?? []) logprobs += logprob;

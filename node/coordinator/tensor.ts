@@ -2,12 +2,14 @@
 // where this node has it; the executor checks everything again. Called by TextCoordinator.
 import { fitsPort, type Manifest } from '../../models/manifest.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import type { RunRequest } from '../../protocol/infer.ts';
 import { TENSORS_MAX } from '../../protocol/limits.ts';
 import { checkTensor, type NamedTensor } from '../../protocol/tensor.ts';
 import type { RequestOptions, TensorAnswer, TensorRequest } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import { NAME_SHOWN_MAX, NAMES_LISTED_MAX } from './limits.ts';
 import type { ModelResolver } from './model-resolver.ts';
+import { placedOptions } from './placed-options.ts';
 
 export interface TensorComponents {
   readonly dispatcher: Pick<Dispatcher, 'run'>;
@@ -20,16 +22,27 @@ export async function run(
   request: TensorRequest,
   options: RequestOptions,
 ): Promise<TensorAnswer> {
-  const { ref, manifest } = components.resolver.graph(request.model);
-  options.trace?.model(ref.id);
+  const work = runRequest(components, request, options);
+  const ref = work.model;
+  const result = await components.dispatcher.run(work, placedOptions(options));
+  return { model: ref, outputs: result.outputs, timing: result.timing, nodes: result.nodes, plan: result.plan };
+}
+
+/** The work of a request, checked. @throws WeftError `model_not_found`, `no_capable_node`, `tensor_invalid` */
+export function runRequest(
+  { resolver }: Pick<TensorComponents, 'resolver'>,
+  request: TensorRequest,
+  { trace }: Pick<RequestOptions, 'trace'>,
+): RunRequest {
+  const { ref, manifest } = resolver.graph(request.model);
+  trace?.model(ref.id);
   checkTensors(request);
   if (manifest !== undefined) {
     checkInputs(request.inputs, manifest);
     checkOutputs(request.outputs, manifest);
   }
   const { inputs, outputs } = request;
-  const result = await components.dispatcher.run({ model: ref, inputs, outputs }, options);
-  return { model: ref, outputs: result.outputs, timing: result.timing, nodes: result.nodes, plan: result.plan };
+  return { model: ref, inputs, outputs };
 }
 
 /** What can be said of tensors without knowing the graph. */

@@ -10,6 +10,8 @@ import type {
   EmbedAnswer,
   EmbedRequest,
   ModelListing,
+  PlanAnswer,
+  PlanRequest,
   RequestOptions,
   RerankAnswer,
   RerankRequest,
@@ -27,6 +29,7 @@ import type { FileTransfer } from '../core/transfer.ts';
 import { embed } from './feature-extraction.ts';
 import { formsOf, listable } from './model-names.ts';
 import { ModelResolver, type ModelSource } from './model-resolver.ts';
+import { plan } from './planning.ts';
 import { SoundRoom } from './sound.ts';
 import { transcribe } from './speech-recognition.ts';
 import { run } from './tensor.ts';
@@ -107,5 +110,9 @@ export class TextCoordinator implements Coordinator {
 
   run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer> {
     return run(this.#components, request, options);
+  }
+
+  plan(request: PlanRequest, options: RequestOptions): Promise<PlanAnswer> {
+    return plan(this.#components, request, options);
   }
 }

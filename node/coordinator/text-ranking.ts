@@ -7,8 +7,10 @@ import type { EncodeRequest } from '../../protocol/infer.ts';
 import { assert } from '../core/assert.ts';
 import type { RequestOptions, RerankAnswer, RerankRequest } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
+import type { EncodeRequests } from './feature-extraction.ts';
 import { DOCUMENTS_MAX, ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
+import { placedOptions } from './placed-options.ts';
 import { prepare } from './preparing.ts';
 import { position, refusal } from './refusal.ts';
 import { together } from './together.ts';
@@ -26,19 +28,11 @@ export async function rerank(
   request: RerankRequest,
   options: RequestOptions,
 ): Promise<RerankAnswer> {
-  check(request);
-  const { model, pairs, truncated } = await prepare(components, options.trace, async () => {
-    const found = await components.resolver.textRanking(request.model, options.signal);
-    options.trace?.model(found.ref.id);
-    return { model: found, ...(await tokenize(components, found, request, options.signal)) };
-  });
-  const promptTokens = pairs.reduce((sum, { ids }) => sum + ids.length, 0);
-  options.trace?.usage({ promptTokens });
-  const requests = group(pairs).map((some) => encodeRequest(model, some));
+  const { model, requests, promptTokens, truncated } = await rankRequests(components, request, options);
   const answers = await together(requests, ENCODES_IN_FLIGHT_MAX, options.signal, (one, index, signal) => {
     // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
     const requestId = requests.length === 1 ? options.requestId : `${options.requestId}.${index}`;
-    return components.dispatcher.encode(one, { ...options, requestId, signal });
+    return components.dispatcher.encode(one, placedOptions(options, { requestId, signal }));
   });
   const [first] = answers;
   assert(first !== undefined, 'there is at least one document');
@@ -55,6 +49,23 @@ export async function rerank(
     nodes: [...new Set(answers.flatMap(({ nodes }) => nodes))],
     plan: first.plan,
   };
+}
+
+/** The work of a request, checked and tokenised. @throws WeftError `bad_request`, `context_too_long`, `model_not_found` */
+export async function rankRequests(
+  components: Omit<RerankComponents, 'dispatcher'>,
+  request: RerankRequest,
+  options: RequestOptions,
+): Promise<EncodeRequests<TextRankingTask>> {
+  check(request);
+  const { model, pairs, truncated } = await prepare(components, options.trace, async () => {
+    const found = await components.resolver.textRanking(request.model, options.signal);
+    options.trace?.model(found.ref.id);
+    return { model: found, ...(await tokenize(components, found, request, options.signal)) };
+  });
+  const promptTokens = pairs.reduce((sum, { ids }) => sum + ids.length, 0);
+  options.trace?.usage({ promptTokens });
+  return { model, requests: group(pairs).map((some) => encodeRequest(model, some)), promptTokens, truncated };
 }
 
 /**
@@ -85,7 +96,7 @@ function check({ query, documents, topN }: RerankRequest): void {
 
 /** The query whole, each document as far as there is room beside it. */
 async function tokenize(
-  components: RerankComponents,
+  components: TokenizingComponents,
   { task, folder }: Resolved<TextRankingTask>,
   { query, documents }: RerankRequest,
   signal: AbortSignal,

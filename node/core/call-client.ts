@@ -10,6 +10,7 @@ import { CALLS_PER_LINK_MAX } from '../../protocol/limits.ts';
 import type { AnyMethod, MethodSpec } from '../../protocol/methods.ts';
 import { assert } from './assert.ts';
 import type { Clock, Timer } from './clock.ts';
+import type { Priority } from './engine.ts';
 import { type FrameWriter, type Incoming, writeFrames } from './frame-writer.ts';
 
 export interface CallOptions<Item> {
@@ -19,6 +20,10 @@ export interface CallOptions<Item> {
   readonly budgetMs?: number | undefined;
   /** W3C traceparent of the caller's span, for the other side's record of the request. */
   readonly traceParent?: string | undefined;
+  /** What goes before what on the other side. @default 'interactive' */
+  readonly priority?: Priority | undefined;
+  /** The other side declines, before any work, what it predicts to take longer than this from its arrival there. */
+  readonly withinMs?: number | undefined;
   /** Request written → acknowledged, else `peer_timeout`; absent = no acknowledgement is expected. */
   readonly ackTimeoutMs?: number | undefined;
   /** The request is there in full; called at most once. */
@@ -152,7 +157,16 @@ export class CallClient {
     try {
       const { payload, tensors } = method.request.encode(request);
       const { requestId, traceParent = '' } = options;
-      const value = { method: method.id, version: method.version, budgetMs, requestId, traceParent, payload };
+      const value = {
+        method: method.id,
+        version: method.version,
+        budgetMs,
+        requestId,
+        traceParent,
+        payload,
+        withinMs: conditionOf(options.withinMs),
+        priority: options.priority === 'batch' ? 1 : 0,
+      };
       const frames = encodeFrames(call.id, { case: 'call', value }, tensors, method.quota.requestBytesMax);
       // A call that was given up or refused meanwhile has no use for the rest of its request.
       const sent = writeFrames(this.#writer, frames, () => !call.abandoned);
@@ -318,6 +332,15 @@ function decoded<T>(codec: Codec<T>, parts: Parts): T {
     throw new WeftError({ code: 'frame_invalid', message: toWeftError(cause).message }, { cause });
   }
 }
+
+/** As it is written: whole milliseconds, 0 = none. Times are spans, never points in time: no two clocks need agree. */
+function conditionOf(withinMs: number | undefined): number {
+  if (withinMs === undefined || !(withinMs <= CONDITION_MS_MAX)) return 0;
+  return Math.max(1, Math.ceil(withinMs));
+}
+
+/** What a condition may say: a longer one is none. */
+const CONDITION_MS_MAX = 0xffff_ffff;
 
 const following = (id: number): number => (id === 0xffff_ffff ? 1 : id + 1);
 

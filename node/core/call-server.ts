@@ -10,6 +10,7 @@ import { CALLS_PER_LINK_MAX, REFUSALS_UNREAD_MAX } from '../../protocol/limits.t
 import type { AnyMethod } from '../../protocol/methods.ts';
 import { assert } from './assert.ts';
 import type { Clock, Timer } from './clock.ts';
+import type { Priority } from './engine.ts';
 import { type FrameWriter, type Incoming, writeFrames } from './frame-writer.ts';
 
 /** What a handler knows of the call that it answers. */
@@ -21,6 +22,10 @@ export interface CallContext<Item> {
   readonly traceParent?: string;
   /** Milliseconds that the caller waits for the whole, at most the method's own bound; 0 = it didn't say. */
   readonly budgetMs: number;
+  /** What goes before what. @default 'interactive' */
+  readonly priority?: Priority;
+  /** To be declined if it is predicted to take longer than so many milliseconds from now; absent = no condition. */
+  readonly withinMs?: number;
   /** Whose link it is: set by whoever owns the link. */
   readonly caller: string;
   /**
@@ -227,12 +232,15 @@ export class CallServer {
   #begin(call: ServerCall, { header: { kind }, tensors }: Incoming): void {
     assert(kind.case === 'call', 'a call begins with its own header');
     call.incoming = undefined;
-    const { requestId, traceParent, budgetMs } = kind.value;
+    const { requestId, traceParent, budgetMs, withinMs, priority } = kind.value;
     const context: CallContext<unknown> = {
       signal: call.abort.signal,
       requestId,
       ...(traceParent === '' ? {} : { traceParent }),
       budgetMs: Math.min(budgetMs, call.registered.method.timeouts.totalMs),
+      // A class that only later versions know is one of those that wait.
+      priority: priority === 0 ? 'interactive' : 'batch',
+      ...(withinMs > 0 ? { withinMs } : {}),
       caller: this.#caller,
       afterwards: (callback) => {
         call.afterwards = callback;

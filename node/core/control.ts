@@ -1,12 +1,14 @@
 // What the node's owner can see and do: the control API's port, implemented by the composition root.
 import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capability.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { Plan } from '../../protocol/plan.ts';
+import type { WholePlan } from './dispatcher.ts';
 import type { LoadedModel } from './engine.ts';
 import type { Events } from './events.ts';
 import type { Library } from './library.ts';
 import type { LinkEstimate } from './mesh.ts';
 import type { ProfileReport } from './profile.ts';
-import type { TraceRecord } from './trace.ts';
+import type { Measured, TraceRecord } from './trace.ts';
 import type { Invitation, Member } from './trust.ts';
 
 export interface NodeStatus {
@@ -127,6 +129,39 @@ export interface LoadOutcome {
   readonly residentBytes: number;
 }
 
+/** A plan in words, and what it means for a deadline. */
+export interface PlanExplanation {
+  /** The choice first, then what it beat and who can't, each with the reason. */
+  readonly lines: readonly string[];
+  /** A request with this deadline would be refused, with these figures in milliseconds. */
+  readonly unmeetable: { readonly quotedMs: number; readonly retryAfterMs: number } | undefined;
+}
+
+/** A decision of an earlier request, made again on what was known then. */
+export interface ReplayedPlacement {
+  /** Milliseconds since the request began. */
+  readonly atMs: number;
+  readonly old: Plan;
+  /** What became of it, by part. */
+  readonly measured: Measured;
+  /** What the policy chooses; undefined where it finds nobody, or nothing is kept of what was known. */
+  readonly new: Plan | undefined;
+  /** Why there is no choice. */
+  readonly reason: string | undefined;
+  /** The new choice in words. */
+  readonly explanation: readonly string[];
+}
+
+export interface ReplayedRequest {
+  readonly requestId: RequestId;
+  readonly model: string | undefined;
+  readonly status: TraceRecord['status'];
+  readonly durationMs: number;
+  /** Name of the policy that decided again. */
+  readonly policy: string;
+  readonly placements: readonly ReplayedPlacement[];
+}
+
 export interface NodeControl {
   /** What happens here, for watchers. */
   readonly events: Events;
@@ -151,6 +186,14 @@ export interface NodeControl {
   /** Newest first. */
   requests(): readonly TraceRecord[];
   request(id: RequestId): TraceRecord | undefined;
+  /** @param leftMs until the answer must be there; undefined = no deadline */
+  explain(plan: WholePlan, leftMs: number | undefined): PlanExplanation;
+  /**
+   * Decides an earlier request again, under another policy or as today's code would.
+   * @param policy name of a routing policy; undefined = Weft's own
+   * @throws WeftError `not_found` for a request that isn't kept, `bad_request` for a policy that there isn't
+   */
+  replay(id: RequestId, policy: string | undefined): ReplayedRequest;
   /** The last lines of the log, oldest first, whatever level is printed. */
   logs(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[];
   config(): ConfigReport;

@@ -4,11 +4,17 @@ import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LogitBias, Timing } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
+import type { WholePlan } from './dispatcher.ts';
+import type { Priority } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
 
 export interface RequestOptions {
   readonly signal: AbortSignal;
   readonly requestId: RequestId;
+  /** @default 'interactive' */
+  readonly priority?: Priority;
+  /** Milliseconds that are left for the whole answer, at the time of asking. @default no deadline */
+  readonly leftMs?: () => number;
   /** Where its way is noted down. */
   readonly trace?: RequestTrace;
 }
@@ -294,6 +300,35 @@ export interface TensorAnswer {
   readonly plan: Plan;
 }
 
+// ── Dry runs ────────────────────────────────────────────────────────────────────────────────────
+
+/** Work that is only to be planned: texts, as the model's task takes them, or tensors for its graph. */
+export type PlanRequest = {
+  /** Hub id or short name. */
+  readonly model: string;
+} & (
+  | {
+      readonly kind: 'texts';
+      /** One prompt for a text generator, texts for an encoder, documents for a reranker. */
+      readonly texts: readonly string[];
+      /** What a reranker's documents are to answer. */
+      readonly query?: string;
+      /** Of a text generator's answer. @default as many as the context holds */
+      readonly maxTokens?: number;
+    }
+  | { readonly kind: 'tensors'; readonly inputs: readonly NamedTensor[] }
+);
+
+export interface PlanAnswer {
+  readonly model: ModelRef;
+  readonly work: 'run' | 'encode' | 'generate';
+  /** Tokens that go in; 0 for tensors. */
+  readonly inputTokens: number;
+  /** Pieces of work that the request is sent in; the plan is that of the first. */
+  readonly requests: number;
+  readonly plan: WholePlan;
+}
+
 export interface Coordinator {
   models(): readonly ModelListing[];
   /** @throws WeftError `model_not_found`, `bad_request`, `context_too_long`, or the work's own failure */
@@ -307,4 +342,9 @@ export interface Coordinator {
   transcribe(request: TranscribeRequest, options: RequestOptions, events: TranscribeEvents): Promise<TranscribeAnswer>;
   /** @throws WeftError `model_not_found`, `tensor_invalid`, or the work's own failure */
   run(request: TensorRequest, options: RequestOptions): Promise<TensorAnswer>;
+  /**
+   * Prepares the work as if it were to be done, and says where it would go now. No executor hears of it.
+   * @throws WeftError as the work itself would before it is placed; `no_capable_node`
+   */
+  plan(request: PlanRequest, options: RequestOptions): Promise<PlanAnswer>;
 }

@@ -14,6 +14,9 @@ import type { Plan } from '../../protocol/plan.ts';
 import type { WorkOptions } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
 
+/** A plan for whole requests: here, or on one peer. */
+export type WholePlan = Extract<Plan, { kind: 'local' | 'remote' }>;
+
 /** What became of a piece of work, beside its result. */
 export interface Placement {
   /** The plan that was carried out last. */
@@ -22,9 +25,19 @@ export interface Placement {
   readonly nodes: readonly NodeId[];
 }
 
-export interface PlacedOptions extends WorkOptions {
-  /** Called for each plan before it is carried out: the first, and one more for each recovery. */
+export interface PlacedOptions extends Omit<WorkOptions, 'withinMs'> {
+  /**
+   * Called for each plan that a node works by, before anything of its answer is handed on: the first, one more for each
+   * recovery, and for a hedge that wins. An offer that is declined was none.
+   */
   readonly onPlan?: (plan: Plan) => void;
+  /**
+   * Milliseconds from now until the whole answer must be here: a request that is predicted to take longer is refused at
+   * once, and nothing is waited for any longer. @default none
+   */
+  readonly deadlineMs?: number;
+  /** Texts of an encoding that are done, of how many: called where it is scattered over several nodes. */
+  readonly onProgress?: (done: number, total: number) => void;
   /** Where its way is noted down. */
   readonly trace?: RequestTrace;
 }
@@ -56,14 +69,27 @@ export interface RemoteAnswers {
   onRemote(listener: (answer: RemoteAnswer) => void): () => void;
 }
 
+/** What is asked for, by kind of work. */
+export interface WorkRequests {
+  readonly run: RunRequest;
+  readonly encode: EncodeRequest;
+  readonly generate: GenerateRequest;
+}
+
 export interface Dispatcher {
   /**
    * As {@link Engine}, on whichever node ends soonest, and again elsewhere when that one is lost.
-   * @throws WeftError `no_capable_node` when none is left, with the last failure as its cause
+   * @throws WeftError `no_capable_node` when none is left, with the last failure as its cause; `deadline_unmeetable` with
+   *   `facts.quotedMs` and `facts.retryAfterMs` when no node is predicted to make it in time
    */
   run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement>;
   encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement>;
   generate(request: GenerateRequest, options: PlacedOptions, onTokens: OnTokens): Promise<GenerateResult & Placement>;
+  /**
+   * The plan by which a request would be carried out now. Nothing is sent.
+   * @throws WeftError `no_capable_node`
+   */
+  plan<Kind extends keyof WorkRequests>(kind: Kind, request: WorkRequests[Kind]): WholePlan;
   /** What the mesh offers, this node included, one entry per digest. */
   models(): readonly AvailableModel[];
   /** Requests placed from here that are not finished. */

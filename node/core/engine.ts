@@ -122,11 +122,20 @@ export interface LoadingProgress {
   readonly fraction: number | undefined;
 }
 
+/** The work that load is asked for. */
+export interface LoadOf {
+  /** Of this model: what stands before work on others doesn't count, where those have another runner. @default any */
+  readonly digest?: string;
+  /** @default 'interactive' */
+  readonly priority?: Priority;
+}
+
 /** The engine of this node, with what only its own node may ask. */
 export interface LocalEngine extends Engine {
   /** What this node offers now, with measured profiles. */
   offers(): readonly ModelOffer[];
-  load(): Load;
+  /** @param work what others are told of is interactive work on any model: the default */
+  load(work?: LoadOf): Load;
   loaded(): readonly LoadedModel[];
   /**
    * Loads a model that nobody asks for yet; resolves once it is in memory. Shares a load that is under way.

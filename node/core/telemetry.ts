@@ -20,6 +20,9 @@ export type CounterName =
   | 'weft_tokens_prompt_total'
   | 'weft_tokens_generated_total'
   | 'weft_recoveries_total'
+  | 'weft_declines_total'
+  | 'weft_hedges_total'
+  | 'weft_hedges_won_total'
   | 'weft_runner_restarts_total'
   | 'weft_calls_rejected_total'
   | 'weft_link_bytes_total';
@@ -31,6 +34,7 @@ export type HistogramName =
 export type GaugeName =
   | 'weft_requests_in_flight'
   | 'weft_peers_connected'
+  | 'weft_prediction_error_ratio'
   | 'weft_models_loaded'
   | 'weft_runner_memory_bytes'
   | 'weft_queued_seconds'

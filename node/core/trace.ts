@@ -3,6 +3,7 @@
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
+import type { PlanRecord } from '../../protocol/plan-record.ts';
 
 /** `prepare`: template and token ids. `up`, `acknowledge`, `down`: on the link. The others: at the executor. */
 export type SpanName = 'prepare' | 'up' | 'acknowledge' | 'queue' | 'load' | 'compute' | 'down';
@@ -62,8 +63,11 @@ export interface RequestTrace {
   /** Hub id of the model, once it is known. */
   model(id: string): void;
   span(span: Span): void;
-  /** A plan, before it is carried out. */
-  placed(plan: Plan): void;
+  /**
+   * A plan, before it is carried out.
+   * @param record what was known when it was made, to be decided again later
+   */
+  placed(plan: Plan, record?: PlanRecord): void;
   failed(node: NodeId, code: string): void;
   /** Tokens or rows that were made. */
   usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void;
@@ -92,9 +96,25 @@ export interface TraceRecord {
   readonly failures: readonly FailedAttempt[];
 }
 
+/** A decision as it is kept. */
+export interface PlacementRecord {
+  readonly plan: Plan;
+  /** Milliseconds since the request began. */
+  readonly atMs: number;
+  /** Undefined where none came, or it was dropped to make room for those of later requests. */
+  readonly record: PlanRecord | undefined;
+  /** What became of it, by part; parts that took no time are left out. Empty for a placement that has not ended. */
+  readonly measured: Measured;
+}
+
+/** Measured milliseconds of an attempt, by part, as a plan's {@link Price} has them. */
+export type Measured = Readonly<Partial<Record<'upMs' | 'queueMs' | 'loadMs' | 'computeMs' | 'downMs', number>>>;
+
 export interface Traces {
   begin(init: TraceInit): RequestTrace;
   get(requestId: RequestId): TraceRecord | undefined;
+  /** Every decision of a request, in order. */
+  placements(requestId: RequestId): readonly PlacementRecord[] | undefined;
   /** Newest first. */
   list(): readonly TraceRecord[];
 }

@@ -20,6 +20,8 @@ const SAYS_MORE: ReadonlySet<ErrorCode> = new Set([
 const soonest = (errors: readonly WeftError[]): WeftError =>
   errors.reduce((a, b) => (Number(b.facts.retryAfterMs) < Number(a.facts.retryAfterMs) ? b : a));
 
+const NONE: ReadonlyMap<NodeId, string> = new Map();
+
 export class Failures {
   readonly #failures: { readonly node: NodeId; readonly error: WeftError; readonly progressed: boolean }[] = [];
 
@@ -34,6 +36,7 @@ export class Failures {
 
   /** Every node that failed, each with the reason for people. */
   excluded(): ReadonlyMap<NodeId, string> {
+    if (this.#failures.length === 0) return NONE;
     return new Map(this.#failures.map(({ node, error }) => [node, `excluded after failure (${error.code})`]));
   }
 

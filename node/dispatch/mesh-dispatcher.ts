@@ -1,6 +1,6 @@
 // Places every piece of work on the node that ends it soonest, and sees it through: a lost node is left out and the work
 // placed again, a generation from the last token that came. Called by the coordinator.
-import { type ErrorCode, toWeftError, WeftError } from '../../protocol/errors.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
@@ -10,9 +10,7 @@ import type {
   OnTokens,
   RunRequest,
   RunResult,
-  Timing,
 } from '../../protocol/infer.ts';
-import type { Plan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type {
@@ -22,22 +20,29 @@ import type {
   Placement,
   RemoteAnswer,
   RemoteAnswers,
+  WorkRequests,
 } from '../core/dispatcher.ts';
 import { DrainRate } from '../core/drain-rate.ts';
-import type { Engine, LocalEngine, WorkOptions } from '../core/engine.ts';
+import type { Engine, LocalEngine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Memory } from '../core/memory.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { RequestTrace } from '../core/trace.ts';
-import { choose } from '../scheduler/choose.ts';
-import type { WholePlan } from '../scheduler/policy.ts';
-import { attempt } from './attempt.ts';
+import type { RoutingPolicy, WholePlan } from '../scheduler/policy.ts';
+import { weftPolicy } from '../scheduler/weft-policy.ts';
 import { availableModels } from './available-models.ts';
-import { Failures } from './failures.ts';
-import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, EXPLORE_SHARE, REQUESTS_IN_FLIGHT_MAX } from './limits.ts';
+import { Delivery, type DeliveryComponents } from './delivery.ts';
+import { dryRun } from './dry-run.ts';
+import { Hedging } from './hedging.ts';
+import { type Ended, Lessons } from './lessons.ts';
+import { Lifetime } from './lifetime.ts';
+import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, REQUESTS_IN_FLIGHT_MAX, SCATTER_ROWS_MIN, SILENT_MS_MIN } from './limits.ts';
 import { NodeHealth } from './node-health.ts';
-import { type AttemptTimes, spansOf } from './spans.ts';
+import { OutputLengths } from './output-lengths.ts';
+import { Placer } from './placer.ts';
+import { PrefixMemory } from './prefix-memory.ts';
+import { Residuals } from './residuals.ts';
+import { spread } from './spread.ts';
 import { EncodeWork, GenerateWork, RunWork, type Work } from './work.ts';
 
 export interface MeshDispatcherComponents {
@@ -53,46 +58,80 @@ export interface MeshDispatcherComponents {
 }
 
 export interface MeshDispatcherInit {
+  /** Who chooses the nodes. @default weftPolicy */
+  readonly policy?: RoutingPolicy;
+  /** Share of requests that may be sent to a second node where the first shows nothing; 0 = none. @default HEDGE_SHARE */
+  readonly hedgeShare?: number;
   /** Nodes that one request is tried on. @default ATTEMPTS_MAX */
   readonly attemptsMax?: number;
+  /** Offers of one request that may be declined. @default DECLINES_MAX */
+  readonly declinesMax?: number;
+  /** Declines in a row after which a node is left alone. @default DECLINES_IN_A_ROW_MAX */
+  readonly declinesInARowMax?: number;
+  /** How long a peer may show nothing at least before another is asked. @default SILENT_MS_MIN */
+  readonly silentMsMin?: number;
   /** Requests at once; one more is `overloaded`. @default REQUESTS_IN_FLIGHT_MAX */
   readonly inFlightMax?: number;
 }
 
 export class MeshDispatcher implements Dispatcher, RemoteAnswers {
   readonly #components: MeshDispatcherComponents;
-  readonly #attemptsMax: number;
+  readonly #init: MeshDispatcherInit;
   readonly #inFlightMax: number;
   readonly #health: NodeHealth;
+  readonly #hedging: Hedging;
+  readonly #lengths = new OutputLengths();
+  readonly #placer: Placer;
+  readonly #delivering: DeliveryComponents;
   readonly #drain: DrainRate;
   readonly #remoteListeners = new Set<(answer: RemoteAnswer) => void>();
   #inFlight = 0;
 
   constructor(components: MeshDispatcherComponents, init: MeshDispatcherInit = {}) {
     this.#components = components;
-    this.#attemptsMax = init.attemptsMax ?? ATTEMPTS_MAX;
+    this.#init = init;
     this.#inFlightMax = init.inFlightMax ?? REQUESTS_IN_FLIGHT_MAX;
-    this.#health = new NodeHealth(components);
     this.#drain = new DrainRate(components);
+    const { clock, log, telemetry } = components;
+    const health = new NodeHealth(components, init);
+    const hedging = new Hedging(init.hedgeShare);
+    const prefixes = new PrefixMemory(components);
+    const residuals = new Residuals(components);
+    const lessons = new Lessons({ health, residuals, hedging, prefixes, lengths: this.#lengths });
+    const placer = new Placer({ ...components, health, residuals, prefixes, policy: init.policy ?? weftPolicy });
+    this.#health = health;
+    this.#hedging = hedging;
+    this.#placer = placer;
+    this.#delivering = { clock, log, telemetry, placer, health, hedging, lessons, rttMs: this.#rttMs };
+    telemetry.gauge('weft_prediction_error_ratio', () => lessons.predictionError());
   }
 
   run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement> {
-    return this.#admit(options, (signal, untilMs) => this.#carryOut(new RunWork(request), options, signal, untilMs));
+    return this.#admit(options, (lifetime) => this.#deliver(new RunWork(request), options, lifetime));
   }
 
   encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement> {
-    return this.#admit(options, (signal, untilMs) => this.#carryOut(new EncodeWork(request), options, signal, untilMs));
+    return this.#admit(options, async (lifetime) => {
+      const many = request.lengths.length >= SCATTER_ROWS_MIN;
+      const scattered = many ? await this.#spread(request, options, lifetime) : undefined;
+      return scattered ?? this.#deliver(new EncodeWork(request), options, lifetime);
+    });
   }
 
   generate(request: GenerateRequest, options: PlacedOptions, onTokens: OnTokens): Promise<GenerateResult & Placement> {
-    return this.#admit(options, async (signal, untilMs) => {
+    return this.#admit(options, async (lifetime) => {
       const session = this.#components.memory.open(options.requestId, request);
       try {
-        return await this.#carryOut(new GenerateWork(request, session, onTokens), options, signal, untilMs);
+        const expected = this.#lengths.expected(request.model.digest, request.maxNewTokens);
+        return await this.#deliver(new GenerateWork(request, session, onTokens, expected), options, lifetime);
       } finally {
         session.close();
       }
     });
+  }
+
+  plan<Kind extends keyof WorkRequests>(kind: Kind, request: WorkRequests[Kind]): WholePlan {
+    return this.#placer.plan(dryRun(kind, request, this.#lengths));
   }
 
   models(): readonly AvailableModel[] {
@@ -109,9 +148,10 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
     return () => this.#remoteListeners.delete(listener);
   }
 
-  /** Counts a request in and out, and gives it a signal that also ends at its deadline. */
-  async #admit<R>(options: PlacedOptions, work: (signal: AbortSignal, untilMs: number) => Promise<R>): Promise<R> {
-    if (options.signal.aborted) throw toAbortError(options.signal);
+  /** Counts a request in and out, and bounds its time. */
+  async #admit<R>(options: PlacedOptions, work: (lifetime: Lifetime) => Promise<R>): Promise<R> {
+    const { signal, budgetMs = BUDGET_DEFAULT_MS, deadlineMs = Number.POSITIVE_INFINITY } = options;
+    if (signal.aborted) throw toAbortError(signal);
     if (this.#inFlight >= this.#inFlightMax) {
       throw new WeftError({
         code: 'overloaded',
@@ -119,83 +159,65 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
         facts: { limit: String(this.#inFlightMax), retryAfterMs: String(this.#drain.retryAfterMs(this.#inFlight)) },
       });
     }
-    const { clock } = this.#components;
-    const budgetMs = options.budgetMs ?? BUDGET_DEFAULT_MS;
-    const controller = new AbortController();
-    const follow = (): void => controller.abort(options.signal.reason);
-    options.signal.addEventListener('abort', follow, { once: true });
-    const deadline = clock.after(budgetMs, () =>
-      controller.abort(
-        new WeftError({ code: 'deadline_exceeded', message: `No answer within ${Math.round(budgetMs)} ms.` }),
-      ),
-    );
+    const lifetime = new Lifetime(this.#components, { signal, budgetMs: Math.max(0, Math.min(budgetMs, deadlineMs)) });
     this.#inFlight++;
+    this.#hedging.earn();
     try {
-      return await work(controller.signal, clock.now() + budgetMs);
+      return await work(lifetime);
     } finally {
       this.#inFlight--;
       this.#drain.left();
-      deadline.cancel();
-      options.signal.removeEventListener('abort', follow);
+      lifetime.close();
     }
   }
 
-  async #carryOut<R extends { readonly timing: Timing }>(
-    work: Work<R>,
-    options: PlacedOptions,
-    signal: AbortSignal,
-    untilMs: number,
-  ): Promise<R & Placement> {
-    const { clock, log, telemetry } = this.#components;
-    const { requestId, trace } = options;
+  async #deliver<R extends Ended>(work: Work<R>, options: PlacedOptions, lifetime: Lifetime): Promise<R & Placement> {
+    const { clock } = this.#components;
+    const { deadlineMs } = options;
     const begunMs = clock.now();
-    const failures = new Failures();
-    const nodes: NodeId[] = [];
-    for (let tried = 0; tried < this.#attemptsMax; tried++) {
-      const plan = this.#place(work, failures);
-      const engine = this.#engineOf(plan);
-      if (nodes.at(-1) !== plan.node) nodes.push(plan.node);
-      log.debug({ requestId, node: plan.node, price: plan.price, recovery: tried > 0 }, 'placed request');
-      options.onPlan?.(plan);
-      trace?.placed(plan);
-      const progress = work.progress;
-      const startMs = trace?.elapsedMs() ?? 0;
-      let acknowledgedMs: number | undefined;
-      const noted: Partial<WorkOptions> =
-        trace === undefined
-          ? {}
-          : {
-              traceParent: trace.traceParent,
-              onAck: () => {
-                acknowledgedMs = trace.elapsedMs();
-              },
-            };
-      try {
-        const result = await attempt(signal, (attemptSignal, abandon) => {
-          const budgetMs = Math.max(1, untilMs - clock.now());
-          return work.begin(engine, { signal: attemptSignal, requestId, budgetMs, ...noted }, abandon);
-        });
-        this.#health.succeeded(plan.node);
-        this.#note(trace, plan, { timing: result.timing, startMs, acknowledgedMs });
-        if (plan.kind === 'remote') this.#tellRemote(work, plan.node, clock.now() - begunMs);
-        return { ...result, plan, nodes };
-      } catch (error) {
-        // Cancelled, as by a stop string, or failed: what was seen from here is all that is known of it.
-        this.#note(trace, plan, { timing: undefined, startMs, acknowledgedMs });
-        const failure = toWeftError(error);
-        if (signal.aborted) throw toAbortError(signal);
-        if (!mayGoElsewhere(failure, plan)) throw failure;
-        log.warn({ requestId, node: plan.node, code: failure.code, error: failure }, 'node failed a request');
-        this.#health.failed(plan.node, failure.code);
-        failures.add(plan.node, failure, work.progress > progress);
-        trace?.failed(plan.node, failure.code);
-        telemetry.count('weft_recoveries_total', { method: work.method, reason: failure.code });
-        const recovered = work.recovered(engine);
-        if (recovered !== undefined) return { ...recovered, plan, nodes };
-      }
-    }
-    throw failures.giveUp();
+    const delivery = new Delivery(this.#delivering, work, options, {
+      lifetime,
+      deadlineMs: deadlineMs === undefined ? undefined : begunMs + deadlineMs,
+      attemptsMax: this.#init.attemptsMax ?? ATTEMPTS_MAX,
+      declinesMax: this.#init.declinesMax,
+      silentMsMin: this.#init.silentMsMin ?? SILENT_MS_MIN,
+    });
+    const result = await delivery.run();
+    if (result.plan.kind === 'remote') this.#tellRemote(work, result.plan.node, clock.now() - begunMs);
+    return result;
   }
+
+  /** Undefined where one node alone does as well, or those that were asked could not. */
+  async #spread(
+    request: EncodeRequest,
+    options: PlacedOptions,
+    lifetime: Lifetime,
+  ): Promise<(EncodeResult & Placement) | undefined> {
+    const { clock, log, local, remote } = this.#components;
+    const work = new EncodeWork(request);
+    const controller = new AbortController();
+    lifetime.watch({ end: (reason) => controller.abort(reason) });
+    lifetime.alarm(Number.POSITIVE_INFINITY, () => undefined);
+    const engineOf = (node: NodeId): Engine => (node === local.node ? local : remote(node));
+    try {
+      const plan = this.#placer.plan(work);
+      return await spread({ clock, log, health: this.#health, engineOf }, request, plan, {
+        placed: options,
+        signal: controller.signal,
+        budgetMs: lifetime.leftMs(),
+      });
+    } catch (error) {
+      const failure = toWeftError(error);
+      if (lifetime.ended !== undefined) throw lifetime.ended;
+      if (!failure.elsewhere && failure.code !== 'no_capable_node') throw failure;
+      return undefined;
+    } finally {
+      lifetime.watch(undefined);
+    }
+  }
+
+  readonly #rttMs = (node: NodeId): number | undefined =>
+    this.#components.mesh.peers().find(({ advert }) => advert.node === node)?.link.rttMs;
 
   #tellRemote(work: Work<unknown>, node: NodeId, ms: number): void {
     const { inputTokens } = work.size();
@@ -209,50 +231,4 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
       }
     }
   }
-
-  #note(
-    trace: RequestTrace | undefined,
-    { node, price }: WholePlan,
-    seen: Pick<AttemptTimes, 'timing' | 'startMs' | 'acknowledgedMs'>,
-  ): void {
-    if (trace === undefined) return;
-    const rttMs = this.#components.mesh.peers().find(({ advert }) => advert.node === node)?.link.rttMs;
-    for (const span of spansOf({ ...seen, node, price, rttMs, endMs: trace.elapsedMs() })) trace.span(span);
-  }
-
-  /** @throws WeftError when no node is left */
-  #place(work: Work<unknown>, failures: Failures): WholePlan {
-    const { local, mesh, random } = this.#components;
-    const snapshot = {
-      self: { node: local.node, offers: local.offers(), load: local.load() },
-      peers: mesh.peers(),
-      avoided: this.#health.avoided(),
-    };
-    // A request that lost a node once has waited enough to be no one's first try.
-    const explore = failures.count === 0 && random.next() < EXPLORE_SHARE;
-    const request = { model: work.model, ...work.size(), explore };
-    try {
-      return choose({ ...request, excluded: failures.excluded() }, snapshot);
-    } catch (error) {
-      // A runner is started again at once: where nobody else can, its node is asked again.
-      const second = failures.excludedInNeed();
-      if (second === undefined) throw failures.giveUp(toWeftError(error));
-      try {
-        return choose({ ...request, excluded: second }, snapshot);
-      } catch (cause) {
-        throw failures.giveUp(toWeftError(cause));
-      }
-    }
-  }
-
-  #engineOf(plan: WholePlan): Engine {
-    return plan.kind === 'local' ? this.#components.local : this.#components.remote(plan.node);
-  }
-}
-
-/** Codes by which a peer says that its offer was out of date, or that it gave up a call which nobody here cancelled. */
-const PEER_GAVE_UP: ReadonlySet<ErrorCode> = new Set(['cancelled', 'model_not_found']);
-
-function mayGoElsewhere(failure: WeftError, plan: Plan): boolean {
-  return failure.elsewhere || (plan.kind === 'remote' && PEER_GAVE_UP.has(failure.code));
 }

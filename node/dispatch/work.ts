@@ -12,28 +12,36 @@ import type {
   RunResult,
   TokenLogprob,
 } from '../../protocol/infer.ts';
+import type { WorkRequests } from '../core/dispatcher.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Session } from '../core/memory.ts';
-import type { PlacementRequest } from '../scheduler/snapshot.ts';
-import { OUTPUT_TOKENS_EXPECTED_MAX } from './limits.ts';
+import { sizeOfEncode, sizeOfGenerate, sizeOfRun, type WorkSize } from '../core/work-size.ts';
 
-/** How much a piece of work is, for its price. */
-export type Size = Omit<PlacementRequest, 'model' | 'excluded' | 'explore'>;
+/** Who begins a piece of work on an engine, and hears of it. */
+export interface Beginner {
+  /** Ends the attempt at once, as a failure of the node. */
+  abandon(reason: WeftError): void;
+  /**
+   * Something of the answer has come. @returns false when another node was first: nothing of this one's counts
+   */
+  claim(): boolean;
+}
 
 /** A request on its way over one node or several. */
 export interface Work<R> {
-  readonly method: 'run' | 'encode' | 'generate';
+  readonly method: keyof WorkRequests;
   readonly model: ModelRef;
   /** What is left of it now. */
-  size(): Size;
+  size(): WorkSize;
   /** Parts of the answer that are here. */
   readonly progress: number;
+  /** Token ids that an executor which is asked now computes one after the other, whose keys and values it keeps. @default none */
+  prefix?(): Int32Array | undefined;
   /**
-   * Begins it, or goes on with it.
-   * @param abandon ends the attempt at once, as a failure of the node
+   * Begins it, or goes on with it. It may be begun on several engines as long as nothing of it is here.
    * @throws WeftError `frame_invalid` when the answer can't be true
    */
-  begin(engine: Engine, options: WorkOptions, abandon: (reason: WeftError) => void): Promise<R>;
+  begin(engine: Engine, options: WorkOptions, beginner: Beginner): Promise<R>;
   /** The answer, where the node failed after the last of the work was here. */
   recovered(engine: Engine): R | undefined;
 }
@@ -47,23 +55,15 @@ export class RunWork implements Work<RunResult> {
   readonly progress = 0;
   readonly model: ModelRef;
   readonly #request: RunRequest;
-  readonly #size: Size;
+  readonly #size: WorkSize;
 
   constructor(request: RunRequest) {
     this.model = request.model;
     this.#request = request;
-    const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
-    // An answer is about as large as the question, for want of anything better known of any graph.
-    this.#size = {
-      inputTokens: 1,
-      outputTokens: 0,
-      requestBytes: bytes,
-      answerBytes: bytes,
-      answerRows: 0,
-    };
+    this.#size = sizeOfRun(request);
   }
 
-  size(): Size {
+  size(): WorkSize {
     return this.#size;
   }
 
@@ -88,15 +88,8 @@ export class EncodeWork implements Work<EncodeResult> {
     this.#request = request;
   }
 
-  size(): Size {
-    const { ids, lengths } = this.#request;
-    return {
-      inputTokens: ids.length,
-      outputTokens: 0,
-      requestBytes: ids.byteLength + lengths.byteLength,
-      answerBytes: 0,
-      answerRows: lengths.length,
-    };
+  size(): WorkSize {
+    return sizeOfEncode(this.#request);
   }
 
   async begin(engine: Engine, options: WorkOptions): Promise<EncodeResult> {
@@ -121,62 +114,66 @@ export class GenerateWork implements Work<GenerateResult> {
   readonly #session: Session;
   readonly #stopIds: ReadonlySet<number>;
   readonly #onTokens: OnTokens;
+  readonly #expectedTokens: number;
   #stopped = false;
-  /** Counts attempts: tokens of an earlier one are no longer taken. */
-  #current = 0;
 
-  constructor(request: GenerateRequest, session: Session, onTokens: OnTokens) {
+  /** @param expectedTokens how long the whole answer is expected to be */
+  constructor(request: GenerateRequest, session: Session, onTokens: OnTokens, expectedTokens: number) {
     this.model = request.model;
     this.#request = request;
     this.#session = session;
     this.#stopIds = new Set(request.stopIds);
     this.#onTokens = onTokens;
+    this.#expectedTokens = expectedTokens;
   }
 
   get progress(): number {
     return this.#session.generated;
   }
 
-  size(): Size {
-    const { promptLength, maxNewTokens, features } = this.#request;
-    const { generated } = this.#session;
-    return {
-      inputTokens: promptLength,
-      // What was generated already is replayed token by token, at the price of generating it.
-      outputTokens: generated + Math.min(maxNewTokens - generated, OUTPUT_TOKENS_EXPECTED_MAX),
-      requestBytes: (promptLength + generated) * Int32Array.BYTES_PER_ELEMENT + (features?.data.byteLength ?? 0),
-      answerBytes: 0,
-      answerRows: 0,
-    };
+  size(): WorkSize {
+    return sizeOfGenerate(this.#now(), this.#furtherTokens());
   }
 
-  async begin(engine: Engine, options: WorkOptions, abandon: (reason: WeftError) => void): Promise<GenerateResult> {
-    const attempt = ++this.#current;
-    const result = await engine.generate(this.#session.resume(), options, (firstIndex, ids, logprobs) => {
-      if (attempt !== this.#current || options.signal.aborted) return;
+  prefix(): Int32Array | undefined {
+    // What a speech model listens to is no part of its ids.
+    return this.#request.features === undefined ? this.#now().ids : undefined;
+  }
+
+  async begin(engine: Engine, options: WorkOptions, beginner: Beginner): Promise<GenerateResult> {
+    const request = { ...this.#session.resume(), expectedTokens: this.#furtherTokens() };
+    const result = await engine.generate(request, options, (firstIndex, ids, logprobs) => {
+      if (!beginner.claim()) return;
       try {
         this.#take(firstIndex, ids, logprobs);
       } catch (error) {
-        this.#current++;
-        abandon(toWeftError(error));
+        beginner.abandon(toWeftError(error));
       }
     });
-    if (attempt !== this.#current) throw untrue('The tokens that came are not those of one stream.');
+    if (!beginner.claim()) throw untrue('The tokens that came are not those of one stream.');
     if (result.generated !== this.#session.generated) {
       throw untrue(`${result.generated} tokens were drawn, ${this.#session.generated} came.`);
     }
     if (result.finish === 'stop' && !this.#stopped) throw untrue('It stopped without a token that ends an answer.');
-    this.#current++;
     return this.#stopped ? { ...result, finish: 'stop' } : result;
   }
 
   /** The last token may have come, and its node been lost before it could say that it was the last. */
   recovered(engine: Engine): GenerateResult | undefined {
-    this.#current++;
     const { generated } = this.#session;
     if (!this.#stopped && generated < this.#request.maxNewTokens) return undefined;
     const timing = { queueMs: 0, loadMs: 0, computeMs: 0, prefillMs: 0 };
     return { finish: this.#stopped ? 'stop' : 'length', generated, node: engine.node, timing };
+  }
+
+  /** The request as it stands. */
+  #now(): GenerateRequest {
+    const { ids, promptLength } = this.#request;
+    return ids.length - promptLength === this.#session.generated ? this.#request : this.#session.resume();
+  }
+
+  #furtherTokens(): number {
+    return Math.max(1, this.#expectedTokens - this.#session.generated);
   }
 
   #take(firstIndex: number, ids: readonly number[], logprobs: readonly TokenLogprob[] | undefined): void {

@@ -13,6 +13,8 @@ export interface Flight {
   readonly model: ModelState;
   readonly lane: Lane;
   readonly requestIds: readonly string[];
+  /** Batch work. */
+  readonly isBatch: boolean;
   /** It doesn't keep its model busy: nobody waits for it. */
   readonly background: boolean;
   readonly process: RunnerProcess;
@@ -45,10 +47,10 @@ export class Flights {
     if (this.#flights.delete(flight) && !flight.background) flight.model.calls--;
   }
 
-  /** Calls in a lane. */
-  in(lane: Lane): number {
+  /** Calls in a lane, or of its batch work alone. */
+  in(lane: Lane, which: 'all' | 'batch' = 'all'): number {
     let count = 0;
-    for (const flight of this.#flights) if (flight.lane === lane) count++;
+    for (const flight of this.#flights) if (flight.lane === lane && (which === 'all' || flight.isBatch)) count++;
     return count;
   }
 

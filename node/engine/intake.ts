@@ -47,7 +47,7 @@ export class Intake {
   take<Result>(model: ModelState, options: WorkOptions, budgetMsMax: number, cost: Cost): Pending<Result> {
     if (options.background) return this.#takeInBackground(model, options, budgetMsMax);
     const { clock, slots, models } = this.#components;
-    const takeOut = slots.backlogOf(model).add(cost);
+    const takeOut = slots.backlogOf(model).add(cost, options.priority);
     for (const other of models()) other.rejectBackground();
     const onSettled = (): void => {
       takeOut();

@@ -14,6 +14,7 @@ import type {
   Timing,
 } from '../../protocol/infer.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import type { Priority } from '../core/engine.ts';
 import type { Row } from './batching.ts';
 import type { ModelState } from './model-state.ts';
 import type { Pending, PendingRequest } from './pending.ts';
@@ -46,6 +47,8 @@ export interface SendOptions {
   /** Who is to blame when the runner dies by it. */
   readonly requestIds: readonly RequestId[];
   readonly budgetMs: number;
+  /** @default 'interactive' */
+  readonly priority?: Priority;
   /** @default false */
   readonly background?: boolean;
   /** How long it is expected to take in the runtime. @default not measured */
@@ -114,6 +117,7 @@ export function sendBatch(
     signal: whileWanted(rows, jobs),
     requestIds: jobs.map(({ pending }) => pending.requestId),
     budgetMs: Math.max(...jobs.map(({ pending }) => pending.remainingMs)),
+    priority: first.job.pending.priority,
     background: jobs.every(({ pending }) => pending.background),
     predictedMs: model.curve.predictMs(count, width),
   };
@@ -195,8 +199,8 @@ function gather(rows: readonly Row<EncodeJob>[]): Pick<EncodeRequest, 'ids' | 'l
 
 /** Of a call that is one request's own. */
 export function only(pending: PendingRequest): SendOptions {
-  const { signal, requestId, remainingMs, background } = pending;
-  return { signal, requestIds: [requestId], budgetMs: remainingMs, background };
+  const { signal, requestId, remainingMs, priority, background } = pending;
+  return { signal, requestIds: [requestId], budgetMs: remainingMs, priority, background };
 }
 
 /**

@@ -1,5 +1,7 @@
 // What a runner gets next: looks through the models that share it, forms the batch around what must go first, and says when
 // to send it. No I/O; asked by the runner slot whenever something has come, gone or become due.
+
+import type { Priority } from '../core/engine.ts';
 import { batchMs } from './batch-curve.ts';
 import type { FormedRows } from './batching.ts';
 import type { EncodeJob, GenerateJob, RunJob } from './jobs.ts';
@@ -7,7 +9,7 @@ import { BATCH_ROWS_MAX, BATCH_TOKENS_MAX } from './limits.ts';
 import type { ModelState } from './model-state.ts';
 import type { PendingRequest } from './pending.ts';
 import type { FormedRuns } from './run-queue.ts';
-import { closesAtMs, type DeviceForecast, type Formed, type Head, isUrgent, nextOf } from './window.ts';
+import { closesAtMs, type DeviceForecast, type Formed, type Head, isUrgent, nextOf, type Rank } from './window.ts';
 
 /** Work to be sent. Batches and runs still wait in their queues. */
 export type Work =
@@ -15,12 +17,22 @@ export type Work =
   | { readonly kind: 'run'; readonly model: ModelState; readonly formed: FormedRuns<RunJob> }
   | { readonly kind: 'generation'; readonly model: ModelState; readonly job: GenerateJob };
 
+/** Places of one kind in the runner. */
+export interface Places {
+  /** There is one. */
+  readonly free: boolean;
+  /** There is one for batch work, whose turn it needn't be for that. */
+  readonly freeForBatch: boolean;
+  /** Batch work goes before interactive work, and may take the last place. */
+  readonly isBatchTurn: boolean;
+}
+
 /** What the decision stands on, beside the models. */
 export interface Runner {
   readonly nowMs: number;
-  /** There is a place for a batch or a run; for a generation. */
-  readonly shortFree: boolean;
-  readonly generationFree: boolean;
+  /** For batches and runs. */
+  readonly short: Places;
+  readonly generation: Places;
   readonly forecast: DeviceForecast;
   /** What was sent last went before older work, because of its deadline. */
   readonly lastJumped: boolean;
@@ -28,7 +40,9 @@ export interface Runner {
 
 export interface Next {
   readonly work: Work | undefined;
-  /** It goes before older work. */
+  /** Batch work waits for places of the kind that it takes. */
+  readonly batchWaits: boolean;
+  /** It goes before older work of its class. */
   readonly jumped: boolean;
   /** With nothing to send now: when to ask again, unless something happens before. */
   readonly wakeAtMs: number | undefined;
@@ -43,53 +57,80 @@ type Candidate = Head &
 
 /** @param models that are loaded */
 export function nextWork(models: Iterable<ModelState>, runner: Runner): Next {
-  let candidates: Candidate[] = [];
-  for (const model of models) candidates.push(...candidatesOf(model, runner));
-  const oldest = Math.min(...candidates.map(({ arrival }) => arrival));
+  const all: Candidate[] = [];
+  const batchWaits = { short: false, generation: false };
+  for (const model of models) all.push(...candidatesOf(model, runner, batchWaits));
+  let candidates = all;
   let wakeAtMs: number | undefined;
   for (;;) {
     const candidate = candidates[nextOf(candidates, runner.lastJumped) ?? -1];
-    if (candidate === undefined) return { work: undefined, jumped: false, wakeAtMs };
-    const jumped = candidate.arrival > oldest;
-    const { kind, model } = candidate;
-    if (kind === 'generation') return { work: { kind, model, job: candidate.seed }, jumped, wakeAtMs: undefined };
+    if (candidate === undefined) return { work: undefined, batchWaits: false, jumped: false, wakeAtMs };
+    const { kind, model, rank, arrival } = candidate;
+    const found = {
+      batchWaits: batchWaits[kind === 'generation' ? 'generation' : 'short'],
+      jumped: all.some((other) => other.rank === rank && other.arrival < arrival),
+      wakeAtMs: undefined,
+    };
+    if (kind === 'generation') return { work: { kind, model, job: candidate.seed }, ...found };
     const { work, closesAt } = shortWork(candidate, runner, candidates.length > 1);
-    if (work !== undefined && closesAt <= runner.nowMs) return { work, jumped, wakeAtMs: undefined };
+    if (work !== undefined && closesAt <= runner.nowMs) return { work, ...found };
     if (work !== undefined) wakeAtMs = closesAt;
     // All of them wait for the same device; a generation has a place of its own.
     candidates = candidates.filter((other) => other.kind === 'generation');
   }
 }
 
-function candidatesOf(model: ModelState, { nowMs, shortFree, generationFree, forecast }: Runner): Candidate[] {
+/** Of what class the work is. Work of several requests is of one. */
+export function priorityOf(work: Work): Priority {
+  if (work.kind === 'generation') return work.job.pending.priority;
+  const first = work.kind === 'batch' ? work.formed.rows[0]?.job : work.formed.jobs[0];
+  return first?.pending.priority ?? 'interactive';
+}
+
+/** @param batchWaits is told of batch work that waits, whether or not there is a place for it */
+function candidatesOf(
+  model: ModelState,
+  { nowMs, short, generation, forecast }: Runner,
+  batchWaits: { short: boolean; generation: boolean },
+): Candidate[] {
   const candidates: Candidate[] = [];
   const add = <Job extends { readonly pending: PendingRequest }>(
+    lane: 'short' | 'generation',
     jobs: Iterable<Job>,
     ownMs: ((job: Job) => number | undefined) | undefined,
     otherMs: number,
     make: (head: Head, seed: Job, waiting: number) => Candidate,
   ): void => {
     let waiting = 0;
+    let rank: Rank | undefined;
     let oldest: Job | undefined;
     let urgent: Job | undefined;
+    const { freeForBatch, isBatchTurn } = lane === 'short' ? short : generation;
     const freeAtMs = forecast.freeAtMs();
     const freeInMs = typeof freeAtMs === 'number' ? Math.max(0, freeAtMs - nowMs) : 0;
     for (const job of jobs) {
       const { pending } = job;
       if (pending.settled || pending.arrival > model.lastServed) continue;
       waiting++;
-      if (oldest === undefined || goesBefore(pending, oldest.pending)) oldest = job;
+      if (pending.priority === 'batch' && !pending.background) {
+        batchWaits[lane] = true;
+        if (!freeForBatch && !isBatchTurn) continue;
+      }
+      const ranked = rankOf(pending, isBatchTurn);
+      if (rank !== undefined && ranked > rank) continue;
+      if (ranked !== rank) oldest = urgent = undefined;
+      rank = ranked;
+      if (oldest === undefined || pending.arrival < oldest.pending.arrival) oldest = job;
       const own = ownMs?.(job);
       if (own === undefined || pending.background || !isUrgent(pending.remainingMs, freeInMs, own, otherMs)) continue;
       if (urgent === undefined || pending.remainingMs < urgent.pending.remainingMs) urgent = job;
     }
     for (const seed of new Set([oldest, urgent])) {
-      if (seed === undefined) continue;
-      const { arrival, background } = seed.pending;
-      candidates.push(make({ arrival, background, urgent: seed === urgent }, seed, waiting));
+      if (seed === undefined || rank === undefined) continue;
+      candidates.push(make({ arrival: seed.pending.arrival, rank, urgent: seed === urgent }, seed, waiting));
     }
   };
-  if (shortFree) {
+  if (short.free) {
     model.arrivals.saw(nowMs, model.rows.added + model.runs.added);
     model.batching.loadedOn(model.provider);
     const { curve, profile } = model;
@@ -103,7 +144,7 @@ function candidatesOf(model: ModelState, { nowMs, shortFree, generationFree, for
       (({ request, textsLeft }: EncodeJob): number => {
         return batchMs(cost, textsLeft, request.ids.length / request.lengths.length);
       });
-    add(model.rows.jobs(isWanted), textsMs, largestMs, batch);
+    add('short', model.rows.jobs(isWanted), textsMs, largestMs, batch);
     const runMs = profile.predictMs(1);
     const run = (head: Head, seed: RunJob, waiting: number): Candidate => ({
       ...head,
@@ -112,17 +153,18 @@ function candidatesOf(model: ModelState, { nowMs, shortFree, generationFree, for
       seed,
       waiting,
     });
-    add(model.runs.jobs(), runMs > 0 ? () => runMs : undefined, runMs, run);
+    add('short', model.runs.jobs(), runMs > 0 ? () => runMs : undefined, runMs, run);
   }
-  if (generationFree) {
-    add(model.generations, undefined, 0, (head, seed) => ({ ...head, kind: 'generation', model, seed }));
+  if (generation.free) {
+    add('generation', model.generations, undefined, 0, (head, seed) => ({ ...head, kind: 'generation', model, seed }));
   }
   return candidates;
 }
 
-/** What somebody waits for goes before what nobody does. */
-function goesBefore(a: PendingRequest, b: PendingRequest): boolean {
-  return a.background === b.background ? a.arrival < b.arrival : b.background;
+/** What somebody waits for goes before what nobody does, and of that the class whose turn it is. */
+function rankOf({ background, priority }: PendingRequest, isBatchTurn: boolean): Rank {
+  if (background) return 2;
+  return (priority === 'batch') === isBatchTurn ? 0 : 1;
 }
 
 function shortWork(

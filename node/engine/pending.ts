@@ -4,7 +4,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import type { WorkOptions } from '../core/engine.ts';
+import type { Priority, WorkOptions } from '../core/engine.ts';
 
 /** A request of whatever kind. */
 export interface PendingRequest {
@@ -18,6 +18,7 @@ export interface PendingRequest {
   waitedForLoad: boolean;
   /** The caller's own. */
   readonly signal: AbortSignal;
+  readonly priority: Priority;
   /** Nobody waits for it. */
   readonly background: boolean;
   readonly settled: boolean;
@@ -35,6 +36,7 @@ export class Pending<Result> implements PendingRequest {
   readonly arrivedAtMs: number;
   readonly result: Promise<Result>;
   readonly signal: AbortSignal;
+  readonly priority: Priority;
   readonly background: boolean;
   begunAtMs: number | undefined;
   waitedForLoad = false;
@@ -75,6 +77,7 @@ export class Pending<Result> implements PendingRequest {
       ),
     );
     this.signal = options.signal;
+    this.priority = options.priority ?? 'interactive';
     this.background = options.background === true;
     this.#onCallerAbort = () => this.reject(toAbortError(options.signal));
     options.signal.addEventListener('abort', this.#onCallerAbort, { once: true });

@@ -67,6 +67,7 @@ function sendTogether(components: JobComponents, model: ModelState, formed: Form
     signal: whileAnyWaits(pendings),
     requestIds: pendings.map(({ requestId }) => requestId),
     budgetMs: Math.max(...pendings.map(({ remainingMs }) => remainingMs)),
+    ...(pendings[0] === undefined ? {} : { priority: pendings[0].priority }),
     background: pendings.every(({ background }) => background),
     predictedMs: curve?.predictMs(rows),
   };

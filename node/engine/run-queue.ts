@@ -7,7 +7,7 @@ import { type Batchable, batchable, type RunBatching, type SizeCurve } from './r
 
 /** One request. */
 export interface QueuedRun {
-  readonly pending: Pick<Pending<RunResult>, 'settled' | 'arrival' | 'background'>;
+  readonly pending: Pick<Pending<RunResult>, 'settled' | 'arrival' | 'background' | 'priority'>;
   readonly request: RunRequest;
 }
 
@@ -80,7 +80,7 @@ export class RunQueue<Job extends QueuedRun> {
     for (const entry of this.#entries) {
       if (together.length >= requestsMax || rows >= rowsMax) break;
       const other = entry === first ? undefined : fitOf(entry);
-      if (other?.shape !== fit.shape || entry.job.pending.background !== first.job.pending.background) continue;
+      if (other?.shape !== fit.shape || !sameClass(entry.job, first.job)) continue;
       if (rows + other.rows > rowsMax || bytes + other.bytes > RUN_BATCH_BYTES_MAX) continue;
       rows += other.rows;
       bytes += other.bytes;
@@ -106,6 +106,10 @@ export class RunQueue<Job extends QueuedRun> {
     this.#entries = this.#entries.filter(({ job }) => !gone.has(job));
   }
 }
+
+/** What goes first must not be slowed by what would have waited. */
+const sameClass = ({ pending: a }: QueuedRun, { pending: b }: QueuedRun): boolean =>
+  a.background === b.background && a.priority === b.priority;
 
 function fitOf<Job extends QueuedRun>(entry: Entry<Job>): Batchable | undefined {
   entry.fit ??= batchable(entry.job.request) ?? 'never';

@@ -23,7 +23,7 @@ import type { KeptSlot, MemoryKeeper } from './memory-keeper.ts';
 import type { ModelState } from './model-state.ts';
 import { worthTelling } from './profile.ts';
 import type { RunnerLaunch, RunnerProcess } from './runner-process.ts';
-import { Sending } from './sending.ts';
+import { type BatchUnderWay, Sending } from './sending.ts';
 import { SlotProcess } from './slot-process.ts';
 import type { VerifiedFiles } from './verified.ts';
 
@@ -132,6 +132,10 @@ export class RunnerSlot implements KeptSlot {
   get threads(): RunnerThreads | undefined {
     if (this.#process.current === undefined) return undefined;
     return { threads: this.#threads, busy: this.#sending.flights().length > 0 };
+  }
+
+  get batchUnderWay(): BatchUnderWay {
+    return this.#sending.batchUnderWay;
   }
 
   /** There is work to look at. */

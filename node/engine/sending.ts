@@ -4,11 +4,12 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { MethodSpec } from '../../protocol/methods.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { ClassTurns } from './class-turns.ts';
 import { type Flight, Flights, type Lane } from './flights.ts';
 import { type JobComponents, type Send, type SendOptions, sendBatch, sendGenerate } from './jobs.ts';
-import { CALLS_IN_FLIGHT_MAX, OVERRUN_GRACE_MS } from './limits.ts';
+import { BATCH_AHEAD_MS_MAX, CALLS_IN_FLIGHT_MAX, INTERACTIVE_PLACES_SHARE, OVERRUN_GRACE_MS } from './limits.ts';
 import type { ModelState } from './model-state.ts';
-import { nextWork } from './next-work.ts';
+import { nextWork, priorityOf } from './next-work.ts';
 import { sendRuns } from './run-jobs.ts';
 import type { RunnerProcess } from './runner-process.ts';
 import { DeviceForecast } from './window.ts';
@@ -29,6 +30,18 @@ export interface SendingInit {
   readonly generationsMax: number;
 }
 
+/** What the runner has of batch work: interactive work that comes now doesn't go before that. */
+export interface BatchUnderWay {
+  /** Predicted length of its runs; 0 where one can't be predicted. */
+  readonly workMs: number;
+  readonly generations: number;
+}
+
+/** Generations of batch work that a runner is given at once, unless it is batch work's turn. */
+export function batchGenerationsMax(generationsMax: number): number {
+  return generationsMax - Math.floor(generationsMax * INTERACTIVE_PLACES_SHARE);
+}
+
 export class Sending {
   readonly #components: SendingComponents;
   readonly #init: SendingInit;
@@ -39,6 +52,7 @@ export class Sending {
   #window: Timer | undefined;
   /** What was sent last went before older work. */
   #lastJumped = false;
+  readonly #turns = { short: new ClassTurns(), generation: new ClassTurns() };
   #pumpQueued = false;
   #isStopped = false;
 
@@ -51,6 +65,10 @@ export class Sending {
   /** Calls that the runner has not finished. */
   flights(): readonly Flight[] {
     return this.#flights.list();
+  }
+
+  get batchUnderWay(): BatchUnderWay {
+    return { workMs: this.#forecast.batchMs, generations: this.#flights.in('generation', 'batch') };
   }
 
   /** There is work to look at. It begins in this turn of the loop, so that requests made together share batches. */
@@ -85,15 +103,17 @@ export class Sending {
       return Promise.reject(new WeftError({ code: 'runner_lost', message: 'The runner is not there.' }));
     }
     const { clock } = this.#components;
-    const { signal, requestIds, background = false, predictedMs } = options;
+    const { signal, requestIds, priority = 'interactive', background = false, predictedMs } = options;
+    const isBatch = priority === 'batch';
     const budgetMs = Math.min(options.budgetMs, method.timeouts.totalMs);
     const overdueAtMs = clock.now() + budgetMs + OVERRUN_GRACE_MS;
-    const flight: Flight = { model, lane, requestIds, background, process, overdueAtMs };
+    const flight: Flight = { model, lane, requestIds, isBatch, background, process, overdueAtMs };
     this.#flights.add(flight);
-    const run = { predictedMs };
+    const run = { predictedMs, isBatch };
     // Generations take turns with everything else, token by token.
     if (lane !== 'generation') this.#forecast.sent(clock.now(), run);
-    const call = process.client.call(method, request, { signal, requestId: requestIds[0] ?? '', budgetMs, onItem });
+    const init = { signal, requestId: requestIds[0] ?? '', budgetMs, priority, onItem };
+    const call = process.client.call(method, request, init);
     void call.settled.then(() => {
       this.#flights.remove(flight);
       this.#forecast.ended(clock.now(), run);
@@ -108,10 +128,20 @@ export class Sending {
     if (this.#isStopped) return false;
     const { clock, jobs, models } = this.#components;
     const nowMs = clock.now();
-    const { work, jumped, wakeAtMs } = nextWork(models(), {
+    const { generationsMax } = this.#init;
+    const [short, generations] = [this.#flights.in('short'), this.#flights.in('generation')];
+    const { work, batchWaits, jumped, wakeAtMs } = nextWork(models(), {
       nowMs,
-      shortFree: this.#flights.in('short') < CALLS_IN_FLIGHT_MAX,
-      generationFree: this.#flights.in('generation') < this.#init.generationsMax,
+      short: {
+        free: short < CALLS_IN_FLIGHT_MAX,
+        freeForBatch: short === 0 || this.#forecast.busyMs < BATCH_AHEAD_MS_MAX,
+        isBatchTurn: this.#turns.short.isBatchTurn,
+      },
+      generation: {
+        free: generations < generationsMax,
+        freeForBatch: generations < batchGenerationsMax(generationsMax),
+        isBatchTurn: this.#turns.generation.isBatchTurn,
+      },
       forecast: this.#forecast,
       lastJumped: this.#lastJumped,
     });
@@ -121,6 +151,7 @@ export class Sending {
     }
     this.#lastJumped = jumped;
     const { kind, model } = work;
+    this.#turns[kind === 'generation' ? 'generation' : 'short'].took(priorityOf(work), batchWaits);
     if (kind === 'batch') {
       model.rows.remove(work.formed.rows);
       sendBatch(jobs, model, work.formed.rows, this.#sender(model, 'short'));

@@ -8,7 +8,7 @@ import type { RunnerSlot } from './runner-slot.ts';
 
 export interface SlotsComponents {
   readonly makeSlot: () => RunnerSlot;
-  readonly makeBacklog: () => Backlog;
+  readonly makeBacklog: (slot: RunnerSlot) => Backlog;
 }
 
 /** A runner, and what waits for it. */
@@ -79,7 +79,7 @@ export class Slots {
 
   #join(model: ModelState, key: string): void {
     const { makeSlot, makeBacklog } = this.#components;
-    const place = this.#places.get(key) ?? { slot: makeSlot(), backlog: makeBacklog() };
+    const place = this.#places.get(key) ?? newPlace(makeSlot(), makeBacklog);
     this.#places.set(key, place);
     this.#keys.set(model, key);
     place.slot.models.push(model);
@@ -91,6 +91,11 @@ export class Slots {
     return place;
   }
 }
+
+const newPlace = (slot: RunnerSlot, makeBacklog: SlotsComponents['makeBacklog']): Place => ({
+  slot,
+  backlog: makeBacklog(slot),
+});
 
 /** A language model's KV caches fill a runner; a driver that crashes takes its whole process along. */
 function keyOf({ installed: { ref, manifest } }: ModelState, onDevice: boolean): string {

@@ -17,7 +17,14 @@ import type {
 import { RUNNER_METHODS } from '../../protocol/methods.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock } from '../core/clock.ts';
-import type { GenerationStatus, LoadedModel, LoadingProgress, LocalEngine, WorkOptions } from '../core/engine.ts';
+import type {
+  GenerationStatus,
+  LoadedModel,
+  LoadingProgress,
+  LoadOf,
+  LocalEngine,
+  WorkOptions,
+} from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { MeasurableEngine, MeasuredProfile, ProfileReport } from '../core/profile.ts';
 import type { Telemetry } from '../core/telemetry.ts';
@@ -40,6 +47,7 @@ import { MemoryKeeper } from './memory-keeper.ts';
 import { ModelState } from './model-state.ts';
 import type { Pending } from './pending.ts';
 import { RunnerSlot, type RunnerSlotInit } from './runner-slot.ts';
+import { batchGenerationsMax } from './sending.ts';
 import { Slots } from './slots.ts';
 import { checkEncode, checkGenerate, checkRun } from './validate.ts';
 import { VerifiedFiles } from './verified.ts';
@@ -115,7 +123,16 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     );
     this.#slots = new Slots({
       makeSlot: () => this.#makeSlot(verified, generationsMax),
-      makeBacklog: () => new Backlog(components, { queueMsMax, requestsMax: QUEUE_LENGTH_MAX, generationsMax }),
+      makeBacklog: (slot) =>
+        new Backlog(
+          { clock: components.clock, batchUnderWay: () => slot.batchUnderWay },
+          {
+            queueMsMax,
+            requestsMax: QUEUE_LENGTH_MAX,
+            generationsMax,
+            batchGenerationsMax: batchGenerationsMax(generationsMax),
+          },
+        ),
     });
     this.#intake = new Intake({
       clock: components.clock,
@@ -150,8 +167,8 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     const cost = model.profile.predictMs(ids.length);
     const pending = this.#takeIn<EncodeResult>(model, options, RUNNER_METHODS.encode.timeouts.totalMs, { work: cost });
     const job = encodeJob(pending, request, manifest.encoding?.dimensions ?? 0);
-    // A measurement must not slow a batch that somebody waits for.
-    const kind = `${pooling}-${normalize}-${pending.background}`;
+    // A measurement must not slow a batch that somebody waits for, nor batch work one of interactive work.
+    const kind = `${pooling}-${normalize}-${pending.background}-${pending.priority}`;
     model.rows.add(rowsOf(job), pending.arrival, kind);
     this.#slots.of(model).pump();
     return pending.result;
@@ -160,8 +177,8 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   async generate(request: GenerateRequest, options: WorkOptions, onTokens: OnTokens): Promise<GenerateResult> {
     const model = this.#find(request.model);
     checkGenerate(request, model.installed.manifest);
-    const { ids, promptLength, maxNewTokens } = request;
-    const steps = Math.min(PREDICTED_TOKENS_MAX, maxNewTokens) + ids.length - promptLength;
+    const { ids, promptLength, maxNewTokens, expectedTokens = PREDICTED_TOKENS_MAX } = request;
+    const steps = Math.min(PREDICTED_TOKENS_MAX, maxNewTokens, expectedTokens) + ids.length - promptLength;
     const cost = model.profile.predictMs(promptLength) + steps * model.profile.decodeMs;
     const budgetMsMax = RUNNER_METHODS.generate.timeouts.totalMs;
     const pending = this.#takeIn<GenerateResult>(model, options, budgetMsMax, { generation: cost });
@@ -182,12 +199,19 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     return [...this.#models.values()].map((model) => model.offer());
   }
 
-  load(): Load {
+  /**
+   * A node tells others one number of its queue: that of interactive work, which has somebody waiting for it. Behind batch
+   * work it waits only for what the runner has in hand; batch work that trusts the number is declined here where it asked
+   * within which time, and is in no hurry where it didn't.
+   */
+  load({ digest, priority = 'interactive' }: LoadOf = {}): Load {
+    const model = digest === undefined ? undefined : this.#models.get(digest);
     let queuedMs = 0;
     let requestsInFlight = 0;
     for (const backlog of this.#slots.backlogs()) {
-      queuedMs = Math.max(queuedMs, backlog.queuedMs);
       requestsInFlight += backlog.requests;
+      if (model !== undefined && this.#slots.backlogOf(model) !== backlog) continue;
+      queuedMs = Math.max(queuedMs, backlog.queuedMs(priority));
     }
     const memoryFreeBytes = this.#memory.freeBytes();
     return { requestsInFlight, queuedMs, latencyMs: this.#intake.latencyMs, memoryFreeBytes };

@@ -108,6 +108,8 @@ const GAP_WEIGHT = 0.2;
 export interface ForecastRun {
   /** Undefined while nothing is measured. */
   readonly predictedMs: number | undefined;
+  /** Of batch work. @default false */
+  readonly isBatch?: boolean;
 }
 
 /** Until when the device is taken: runs are done one after the other, in the order in which they were sent. */
@@ -139,6 +141,11 @@ export class DeviceForecast {
   get busyMs(): number {
     return this.#runs.reduce((sum, { predictedMs = 0 }) => sum + predictedMs, 0);
   }
+
+  /** As {@link busyMs}, of batch work alone: what interactive work that comes now can't go before. */
+  get batchMs(): number {
+    return this.#runs.reduce((sum, { predictedMs = 0, isBatch }) => (isBatch === true ? sum + predictedMs : sum), 0);
+  }
 }
 
 /** Work that could be sent next: its oldest request, and the one whose deadline is next. */
@@ -146,13 +153,16 @@ export interface Head {
   readonly arrival: number;
   /** It misses its deadline if something else goes first, and makes it if nothing does. */
   readonly urgent: boolean;
-  /** Nobody waits for it. */
-  readonly background: boolean;
+  /** 0: of the class whose turn it is; 1: of the other class; 2: nobody waits for it. */
+  readonly rank: Rank;
 }
 
+export type Rank = 0 | 1 | 2;
+
 /**
- * Which goes first: the oldest, but what is urgent before it, unless the last one was let through like that: so whatever
- * has deadlines, every second turn is the oldest one's, and nothing that somebody waits for waits for ever.
+ * Which goes first: the lowest rank, and in it the oldest, but what is urgent before that, unless the last one was let
+ * through like that: so whatever has deadlines, every second turn of a class is its oldest one's, and nothing that somebody
+ * waits for waits for ever.
  * @returns an index; undefined when there is none
  */
 export function nextOf(heads: readonly Head[], lastJumped: boolean): number | undefined {
@@ -165,7 +175,7 @@ export function nextOf(heads: readonly Head[], lastJumped: boolean): number | un
 }
 
 function precedes(a: Head, b: Head, lastJumped: boolean): boolean {
-  if (a.background !== b.background) return b.background;
+  if (a.rank !== b.rank) return a.rank < b.rank;
   if (!lastJumped && a.urgent !== b.urgent) return a.urgent;
   return a.arrival < b.arrival;
 }

@@ -64,6 +64,7 @@ function isFastifyError(error: unknown): error is Error & { statusCode?: number 
 export function errorBody(error: WeftError, requestId: string): ErrorBody {
   const { code, status } = error;
   const openaiCode = error instanceof HttpError ? error.openaiCode : undefined;
+  const quoted = quotedMs(error);
   return {
     error: {
       message: code === 'internal' ? 'Something failed inside the node.' : clip(error.message, TEXT_LENGTH_MAX),
@@ -72,9 +73,17 @@ export function errorBody(error: WeftError, requestId: string): ErrorBody {
       code: openaiCode ?? OPENAI_CODES[code] ?? code,
       weft_code: code,
       remedy: clip(error.remedy, TEXT_LENGTH_MAX),
+      ...(quoted === undefined ? {} : { quoted_ms: quoted }),
       request_id: requestId,
     },
   };
+}
+
+/** Milliseconds that the answer would have taken which its deadline doesn't allow; undefined for other failures. */
+export function quotedMs({ code, facts }: WeftError): number | undefined {
+  if (code !== 'deadline_unmeetable') return undefined;
+  const ms = Number.parseFloat(facts.quotedMs ?? '');
+  return Number.isFinite(ms) && ms >= 0 ? Math.ceil(ms) : undefined;
 }
 
 /** Value of the Retry-After header, in seconds, or undefined where waiting helps nothing. */

@@ -6,6 +6,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { RequestOptions } from '../core/coordinator.ts';
+import type { Priority } from '../core/engine.ts';
 import type { RequestTrace } from '../core/trace.ts';
 import type { Guards } from './auth.ts';
 import { type ByteBudget, checkEncoding, parseJson, readBody } from './body.ts';
@@ -13,6 +14,7 @@ import { checkForm, readForm } from './form.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ignoredHeader, parseBody, parseLeniently } from './parameters.ts';
 import { EventStream } from './sse.ts';
+import type { Urgency } from './urgency.ts';
 
 export interface ExchangeComponents {
   readonly clock: Clock;
@@ -30,6 +32,10 @@ export interface ExchangeInit {
   readonly lenient: boolean;
   /** As the endpoint's. @default false */
   readonly lasting?: boolean | undefined;
+  /** Of work: what its headers say. @default no deadline, interactive */
+  readonly urgency?: Urgency | undefined;
+  /** As the endpoint's: the deadline is that of a request that isn't made. @default false */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** An endpoint: what it answers at, and how. */
@@ -38,6 +44,8 @@ export interface Endpoint {
   readonly url: string;
   /** It runs models: its way is noted down from the first byte to the last. */
   readonly traced?: true;
+  /** It prepares work and runs no model; it takes the headers of those that do. */
+  readonly dryRun?: true;
   /** Its body is a form with a file. */
   readonly form?: true;
   /** Its work may take hours: it ends with its client and with the node, and has no deadline. */
@@ -51,6 +59,10 @@ export class Exchange implements RequestOptions {
   readonly signal: AbortSignal;
   readonly reply: FastifyReply;
   readonly trace?: RequestTrace;
+  readonly priority?: Priority;
+  /** From its arrival, as its header says. */
+  readonly deadlineMs?: number;
+  readonly leftMs?: () => number;
   /** Resolves when the answer has been handed to the system, or the connection is gone. */
   readonly closed: Promise<void>;
   readonly #components: ExchangeComponents;
@@ -67,9 +79,22 @@ export class Exchange implements RequestOptions {
     this.reply = reply;
     this.signal = this.#controller.signal;
     if (components.trace !== undefined) this.trace = components.trace;
+    const { deadlineMs, priority } = init.urgency ?? {};
+    if (priority !== undefined) this.priority = priority;
+    if (deadlineMs !== undefined) {
+      const untilMs = clock.now() + deadlineMs;
+      this.deadlineMs = deadlineMs;
+      this.leftMs = () => untilMs - clock.now();
+    }
     if (init.lasting !== true) {
-      this.#deadline = clock.after(limits.answerMsMax, () =>
-        this.abort(new WeftError({ code: 'deadline_exceeded', message: 'The request took too long.' })),
+      const { answerMsMax } = limits;
+      const asked = init.dryRun === true ? undefined : deadlineMs;
+      const message =
+        asked !== undefined && asked < answerMsMax
+          ? `The whole answer was not here within ${asked} ms, as it was asked to be.`
+          : 'The request took too long.';
+      this.#deadline = clock.after(Math.min(answerMsMax, asked ?? answerMsMax), () =>
+        this.abort(new WeftError({ code: 'deadline_exceeded', message })),
       );
     }
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -87,6 +112,11 @@ export class Exchange implements RequestOptions {
   /** Parameter of the path that stands for its rest. */
   get wildcard(): string {
     return (this.#components.request.params as { '*'?: string })['*'] ?? '';
+  }
+
+  /** A named parameter of the path. */
+  parameter(name: string): string {
+    return (this.#components.request.params as Record<string, string>)[name] ?? '';
   }
 
   /** The query, checked. @throws WeftError as {@link parseBody} does */

@@ -20,7 +20,7 @@ import { chatCompletions } from './chat-completions.ts';
 import { completions } from './completions.ts';
 import { control } from './control.ts';
 import { embeddings } from './embeddings.ts';
-import { errorBody, HttpError, retryAfter, toClientError } from './errors.ts';
+import { errorBody, HttpError, quotedMs, retryAfter, toClientError } from './errors.ts';
 import { events } from './events.ts';
 import { type Endpoint, Exchange } from './exchange.ts';
 import { formOptions } from './form.ts';
@@ -31,11 +31,13 @@ import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
 import { openApi } from './openapi.ts';
+import { plans } from './plans.ts';
 import { rerank } from './rerank.ts';
 import { ResponseStore } from './response-store.ts';
 import { responses } from './responses.ts';
 import { createServer, listen, malformedAnswer } from './server.ts';
 import { transcriptions } from './transcriptions.ts';
+import { urgencyOf } from './urgency.ts';
 
 export interface GatewayComponents {
   readonly clock: Clock;
@@ -76,6 +78,7 @@ const CORS_EXPOSED = [
   'x-weft-node-name',
   'x-weft-truncated',
   'x-weft-ignored',
+  'x-weft-quoted-ms',
   'retry-after',
 ].join(', ');
 
@@ -197,6 +200,7 @@ export class Gateway {
       ...control({ control: nodeControl, coordinator }),
       events({ clock, random, events: nodeControl.events, limits: this.#limits }),
       infer({ coordinator, nameOf }),
+      ...plans({ coordinator, control: nodeControl }),
       openApi({ version: () => nodeControl.status().version }),
     ];
     const route = (scope: FastifyInstance, endpoint: Endpoint): void => {
@@ -240,10 +244,12 @@ export class Gateway {
     const underWay = this.#exchanges.size;
     if (underWay >= limits.requestsInFlightMax) throw this.#overloaded(underWay);
     const { clock } = this.#components;
+    const { traced, dryRun, lasting } = endpoint;
+    const urgency = traced === true || dryRun === true ? urgencyOf(request.headers) : undefined;
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
       { clock, guards: this.#guards, budget: this.#budget, limits, request, reply, trace },
-      { lenient: this.#init.lenient(), lasting: endpoint.lasting },
+      { lenient: this.#init.lenient(), lasting, urgency, dryRun },
     );
     this.#exchanges.add(exchange);
     void exchange.closed.then(() => {
@@ -314,6 +320,8 @@ export class Gateway {
       this.#components.telemetry.count('weft_requests_rejected_total', { reason: error.code });
     const seconds = retryAfter(error);
     if (seconds !== undefined) reply.header('retry-after', seconds);
+    const quoted = quotedMs(error);
+    if (quoted !== undefined) reply.header('x-weft-quoted-ms', String(quoted));
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
     return reply
       .status(error.status)

@@ -10,7 +10,7 @@ import type { RemoteAnswer, RemoteAnswers } from '../core/dispatcher.ts';
 import type { PullOutcome } from '../core/library.ts';
 import type { Log } from '../core/log.ts';
 import type { LibraryStore } from './components.ts';
-import { BRING_PAUSE_MS, DEMAND_MODELS_MAX, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS } from './limits.ts';
+import { BRING_PAUSE_MS, DEMAND_MODELS_MAX, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS, LEASE_PAUSE_MS } from './limits.ts';
 
 /** Requests for one model that is not here, lately, and what only the library knows of it. */
 export interface Demand {
@@ -36,6 +36,12 @@ export interface DemandComponents {
   readonly onRemote: RemoteAnswers['onRemote'];
   /** Whether a model shall be brought: prices both ways. */
   readonly decide: (demand: Demand) => BringVerdict;
+  /**
+   * Asks to be the one who brings it: waits until other nodes' claims are known. Gives what ends the claim, or undefined
+   * where another brings it, or there are enough.
+   * @default whoever wants to, does
+   */
+  readonly lease?: (digest: string, signal: AbortSignal) => Promise<(() => void) | undefined>;
   /** When it was last used here, in ms since 1970; undefined = not since the node started. */
   readonly lastUsedMs: (digest: string) => number | undefined;
   /** It is pinned, or works right now. */
@@ -89,7 +95,7 @@ export class Bringing {
   }
 
   #onRemote({ model, ...request }: RemoteAnswer): void {
-    const { clock, store, allowed, decide, log } = this.#components;
+    const { clock, store, allowed, decide } = this.#components;
     const { digest } = model;
     if (!allowed() || store.byDigest(digest) !== undefined) {
       this.#seen.delete(digest);
@@ -107,8 +113,7 @@ export class Bringing {
     if (this.#bringing !== undefined || (this.#paused.get(digest) ?? now) > now) return;
     const { bring, reason } = decide(this.#demand(seen));
     if (!bring) return;
-    log.info({ model: model.id, digest, reason }, 'brings a model here');
-    this.#bringing = this.#bring(model).finally(() => {
+    this.#bringing = this.#bringLeased(model, reason).finally(() => {
       this.#bringing = undefined;
     });
   }
@@ -132,6 +137,29 @@ export class Bringing {
     return store
       .list()
       .filter(({ ref: { digest } }) => store.origin(digest)?.brought === true && digest !== wanted && !inUse(digest));
+  }
+
+  /** Never rejects. */
+  async #bringLeased(model: ModelRef, reason: string): Promise<void> {
+    const { clock, log, lease } = this.#components;
+    const { id, digest } = model;
+    // Only the end of the node ends the wait for a lease.
+    const giveBack = lease === undefined ? () => undefined : await this.#leased(digest, lease);
+    if (giveBack === undefined) {
+      this.#paused.set(digest, clock.now() + LEASE_PAUSE_MS);
+      keepNewest(this.#paused);
+      return;
+    }
+    log.info({ model: id, digest, reason }, 'brings a model here');
+    try {
+      await this.#bring(model);
+    } finally {
+      giveBack();
+    }
+  }
+
+  #leased(digest: string, lease: NonNullable<DemandComponents['lease']>): Promise<(() => void) | undefined> {
+    return lease(digest, this.#controller.signal).catch(() => undefined);
   }
 
   /** Never rejects. */

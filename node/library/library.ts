@@ -77,6 +77,11 @@ export class ModelLibrary implements Library {
     );
   }
 
+  /** Brings a model of the mesh here, in place of nothing: what was brought may be deleted again for another one. */
+  bring(model: ModelRef, { signal }: { readonly signal: AbortSignal }): Promise<PullOutcome> {
+    return this.#bring(model, signal);
+  }
+
   transfers(): readonly TransferStatus[] {
     return this.#jobs.list();
   }

@@ -55,5 +55,8 @@ export const DEMAND_MODELS_MAX = 64;
 /** After a model could not be brought it is left alone for this long. */
 export const BRING_PAUSE_MS = 600_000;
 
+/** After another node went first with a model: its copy is there by then, or the demand has changed. */
+export const LEASE_PAUSE_MS = 60_000;
+
 /** Small files of one repository that are read at once: they are few, and each costs the hub a request. */
 export const HUB_READS_AT_ONCE_MAX = 4;

@@ -159,6 +159,8 @@ export class PeerLink {
       requestId: options.requestId,
       budgetMs: options.budgetMs,
       traceParent: options.traceParent,
+      priority: options.priority,
+      withinMs: options.withinMs,
       ackTimeoutMs: method.timeouts.ackMs + ACK_ROUND_TRIPS * (estimator.rttMs ?? 0),
       onBytes: options.onBytes,
       onItem: options.onItem,

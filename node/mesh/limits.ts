@@ -260,3 +260,6 @@ export const LIVENESS: Liveness = {
   returnWindowMs: 20_000,
   announceMs: 50,
 };
+
+/** Tokens that a generation is quoted with whose caller doesn't say how many it expects: most answers are shorter. */
+export const EXPECTED_TOKENS_UNTOLD = 128;

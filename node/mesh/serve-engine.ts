@@ -1,13 +1,15 @@
 // Lets members use this node's engine: the other end of RemoteEngine. The composition root calls it before the mesh starts.
-import { toWeftError } from '../../protocol/errors.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import { type AnyMethod, PEER_METHODS } from '../../protocol/methods.ts';
 import type { CallContext } from '../core/calls.ts';
-import type { Engine, WorkOptions } from '../core/engine.ts';
+import type { Engine, Priority, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Policy } from '../core/policy.ts';
 import { executorParts, type RequestTrace, type Traces } from '../core/trace.ts';
+import { sizeOfEncode, sizeOfGenerate, sizeOfRun, type WorkSize } from '../core/work-size.ts';
+import { EXPECTED_TOKENS_UNTOLD } from './limits.ts';
 
 export interface ServeEngineComponents {
   readonly mesh: Pick<Mesh, 'handle'>;
@@ -15,6 +17,20 @@ export interface ServeEngineComponents {
   readonly policy: Policy;
   /** Where this node's part of a peer's request is noted down. */
   readonly traces?: Pick<Traces, 'begin'>;
+  /**
+   * Predicted milliseconds of work that arrives now, queue and load included; undefined = not offered. Asked for requests
+   * with a condition only; must be cheap, because whoever is declined has paid nothing. @default nothing is declined
+   */
+  readonly quote?: (model: ModelRef, size: WorkSize, priority: Priority) => number | undefined;
+}
+
+/** What a method of work needs of a call. */
+interface Served<Item, Result> {
+  readonly method: AnyMethod;
+  readonly model: ModelRef;
+  readonly context: CallContext<Item>;
+  readonly size: () => WorkSize;
+  readonly work: (options: WorkOptions) => Promise<Result>;
 }
 
 /** Answers `run`, `encode` and `generate` from the engine, for callers whom the policy allows the model. */
@@ -22,13 +38,13 @@ export function serveEngine(components: ServeEngineComponents): void {
   const { mesh, engine, policy, traces } = components;
 
   const serve = async <Item, Result extends { readonly timing: Timing }>(
-    method: AnyMethod,
-    model: ModelRef,
-    context: CallContext<Item>,
-    work: (options: WorkOptions) => Promise<Result>,
+    served: Served<Item, Result>,
   ): Promise<Result> => {
-    const { signal, requestId, budgetMs, caller } = context;
+    const { method, model, context, work } = served;
+    const { signal, requestId, budgetMs, caller, priority = 'interactive' } = context;
     policy.authorize(caller, { method: method.name, model: model.id });
+    // Before anything is noted down: a member that asks for quotes without end fills no ring and no queue.
+    declineIfLate(components, served, priority);
     const trace = traces?.begin({ requestId, name: method.name, caller, traceParent: context.traceParent });
     trace?.model(model.id);
     const traceParent = trace?.traceParent ?? context.traceParent;
@@ -36,6 +52,7 @@ export function serveEngine(components: ServeEngineComponents): void {
       const result = await work({
         signal,
         requestId,
+        priority,
         ...(budgetMs > 0 ? { budgetMs } : {}),
         ...(traceParent === undefined ? {} : { traceParent }),
       });
@@ -50,20 +67,55 @@ export function serveEngine(components: ServeEngineComponents): void {
   };
 
   mesh.handle(PEER_METHODS.run, (request, context) =>
-    serve(PEER_METHODS.run, request.model, context, (options) => engine.run(request, options)),
+    serve({
+      method: PEER_METHODS.run,
+      model: request.model,
+      context,
+      size: () => sizeOfRun(request),
+      work: (options) => engine.run(request, options),
+    }),
   );
   mesh.handle(PEER_METHODS.encode, (request, context) =>
-    serve(PEER_METHODS.encode, request.model, context, (options) => engine.encode(request, options)),
+    serve({
+      method: PEER_METHODS.encode,
+      model: request.model,
+      context,
+      size: () => sizeOfEncode(request),
+      work: (options) => engine.encode(request, options),
+    }),
   );
   mesh.handle(PEER_METHODS.generate, (request, context) =>
-    serve(PEER_METHODS.generate, request.model, context, (options) =>
-      engine.generate(request, options, (firstIndex, ids, logprobs) => {
-        // Tokens drawn after the caller has left go nowhere; the engine hears of it by the signal.
-        if (context.signal.aborted) return;
-        context.item(logprobs === undefined ? { firstIndex, ids } : { firstIndex, ids, logprobs });
-      }),
-    ),
+    serve({
+      method: PEER_METHODS.generate,
+      model: request.model,
+      context,
+      // By what the caller expects, which its condition was made of.
+      size: () => sizeOfGenerate(request, request.expectedTokens ?? EXPECTED_TOKENS_UNTOLD),
+      work: (options) =>
+        engine.generate(request, options, (firstIndex, ids, logprobs) => {
+          // Tokens drawn after the caller has left go nowhere; the engine hears of it by the signal.
+          if (context.signal.aborted) return;
+          context.item(logprobs === undefined ? { firstIndex, ids } : { firstIndex, ids, logprobs });
+        }),
+    }),
   );
+}
+
+/** @throws WeftError `declined` with the fact `quotedMs`, where the call has a condition that this node can't keep */
+function declineIfLate<Item>(
+  { quote }: Pick<ServeEngineComponents, 'quote'>,
+  { model, context, size }: Pick<Served<Item, unknown>, 'model' | 'context' | 'size'>,
+  priority: Priority,
+): void {
+  const { withinMs } = context;
+  if (withinMs === undefined || quote === undefined) return;
+  const quotedMs = quote(model, size(), priority);
+  if (quotedMs === undefined || !(quotedMs > withinMs)) return;
+  throw new WeftError({
+    code: 'declined',
+    message: `It would take about ${Math.ceil(quotedMs)} ms here, longer than the ${withinMs} ms that were asked for.`,
+    facts: { quotedMs: String(Math.ceil(quotedMs)) },
+  });
 }
 
 /** This node's part, as the caller will hear of it too. */

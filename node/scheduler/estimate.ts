@@ -1,11 +1,21 @@
 // The predicted completion time of a piece of work on each node that can do it:
-//   rtt + bytes / goodput + queue + cold load + fixed + slope · tokens in + tokens out · time per token
-// Called by choose. Figures in adverts are the peers' own words: each is made a finite number before it is added up.
+//   rtt + bytes / goodput + queue + cold load + fixed + slope · uncached tokens in + tokens out · time per token
+// Called by survey; its times of one node also by quoteOf. Figures in adverts are the peers' own words: each is made a finite
+// number before it is added up, and what was measured from here corrects it.
 import type { ModelOffer, ServiceProfile } from '../../protocol/capability.ts';
-import type { Candidate, Price } from '../../protocol/plan.ts';
-import type { Capable } from './candidates.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+import type { Price } from '../../protocol/plan.ts';
+import type { LinkEstimate } from '../core/mesh.ts';
+import type { WorkSize } from '../core/work-size.ts';
+import { likenAlike } from './alike.ts';
+import type { Candidates, Host } from './candidates.ts';
 import {
+  COMPUTE_MS_MIN,
+  CORRECTION_MAX,
+  CORRECTION_MIN,
+  ESTIMATE_NOISE_SHARE,
   EXPLORE_FACTOR,
+  FOREIGN_MAX,
   GOODPUT_UNKNOWN_BYTES_PER_SECOND,
   GUESS_FIXED_MS,
   GUESS_INPUT_MS_PER_BYTE,
@@ -15,39 +25,19 @@ import {
   NEWCOMER_FACTOR,
   PART_MS_MAX,
   RTT_UNKNOWN_MS,
+  SPREAD_MAX,
+  SPREAD_UNKNOWN,
+  UNPROVEN_SPEEDUP_MAX,
 } from './limits.ts';
-import type { PlacementRequest } from './snapshot.ts';
-
-/** Prices every node, in the given order. Nodes without samples are priced by those that have some. */
-export function estimate(request: PlacementRequest, nodes: readonly Capable[]): Candidate[] {
-  const measured = nodes.filter(isMeasured).map((node) => computeMs(request, node.offer.profile, node.offer));
-  const slowest = measured.length === 0 ? undefined : Math.max(...measured);
-  const fastest = measured.length === 0 ? undefined : Math.min(...measured);
-  return nodes.map((node) => {
-    const { profile } = node.offer;
-    if (isMeasured(node)) {
-      const price = priceOf(request, node, computeMs(request, profile, node.offer));
-      return { node: node.node, price, samples: profile.samples };
-    }
-    const guess =
-      slowest === undefined || fastest === undefined
-        ? computeMs(request, guessProfile(node.offer), node.offer)
-        : request.explore
-          ? fastest * EXPLORE_FACTOR
-          : slowest * NEWCOMER_FACTOR;
-    return { node: node.node, price: priceOf(request, node, guess), samples: 0 };
-  });
-}
-
-const isMeasured = (node: Capable): boolean => node.offer.profile.samples > 0;
+import type { Corrections, PlacementRequest } from './snapshot.ts';
 
 /** A number of milliseconds that can be added up, whatever was said. */
-function sane(ms: number): number {
-  return ms >= 0 ? Math.min(ms, PART_MS_MAX) : PART_MS_MAX;
+export function sane(ms: number): number {
+  return ms >= 0 && ms < PART_MS_MAX ? ms : PART_MS_MAX;
 }
 
 /** What a model of this size costs at most on a slow core. */
-function guessProfile(offer: ModelOffer): ServiceProfile {
+export function guessProfile(offer: ModelOffer): ServiceProfile {
   const bytes = Math.max(0, offer.sizeBytes);
   return {
     fixedMs: GUESS_FIXED_MS,
@@ -58,34 +48,337 @@ function guessProfile(offer: ModelOffer): ServiceProfile {
   };
 }
 
-function computeMs(request: PlacementRequest, profile: ServiceProfile, offer: ModelOffer): number {
+/** @param cachedTokens of the input, those that need no computing */
+export function computeMs(size: WorkSize, profile: ServiceProfile, offer: ModelOffer, cachedTokens: number): number {
   // A model may have been measured by its prefill alone, when no answer was longer than one token.
-  const decodeMs = profile.decodeMs === 0 ? guessProfile(offer).decodeMs : profile.decodeMs;
-  const outputMs = request.outputTokens === 0 ? 0 : request.outputTokens * sane(decodeMs);
-  return sane(sane(profile.fixedMs) + request.inputTokens * sane(profile.perTokenMs) + outputMs);
+  const decodeMs = profile.decodeMs === 0 && size.outputTokens > 0 ? guessProfile(offer).decodeMs : profile.decodeMs;
+  const outputMs = size.outputTokens === 0 ? 0 : size.outputTokens * sane(decodeMs);
+  const inputTokens = cachedTokens > 0 ? Math.max(0, size.inputTokens - cachedTokens) : size.inputTokens;
+  const ms = sane(profile.fixedMs) + inputTokens * sane(profile.perTokenMs) + outputMs;
+  return ms > COMPUTE_MS_MIN ? sane(ms) : COMPUTE_MS_MIN;
 }
 
-function priceOf(request: PlacementRequest, node: Capable, compute: number): Price {
-  const { link, load, offer } = node;
-  // Calls that have left since the node last spoke of its load wait there too.
-  const unheard = Math.max(0, node.callsInFlight - load.requestsInFlight);
-  const queueMs = sane(sane(load.queuedMs) + unheard * (load.latencyMs > 0 ? sane(load.latencyMs) : compute));
-  const loadMs = offer.state === 'loaded' ? 0 : sane(offer.profile.loadMs || guessProfile(offer).loadMs);
-  let upMs = 0;
-  let downMs = 0;
-  if (link !== undefined) {
-    const oneWayMs = sane(link.rttMs ?? RTT_UNKNOWN_MS) / 2;
-    const bytesPerMs = (link.goodputBytesPerSecond || GOODPUT_UNKNOWN_BYTES_PER_SECOND) / 1000;
-    const answerBytes = request.answerBytes + request.answerRows * offer.dimensions * Float32Array.BYTES_PER_ELEMENT;
-    upMs = sane(oneWayMs + request.requestBytes / bytesPerMs);
-    downMs = sane(oneWayMs + answerBytes / bytesPerMs);
+/** Until the model is in memory, where it isn't yet. */
+export function loadMs(offer: ModelOffer): number {
+  return offer.state === 'loaded' ? 0 : sane(offer.profile.loadMs || guessProfile(offer).loadMs);
+}
+
+// What is known of a candidate, as one row of numbers: a decision among a thousand nodes looks at each record once, and
+// works out the rest in here.
+/** Compute time by the node's own profile; of one without (0), a guess by the others'. */
+const CLAIMED = 0;
+/** What measurements from here make of it; 0 = there are none. */
+const FACTOR = 1;
+/** Load, and the way there and back. */
+const AROUND = 2;
+/** Of the way there, what the bytes take to cross. */
+const TRANSFER = 3;
+/** Predicted time until work begins there, as the node told it last… */
+const QUEUED = 4;
+/** …and so many milliseconds ago, counted to this request's arrival. */
+const AGE = 5;
+/** Calls from here that are not answered… */
+const CALLS = 6;
+/** …and requests in flight that the node told of. */
+const TOLD = 7;
+const ROUND_TRIP = 8;
+const WIDTH = 9;
+
+/** The prices of one request on its candidates, which go by their places: 0 up to, not including, `count`. */
+export class Estimates {
+  readonly count: number;
+  readonly #request: PlacementRequest;
+  readonly #candidates: Candidates;
+  readonly #odds: Odds;
+  readonly #rows: Float64Array;
+  /** What is made of claims and factors: alike for nodes that are alike. */
+  readonly #computeMs: Float64Array;
+  readonly #totals: Float64Array;
+  /** Compute time on the fastest node that was measured from here; 0 = nobody else's claims are doubted by it. */
+  #provenMs = 0;
+
+  constructor(request: PlacementRequest, candidates: Candidates, corrections: Corrections | undefined) {
+    const { digest } = request.model;
+    const spread = believableSpread(corrections?.spread?.(digest));
+    this.count = candidates.hosts.length;
+    this.#request = request;
+    this.#candidates = candidates;
+    this.#odds = oddsOf(spread);
+    this.#rows = rowsOf(request, candidates, corrections === undefined ? undefined : factorsOf(corrections, digest));
+    this.#computeMs = new Float64Array(this.count);
+    this.#totals = new Float64Array(this.count);
+    this.#compute(corrections !== undefined);
+    likenAlike(this.#computeMs, spread * ESTIMATE_NOISE_SHARE);
+    this.#odds.foreign = this.#foreign();
+    const asked = request.quoted !== undefined && request.quoted.size > 0;
+    for (let at = 0; at < this.count; at++) this.#totals[at] = asked ? this.price(at).totalMs : this.#total(at);
   }
-  return {
-    queueMs,
-    loadMs,
-    upMs,
-    computeMs: compute,
-    downMs,
-    totalMs: queueMs + loadMs + upMs + compute + downMs,
+
+  /** Milliseconds until the whole answer is here. */
+  totalMs(at: number): number {
+    return this.#totals[at] ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** As {@link totalMs}, by part. */
+  price(at: number): Price {
+    const host = this.#candidates.hosts[at];
+    const offer = this.#candidates.offers[at];
+    if (host === undefined || offer === undefined) throw new RangeError(`There is no candidate ${at}.`);
+    const compute = this.#computeMs[at] ?? 0;
+    const load = loadMs(offer);
+    const { link } = host;
+    const up = link === undefined ? 0 : upMs(link, this.#request);
+    const down = link === undefined ? 0 : downMs(link, this.#request, offer);
+    const quoted = this.#request.quoted?.get(host.advert.node);
+    if (quoted === undefined) return priceOf(this.#queueMs(at), load, up, compute, down);
+    return priceByQuote(sane(quoted), { claimed: this.#rows[at * WIDTH + CLAIMED] ?? 0, compute, load, up, down });
+  }
+
+  /** Requests in flight there, as it said, or those from here alone where these are more. */
+  requests(at: number): number {
+    const row = at * WIDTH;
+    const calls = this.#rows[row + CALLS] ?? 0;
+    const told = this.#rows[row + TOLD] ?? 0;
+    return told > calls ? told : calls;
+  }
+
+  /**
+   * What this node adds to the executor's own prediction, which doesn't know what was measured from here. Negative where it
+   * is faster than it says.
+   */
+  surchargeMs(at: number): number {
+    return (this.#computeMs[at] ?? 0) - (this.#rows[at * WIDTH + CLAIMED] ?? 0);
+  }
+
+  /** What measurements from here have multiplied its compute time by; undefined where there are none. */
+  correction(at: number): number | undefined {
+    return this.#rows[at * WIDTH + FACTOR] || undefined;
+  }
+
+  /** Compute times by profiles, by what was measured, and where there is neither by the others. */
+  #compute(isMeasuring: boolean): void {
+    const rows = this.#rows;
+    const times = this.#computeMs;
+    let slowest = 0;
+    let fastest = Number.POSITIVE_INFINITY;
+    let proven = Number.POSITIVE_INFINITY;
+    let isAnyoneGuessed = false;
+    let isAnyoneUnproven = false;
+    for (let at = 0; at < this.count; at++) {
+      const row = at * WIDTH;
+      const factor = rows[row + FACTOR] ?? 0;
+      if (factor === 0) isAnyoneUnproven = true;
+      const claimed = rows[row + CLAIMED] ?? 0;
+      if (claimed === 0) {
+        isAnyoneGuessed = true;
+        continue;
+      }
+      const compute = factor === 0 ? claimed : sane(claimed * factor);
+      times[at] = compute;
+      if (compute > slowest) slowest = compute;
+      if (compute < fastest) fastest = compute;
+      if (compute < proven && (factor > 0 || this.#isHere(at))) proven = compute;
+    }
+    if (isAnyoneUnproven && isMeasuring && proven < Number.POSITIVE_INFINITY) this.#provenMs = proven;
+    if (isAnyoneGuessed || this.#provenMs > 0) this.#judge(slowest, fastest);
+  }
+
+  #judge(slowest: number, fastest: number): void {
+    const rows = this.#rows;
+    for (let at = 0; at < this.count; at++) {
+      const row = at * WIDTH;
+      if (rows[row + CLAIMED] === 0) {
+        const claimed = this.#guess(at, slowest, fastest);
+        rows[row + CLAIMED] = claimed;
+        this.#computeMs[at] = sane(claimed * (rows[row + FACTOR] || 1));
+      }
+      if (!this.#isDoubted(at)) continue;
+      this.#computeMs[at] = Math.max(this.#computeMs[at] ?? 0, this.#provenMs / UNPROVEN_SPEEDUP_MAX);
+    }
+  }
+
+  /** Nodes without samples are priced by those that have some. */
+  #guess(at: number, slowest: number, fastest: number): number {
+    const offer = this.#candidates.offers[at];
+    if (slowest === 0 && offer !== undefined) return computeMs(this.#request, guessProfile(offer), offer, 0);
+    const isNew = (this.#rows[at * WIDTH + FACTOR] ?? 0) === 0;
+    return this.#request.explore && isNew ? fastest * EXPLORE_FACTOR : slowest * NEWCOMER_FACTOR;
+  }
+
+  #isDoubted(at: number): boolean {
+    return this.#provenMs > 0 && this.#rows[at * WIDTH + FACTOR] === 0 && !this.#isHere(at);
+  }
+
+  /** This node is the first that is looked at. */
+  #isHere(at: number): boolean {
+    return at === 0 && this.#candidates.hosts[0]?.link === undefined;
+  }
+
+  /** How busy others keep the nodes, by what these told last: requests that wait at one, on average. */
+  #foreign(): number {
+    const rows = this.#rows;
+    let sum = 0;
+    for (let at = 0; at < this.count; at++) {
+      const row = at * WIDTH;
+      const told = rows[row + TOLD] ?? 0;
+      const theirs = told - (rows[row + CALLS] ?? 0);
+      if (theirs <= 0) continue;
+      const waits = ((theirs / told) * (rows[row + QUEUED] ?? 0)) / (this.#computeMs[at] ?? 1);
+      sum += waits < FOREIGN_MAX ? waits : FOREIGN_MAX;
+    }
+    return sum / this.count;
+  }
+
+  #total(at: number): number {
+    const rows = this.#rows;
+    const row = at * WIDTH;
+    return this.#queueMs(at) + (this.#computeMs[at] ?? 0) + (rows[row + AROUND] ?? 0);
+  }
+
+  /**
+   * Until work that leaves now would begin there. What waits goes on being done while the request is on its way, and calls
+   * that have left since the node last spoke of its load wait before it.
+   */
+  #queueMs(at: number): number {
+    const rows = this.#rows;
+    const row = at * WIDTH;
+    const { mean, rest, foreign } = this.#odds;
+    const reported = rows[row + QUEUED] ?? 0;
+    if (reported >= PART_MS_MAX) return PART_MS_MAX;
+    const each = this.#computeMs[at] ?? 0;
+    const age = rows[row + AGE] ?? 0;
+    const calls = rows[row + CALLS] ?? 0;
+    const told = rows[row + TOLD] ?? 0;
+    let queue = reported * mean - age;
+    if (calls > 0 && reported > 0) {
+      // It still works on a call from here, whatever time has passed, and what waits behind that one waits still: had one
+      // ended, its answer would have brought news.
+      const known = calls < told ? calls / told : 1;
+      const least = rest * each + (told > 1 ? known * reported * mean * (1 - 1 / told) : 0);
+      if (queue < least) queue = least;
+    }
+    if (queue < 0) queue = 0;
+    if (calls > told) queue += this.#comingMs(calls - told, each * mean, row);
+    // What others have sent there since.
+    if (foreign > 0) queue += foreign * each * (age / (age + each));
+    if (!this.#isDoubted(at)) return sane(queue);
+    // No answer has proven anything of it yet: each call there counts as if it were no faster than the best that has.
+    return sane(Math.max(queue, this.#provenMs * calls));
+  }
+
+  /**
+   * Of calls that are on their way, what is still to be done when the next one comes. Their bytes cross or their work is done
+   * before it, whichever takes longer; as many as fit into the round trip that the node's word of them takes are done by then.
+   */
+  #comingMs(calls: number, each: number, row: number): number {
+    const transfer = this.#rows[row + TRANSFER] ?? 0;
+    const work = calls * (each > transfer ? each : transfer);
+    return (work * work) / (work + (this.#rows[row + ROUND_TRIP] ?? 0));
+  }
+}
+
+/** What is known of every candidate. */
+function rowsOf(
+  request: PlacementRequest,
+  { hosts, offers }: Candidates,
+  factorOf: ((node: NodeId) => number) | undefined,
+): Float64Array {
+  const cached = request.cached !== undefined && request.cached.size > 0 ? request.cached : undefined;
+  const rows = new Float64Array(hosts.length * WIDTH);
+  for (let at = 0, row = 0; at < hosts.length; at++, row += WIDTH) {
+    const host = hosts[at] as Host;
+    const offer = offers[at] as ModelOffer;
+    // Each is read once: some of them are worked out by whoever keeps the record.
+    const { load, link, callsInFlight, heardAgoMs } = host;
+    if (factorOf !== undefined) rows[row + FACTOR] = factorOf(host.advert.node);
+    if (offer.profile.samples > 0) {
+      const cachedTokens = cached === undefined ? 0 : (cached.get(host.advert.node) ?? 0);
+      rows[row + CLAIMED] = computeMs(request, offer.profile, offer, cachedTokens);
+    }
+    let up = 0;
+    let down = 0;
+    if (link !== undefined) {
+      up = upMs(link, request);
+      down = downMs(link, request, offer);
+      rows[row + ROUND_TRIP] = 2 * oneWayMs(link);
+      rows[row + TRANSFER] = up - oneWayMs(link);
+    }
+    rows[row + AROUND] = loadMs(offer) + up + down;
+    rows[row + AGE] = heardAgoMs > 0 ? heardAgoMs + up : up;
+    rows[row + QUEUED] = sane(load.queuedMs);
+    rows[row + CALLS] = callsInFlight;
+    rows[row + TOLD] = load.requestsInFlight > 0 ? load.requestsInFlight : 0;
+  }
+  return rows;
+}
+
+function oneWayMs({ rttMs }: LinkEstimate): number {
+  return sane(rttMs ?? RTT_UNKNOWN_MS) / 2;
+}
+
+function upMs(link: LinkEstimate, { requestBytes }: PlacementRequest): number {
+  return oneWayMs(link) + transferMs(link, requestBytes);
+}
+
+function downMs(link: LinkEstimate, { answerBytes, answerRows }: PlacementRequest, { dimensions }: ModelOffer): number {
+  const bytes = answerRows > 0 ? answerBytes + answerRows * dimensions * Float32Array.BYTES_PER_ELEMENT : answerBytes;
+  return oneWayMs(link) + transferMs(link, bytes);
+}
+
+function transferMs({ goodputBytesPerSecond }: LinkEstimate, bytes: number): number {
+  const known = goodputBytesPerSecond !== undefined && goodputBytesPerSecond > 0;
+  return sane((bytes * 1000) / (known ? goodputBytesPerSecond : GOODPUT_UNKNOWN_BYTES_PER_SECOND));
+}
+
+/** The factor of each node for one model; 0 = nothing was measured. */
+function factorsOf(corrections: Corrections, digest: string): (node: NodeId) => number {
+  const ofModel = corrections.forModel?.(digest);
+  if (ofModel === undefined) {
+    return (node) => (corrections.samples(node, digest) > 0 ? believable(corrections.compute(node, digest)) : 0);
+  }
+  return (node) => {
+    const correction = ofModel.get(node);
+    return correction === undefined || !(correction.samples > 0) ? 0 : believable(correction.factor);
   };
+}
+
+function believable(factor: number): number {
+  if (!(factor > CORRECTION_MIN)) return factor > 0 ? CORRECTION_MIN : 1;
+  return factor < CORRECTION_MAX ? factor : CORRECTION_MAX;
+}
+
+/** How work that was predicted to take 1 turns out, where durations spread lognormally. */
+interface Odds {
+  /** The mean of many. */
+  readonly mean: number;
+  /** What is left on average of one that has taken 1 already: the wider the spread, the longer the wait behind a late one. */
+  readonly rest: number;
+  /** What waits at a node on average that other nodes have sent there, in times that this work takes there. */
+  foreign: number;
+}
+
+function believableSpread(spread = SPREAD_UNKNOWN): number {
+  return spread >= 0 ? Math.min(spread, SPREAD_MAX) : SPREAD_UNKNOWN;
+}
+
+/** @param sigma standard deviation of the logarithm of measured over predicted */
+function oddsOf(sigma: number): Odds {
+  // The rest is mean · 2 Φ(sigma) - 1; this polynomial is within a tenth of it from 0.2 to 1.5.
+  return { mean: Math.exp(sigma ** 2 / 2), rest: sigma * (0.7 + 1.5 * sigma), foreign: 0 };
+}
+
+function priceOf(queue: number, load: number, up: number, compute: number, down: number): Price {
+  const totalMs = queue + load + up + compute + down;
+  return { queueMs: queue, loadMs: load, upMs: up, computeMs: compute, downMs: down, totalMs };
+}
+
+/** A quote is queue, load and computing together, by the node's own profile. */
+function priceByQuote(
+  quoted: number,
+  { claimed, compute, load, up, down }: Readonly<Record<'claimed' | 'compute' | 'load' | 'up' | 'down', number>>,
+): Price {
+  const computing = Math.min(quoted, claimed);
+  const loading = Math.min(load, quoted - computing);
+  const share = claimed > 0 ? computing / claimed : 1;
+  return priceOf(quoted - computing - loading, loading, up, compute * share, down);
 }

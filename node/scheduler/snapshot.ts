@@ -20,6 +20,24 @@ export interface Corrections {
   compute(node: NodeId, digest: string): number;
   /** Requests behind that factor; 0 = none. */
   samples(node: NodeId, digest: string): number;
+  /**
+   * How far single answers are from their prediction, on all nodes: the standard deviation of ln(measured / predicted).
+   * @default SPREAD_UNKNOWN of node/scheduler/limits.ts
+   */
+  spread?(digest: string): number;
+  /**
+   * Both for the nodes of one model, in one look-up each: what a decision among a thousand nodes needs.
+   * @default {@link compute} and {@link samples} are asked for each node
+   */
+  forModel?(digest: string): { get(node: NodeId): Correction | undefined };
+}
+
+/** What measurements say of one node's predictions for one model. */
+export interface Correction {
+  /** As {@link Corrections.compute}. */
+  readonly factor: number;
+  /** As {@link Corrections.samples}. */
+  readonly samples: number;
 }
 
 /** A piece of work, as far as its price depends on it. */

@@ -29,6 +29,12 @@ export const SPANS_PER_TRACE_MAX = 96;
 export const PLANS_PER_TRACE_MAX = 16;
 export const FAILURES_PER_TRACE_MAX = 16;
 
+/**
+ * Nodes in all that decisions are kept of, so that they can be made again: some 550 bytes each, 11 MB together. In a mesh of
+ * ten, those of every request that is kept; in one of a thousand nodes, of which a decision keeps 64, the last 300.
+ */
+export const RECORD_NODES_MAX = 20_000;
+
 /** Nodes that a kept plan names as unable, with the reason; `weft peers` shows the others. */
 export const REJECTIONS_PER_PLAN_MAX = 16;
 

@@ -21,6 +21,15 @@ const COUNTERS: Record<CounterName, MetricSpec> = {
   weft_tokens_prompt_total: { help: 'Tokens of prompts and texts in requests that this node coordinates.', labels: [] },
   weft_tokens_generated_total: { help: 'Tokens drawn for requests that this node coordinates.', labels: [] },
   weft_recoveries_total: { help: 'Work that was taken up again after a loss.', labels: ['reason'] },
+  weft_declines_total: {
+    help: 'Offers that a node declined because it would have taken longer than asked.',
+    labels: [],
+  },
+  weft_hedges_total: {
+    help: 'Requests that were sent to a second node, because the first showed nothing.',
+    labels: [],
+  },
+  weft_hedges_won_total: { help: 'Of those, the ones that the second node answered first.', labels: [] },
   weft_runner_restarts_total: { help: 'Runners started again after they ended by themselves.', labels: ['reason'] },
   weft_calls_rejected_total: { help: 'Calls of peers that were refused.', labels: ['reason'] },
   weft_link_bytes_total: {
@@ -39,6 +48,7 @@ const HISTOGRAMS: Record<HistogramName, MetricSpec> = {
 const GAUGES: Record<GaugeName, string> = {
   weft_requests_in_flight: 'Requests placed from this node that are not finished.',
   weft_peers_connected: 'Members that answer.',
+  weft_prediction_error_ratio: 'Median of |measured / predicted - 1| of the last 256 answers, by their first byte.',
   weft_models_loaded: 'Models that runners of this node hold.',
   weft_runner_memory_bytes: 'Memory of the models that runners of this node hold.',
   weft_queued_seconds: 'Predicted time until work that arrives now would begin here.',

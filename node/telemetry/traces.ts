@@ -2,18 +2,31 @@
 // plans were tried, what failed. The gateway and the server of peers' calls begin traces; the control API reads them.
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import { type Plan, planNodes } from '../../protocol/plan.ts';
+import type { PlanRecord } from '../../protocol/plan-record.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { FailedAttempt, RequestTrace, Span, TraceInit, TraceOutcome, TraceRecord, Traces } from '../core/trace.ts';
+import type {
+  FailedAttempt,
+  PlacementRecord,
+  RequestTrace,
+  Span,
+  TraceInit,
+  TraceOutcome,
+  TraceRecord,
+  Traces,
+} from '../core/trace.ts';
+import { KeptRecords } from './kept-records.ts';
 import {
   FAILURES_PER_TRACE_MAX,
   PLANS_PER_TRACE_MAX,
+  RECORD_NODES_MAX,
   REJECTIONS_PER_PLAN_MAX,
   SPANS_PER_TRACE_MAX,
   TRACE_TEXT_LENGTH_MAX,
   TRACES_MAX,
 } from './limits.ts';
+import { KeptPlacement } from './placements.ts';
 import { formatTraceParent, newTraceContext, parseTraceParent, type TraceContext } from './trace-context.ts';
 
 /** A request that is over, for whoever keeps it elsewhere. */
@@ -40,11 +53,13 @@ export interface TraceRingComponents {
 export interface TraceRingInit {
   /** Requests that are kept. @default TRACES_MAX */
   readonly capacity?: number;
+  /** Nodes that decisions are kept of, over all requests. @default RECORD_NODES_MAX */
+  readonly recordNodesMax?: number;
 }
 
 /** Past its capacity the ring forgets the oldest request that has ended; where all are under way, the oldest of all. */
 export class TraceRing implements Traces {
-  readonly #components: TraceRingComponents;
+  readonly #components: TraceComponents;
   readonly #capacity: number;
   /** Oldest first. */
   readonly #traces = new Set<Trace>();
@@ -52,7 +67,8 @@ export class TraceRing implements Traces {
   readonly #byId = new Map<RequestId, Trace>();
 
   constructor(components: TraceRingComponents, init: TraceRingInit = {}) {
-    this.#components = components;
+    const records = new KeptRecords({ nodesMax: init.recordNodesMax ?? RECORD_NODES_MAX });
+    this.#components = { ...components, records };
     this.#capacity = init.capacity ?? TRACES_MAX;
   }
 
@@ -66,6 +82,10 @@ export class TraceRing implements Traces {
 
   get(requestId: RequestId): TraceRecord | undefined {
     return this.#byId.get(requestId)?.record();
+  }
+
+  placements(requestId: RequestId): readonly PlacementRecord[] | undefined {
+    return this.#byId.get(requestId)?.placements();
   }
 
   list(): readonly TraceRecord[] {
@@ -82,10 +102,14 @@ export class TraceRing implements Traces {
   }
 }
 
+interface TraceComponents extends TraceRingComponents {
+  readonly records: KeptRecords;
+}
+
 class Trace implements RequestTrace {
   readonly requestId: RequestId;
   readonly traceParent: string;
-  readonly #components: TraceRingComponents;
+  readonly #components: TraceComponents;
   readonly #name: string;
   readonly #caller: NodeId | undefined;
   readonly #context: TraceContext;
@@ -93,7 +117,7 @@ class Trace implements RequestTrace {
   readonly #startedMs: number;
   readonly #startedAtMs: number;
   readonly #spans: Span[] = [];
-  readonly #plans: Plan[] = [];
+  readonly #placements: KeptPlacement[] = [];
   readonly #failures: FailedAttempt[] = [];
   #model: string | undefined;
   #promptTokens: number | undefined;
@@ -103,7 +127,7 @@ class Trace implements RequestTrace {
   /** Nothing is noted down any more. */
   #closed = false;
 
-  constructor(components: TraceRingComponents, init: TraceInit) {
+  constructor(components: TraceComponents, init: TraceInit) {
     const { clock, random } = components;
     this.#components = components;
     this.requestId = init.requestId;
@@ -135,12 +159,17 @@ class Trace implements RequestTrace {
       this.#components.telemetry?.observe('weft_queue_wait_seconds', span.durationMs / 1_000);
     }
     if (this.#spans.length < SPANS_PER_TRACE_MAX) this.#spans.push(span);
+    // An attempt tells its parts when it ends: they are those of the last placement on its node that has none yet.
+    this.#placements.findLast((placement) => placement.take(span));
   }
 
-  placed(plan: Plan): void {
+  placed(plan: Plan, record?: PlanRecord): void {
     if (this.#closed) return;
-    if (this.#plans.length < PLANS_PER_TRACE_MAX) {
-      this.#plans.push({ ...plan, rejected: plan.rejected.slice(0, REJECTIONS_PER_PLAN_MAX) });
+    if (this.#placements.length < PLANS_PER_TRACE_MAX) {
+      const kept = { ...plan, rejected: plan.rejected.slice(0, REJECTIONS_PER_PLAN_MAX) };
+      const placement = new KeptPlacement(kept, this.elapsedMs());
+      this.#placements.push(placement);
+      if (record !== undefined) this.#components.records.keep(placement, record);
     }
     this.#publish('placed', { plan: plan.kind, nodes: planNodes(plan), predictedMs: plan.price.totalMs });
   }
@@ -179,6 +208,11 @@ class Trace implements RequestTrace {
   /** The ring forgets it: later calls change nothing. */
   close(): void {
     this.#closed = true;
+    for (const placement of this.#placements) this.#components.records.drop(placement);
+  }
+
+  placements(): readonly PlacementRecord[] {
+    return this.#placements.map((placement) => placement.toRecord());
   }
 
   record(): TraceRecord {
@@ -195,7 +229,7 @@ class Trace implements RequestTrace {
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
       spans: [...this.#spans],
-      plans: [...this.#plans],
+      plans: this.#placements.map(({ plan }) => plan),
       failures: [...this.#failures],
     };
   }

@@ -6,4 +6,12 @@ export * from './control/members.ts';
 export * from './control/models.ts';
 export * from './control/node.ts';
 export * from './control/operation.ts';
+export {
+  PLAN_TEXTS_MAX,
+  PlanAnswer,
+  PlanRequest,
+  POLICY_NAME_LENGTH_MAX,
+  ReplayAnswer,
+  ReplayQuery,
+} from './control/plans.ts';
 export * from './control/requests.ts';

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import * as control from './control.ts';
 import * as openai from './openai.ts';
 import * as ranking from './rerank.ts';
+import { DEADLINE_HEADER, DEADLINE_MS_MAX, PRIORITIES, PRIORITY_HEADER } from './urgency.ts';
 
 type AnswerName = keyof typeof ANSWERS;
 
@@ -24,6 +25,8 @@ interface Operation {
   readonly events?: keyof typeof ANSWERS;
   /** Answered without a key. */
   readonly open?: true;
+  /** It runs models, or prepares to: deadline and priority may stand in its headers. */
+  readonly work?: true;
 }
 
 const Health = z.object({ status: z.string() });
@@ -42,6 +45,7 @@ const REQUESTS = {
   InferRequest: control.InferRequest,
   InvitationRequest: control.InvitationRequest,
   JoinRequest: control.JoinRequest,
+  PlanRequest: control.PlanRequest,
   ModelRequest: control.ModelRequest,
   LoadRequest: control.LoadRequest,
   PullRequest: control.PullRequest,
@@ -80,6 +84,8 @@ const ANSWERS = {
   ModelAnswer: control.ModelAnswer,
   ModelsAnswer: control.ModelsAnswer,
   PeersAnswer: control.PeersAnswer,
+  PlanAnswer: control.PlanAnswer,
+  ReplayAnswer: control.ReplayAnswer,
   PsAnswer: control.PsAnswer,
   RemoveAnswer: control.RemoveAnswer,
   RequestAnswer: control.RequestAnswer,
@@ -104,6 +110,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/chat/completions',
     summary: 'A chat answer, whole or streamed',
+    work: true,
     request: 'ChatCompletionRequest',
     answer: 'ChatCompletion',
     events: 'ChatCompletionChunk',
@@ -112,6 +119,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/completions',
     summary: 'Goes on with texts as they stand',
+    work: true,
     request: 'CompletionRequest',
     answer: 'Completion',
     events: 'Completion',
@@ -120,6 +128,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/responses',
     summary: 'An answer in the shape of the Responses API',
+    work: true,
     request: 'ResponseRequest',
     answer: 'Response',
     events: 'ResponseEvent',
@@ -141,6 +150,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/embeddings',
     summary: 'Vectors of texts',
+    work: true,
     request: 'EmbeddingRequest',
     answer: 'EmbeddingList',
   },
@@ -148,6 +158,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/rerank',
     summary: 'How well documents answer a query, best first',
+    work: true,
     request: 'RerankRequest',
     answer: 'RerankAnswer',
   },
@@ -155,6 +166,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/audio/transcriptions',
     summary: 'What is said in a sound',
+    work: true,
     request: 'TranscriptionRequest',
     form: true,
     answer: ['Transcription', 'VerboseTranscription'],
@@ -164,6 +176,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: '/v1/audio/translations',
     summary: 'The same in English',
+    work: true,
     request: 'TranslationRequest',
     form: true,
     answer: ['Transcription', 'VerboseTranscription'],
@@ -268,6 +281,7 @@ const OPERATIONS: readonly Operation[] = [
     method: 'post',
     path: `${V1}/infer`,
     summary: 'Runs any graph of the mesh on tensors',
+    work: true,
     request: 'InferRequest',
     answer: 'InferAnswer',
   },
@@ -283,6 +297,21 @@ const OPERATIONS: readonly Operation[] = [
     path: `${V1}/requests/{id}`,
     summary: 'The way of a request: spans, plans, failures',
     answer: 'RequestAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/requests/{id}/replay`,
+    summary: 'The decisions of a request, made again on what was known then, by Weft or another policy',
+    query: control.ReplayQuery,
+    answer: 'ReplayAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/plan`,
+    summary: 'Where a request would go now, and why: nothing is run',
+    work: true,
+    request: 'PlanRequest',
+    answer: 'PlanAnswer',
   },
   {
     method: 'get',
@@ -334,6 +363,25 @@ const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/readyz', summary: 'The API answers', answer: 'Health', open: true },
 ];
 
+/** Headers of every request for work. */
+const WORK_PARAMETERS = [
+  {
+    name: DEADLINE_HEADER,
+    in: 'header',
+    required: false,
+    description:
+      'Milliseconds until the whole answer must be there. One that is predicted to take longer is refused at once.',
+    schema: { type: 'integer', minimum: 1, maximum: DEADLINE_MS_MAX },
+  },
+  {
+    name: PRIORITY_HEADER,
+    in: 'header',
+    required: false,
+    description: 'Interactive work goes before batch work wherever both wait.',
+    schema: { type: 'string', enum: [...PRIORITIES], default: PRIORITIES[0] },
+  },
+] as const;
+
 const SCHEMAS = '#/components/schemas/';
 
 /**
@@ -371,7 +419,8 @@ export function openApiDocument({ version }: { readonly version: string }): Read
   };
 }
 
-function describe({ method, path, summary, query, request, form, answer, events, open }: Operation): object {
+function describe(operation: Operation): object {
+  const { method, path, summary, query, request, form, answer, events, open, work } = operation;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
@@ -380,6 +429,7 @@ function describe({ method, path, summary, query, request, form, answer, events,
       schema: { type: 'string' },
     })),
     ...(query === undefined ? [] : queryParameters(query)),
+    ...(work === true ? WORK_PARAMETERS : []),
   ];
   const content = contentOf(answer);
   if (events !== undefined) content['text/event-stream'] = ref(events);

@@ -178,6 +178,20 @@ export declare type Call = Message<"weft.v1.Call"> & {
    * @generated from field: string trace_parent = 6;
    */
   traceParent: string;
+
+  /**
+   * decline, before any work, what is predicted to take longer than this; 0 = no condition
+   *
+   * @generated from field: uint32 within_ms = 7;
+   */
+  withinMs: number;
+
+  /**
+   * 0 = interactive, 1 = batch: waits behind what is interactive
+   *
+   * @generated from field: uint32 priority = 8;
+   */
+  priority: number;
 };
 
 /**
@@ -338,7 +352,7 @@ export declare type Load = Message<"weft.v1.Load"> & {
   requestsInFlight: number;
 
   /**
-   * predicted time until work that arrives now begins
+   * predicted time until interactive work that arrives now begins
    *
    * @generated from field: double queued_ms = 2;
    */
@@ -722,6 +736,13 @@ export declare type GenerateRequest = Message<"weft.v1.GenerateRequest"> & {
    * @generated from field: uint32 logprobs = 7;
    */
   logprobs: number;
+
+  /**
+   * further tokens that the caller expects, for predictions alone; 0 = it does not say
+   *
+   * @generated from field: uint32 expected_tokens = 8;
+   */
+  expectedTokens: number;
 };
 
 /**
@@ -1384,6 +1405,23 @@ export declare type Advert = Message<"weft.v1.Advert"> & {
    * @generated from field: repeated weft.v1.HeldModel held = 10;
    */
   held: HeldModel[];
+
+  /**
+   * @generated from field: repeated weft.v1.ModelIntent intents = 11;
+   */
+  intents: ModelIntent[];
+
+  /**
+   * @generated from field: repeated weft.v1.ModelDemand demand = 12;
+   */
+  demand: ModelDemand[];
+
+  /**
+   * why others are to be preferred: battery | owner
+   *
+   * @generated from field: repeated string yields = 13;
+   */
+  yields: string[];
 };
 
 /**
@@ -1419,6 +1457,72 @@ export declare type HeldModel = Message<"weft.v1.HeldModel"> & {
  * Use `create(HeldModelSchema)` to create a new message.
  */
 export declare const HeldModelSchema: GenMessage<HeldModel>;
+
+/**
+ * What a node is about to do with a model, or does: load | pull | unload. since_ms: from its making to this advert.
+ *
+ * @generated from message weft.v1.ModelIntent
+ */
+export declare type ModelIntent = Message<"weft.v1.ModelIntent"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: double since_ms = 3;
+   */
+  sinceMs: number;
+};
+
+/**
+ * Describes the message weft.v1.ModelIntent.
+ * Use `create(ModelIntentSchema)` to create a new message.
+ */
+export declare const ModelIntentSchema: GenMessage<ModelIntent>;
+
+/**
+ * Requests for a model that were placed through a node: sums in which each counts half as much 30 s later.
+ *
+ * @generated from message weft.v1.ModelDemand
+ */
+export declare type ModelDemand = Message<"weft.v1.ModelDemand"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: double requests = 2;
+   */
+  requests: number;
+
+  /**
+   * @generated from field: double busy_ms = 3;
+   */
+  busyMs: number;
+
+  /**
+   * @generated from field: double lost_ms = 4;
+   */
+  lostMs: number;
+
+  /**
+   * @generated from field: double cold_ms = 5;
+   */
+  coldMs: number;
+};
+
+/**
+ * Describes the message weft.v1.ModelDemand.
+ * Use `create(ModelDemandSchema)` to create a new message.
+ */
+export declare const ModelDemandSchema: GenMessage<ModelDemand>;
 
 /**
  * @generated from message weft.v1.ProbeRequest

@@ -8,10 +8,13 @@ import { grammar } from './grammar.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
 import { http } from './http.ts';
 import { importing } from './import.ts';
+import { live } from './live.ts';
 import { llm } from './llm.ts';
 import { memory } from './memory.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
+import { route } from './route.ts';
+import { scatter } from './scatter.ts';
 import { startup } from './startup.ts';
 import { transfer } from './transfer.ts';
 
@@ -21,6 +24,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   decode,
   startup,
   recover,
+  scatter,
   http,
   grammar,
   llm,
@@ -28,6 +32,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   memory,
   importing,
   transfer,
+  route,
+  live,
 ];
 
 const { values, positionals } = parseArgs({

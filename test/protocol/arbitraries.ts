@@ -50,6 +50,8 @@ export const carryingKind: fc.Arbitrary<HeaderKind> = fc.oneof(
       requestId: fc.string(),
       traceParent: fc.string({ unit: 'grapheme', maxLength: 30 }).filter(({ length }) => length <= 64),
       payload,
+      withinMs: uint32,
+      priority: uint32,
     }),
   }),
   fc.record({ case: fc.constant('item'), value: fc.record({ sequence: uint32, payload }) }),

@@ -145,7 +145,15 @@ describe('messages written by hand', () => {
   });
 
   it('leave a trace out that is longer than one may be, in whichever direction, and pass the call on', () => {
-    const call = { method: 1, version: 1, budgetMs: 0, requestId: 'r', payload: new Uint8Array(0) };
+    const call = {
+      method: 1,
+      version: 1,
+      budgetMs: 0,
+      requestId: 'r',
+      payload: new Uint8Array(0),
+      withinMs: 0,
+      priority: 0,
+    };
     const traceOf = (bytes: Uint8Array): string | undefined => {
       const { kind } = readHeader(bytes);
       return kind.case === 'call' ? kind.value.traceParent : undefined;

@@ -98,6 +98,8 @@ describe('golden bytes', () => {
           requestId: 'r',
           traceParent: '',
           payload: new Uint8Array([1, 2]),
+          withinMs: 0,
+          priority: 0,
         },
       } as HeaderKind,
       [{ name: 't', type: 'float32', dims: [1, 3], data: new Uint8Array(new Float32Array([1, 2, 3]).buffer) }],
@@ -110,7 +112,37 @@ describe('golden bytes', () => {
       1,
       {
         case: 'call',
-        value: { method: 12, version: 1, budgetMs: 0, requestId: 'r', traceParent: '00-a', payload: new Uint8Array(0) },
+        value: {
+          method: 12,
+          version: 1,
+          budgetMs: 0,
+          requestId: 'r',
+          traceParent: '00-a',
+          payload: new Uint8Array(0),
+          withinMs: 0,
+          priority: 0,
+        },
+      },
+      [],
+    ],
+    [
+      'a call of the batch class with a condition',
+      // call_id 1 | call { method 12, version 1, request "r", within 300, priority 1 }
+      `57 01 0000 10000000 00000000
+       08 01  12 0c 08 0c 10 01 22 01 72 38 ac02 40 01`,
+      1,
+      {
+        case: 'call',
+        value: {
+          method: 12,
+          version: 1,
+          budgetMs: 0,
+          requestId: 'r',
+          traceParent: '',
+          payload: new Uint8Array(0),
+          withinMs: 300,
+          priority: 1,
+        },
       },
       [],
     ],

@@ -162,7 +162,12 @@ describe('round trips', () => {
     }),
   );
   const extras = fc.record(
-    { sampling: samplings, constraint: constraints, logprobs: fc.nat(20) },
+    {
+      sampling: samplings,
+      constraint: constraints,
+      logprobs: fc.nat(20),
+      expectedTokens: fc.integer({ min: 1, max: 0xffff_ffff }),
+    },
     { requiredKeys: ['sampling'] },
   );
 
@@ -301,7 +306,16 @@ describe('a request is refused, by the sender and by the receiver, for', () => {
     const frames = (bytes: Uint8Array) =>
       encodeFrames(1, {
         case: 'call',
-        value: { method: 12, version: 1, budgetMs: 1, requestId: 'r'.repeat(100), traceParent: '', payload: bytes },
+        value: {
+          method: 12,
+          version: 1,
+          budgetMs: 1,
+          requestId: 'r'.repeat(100),
+          traceParent: '',
+          payload: bytes,
+          withinMs: 1,
+          priority: 1,
+        },
       });
     expect(frames(payload)).toHaveLength(1);
     const unbounded = byHand({ constraint: largest(HEADER_BYTES_MAX / SCHEMA_BYTES_MAX) });

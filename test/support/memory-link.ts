@@ -173,6 +173,8 @@ export interface CallPairInit extends MemoryLinkInit, Partial<CallServerInit> {
   readonly load?: NonNullable<CallServerComponents['load']>;
   /** @default the machine's clock */
   readonly clock?: Clock;
+  /** Of the callee, where that is another one. @default the same */
+  readonly serverClock?: Clock;
 }
 
 /** A caller and a callee at the two ends of a link. */
@@ -188,8 +190,14 @@ export function callPair(init: CallPairInit): CallPair {
   const link = memoryLink(init);
   const clock = init.clock ?? systemClock;
   const client = new CallClient({ writer: link.a, clock });
+  const { serverClock = clock } = init;
   const server = new CallServer(
-    { writer: link.b, clock, lookup: init.lookup, ...(init.load === undefined ? {} : { load: init.load }) },
+    {
+      writer: link.b,
+      clock: serverClock,
+      lookup: init.lookup,
+      ...(init.load === undefined ? {} : { load: init.load }),
+    },
     { caller: init.caller ?? 'caller', acknowledge: init.acknowledge ?? true },
   );
   link.a.onChunk((chunk) => client.push(chunk));

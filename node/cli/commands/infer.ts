@@ -3,30 +3,22 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InferAnswer, InferRequest } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { checkTensor, DataType, type DataTypeName, type NamedTensor, type Tensor } from '../../../protocol/tensor.ts';
+import { checkTensor, type NamedTensor } from '../../../protocol/tensor.ts';
 import { systemCode } from '../../config/files.ts';
-import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import type { CommandContext, ReadingOptions } from '../context.ts';
 import { formatMs, printable } from '../format.ts';
-import { readInputFile } from '../input-file.ts';
-import { ANSWER_MS_MAX, TENSOR_FILE_BYTES_MAX } from '../limits.ts';
-import { installedModel } from '../model-facts.ts';
+import { ANSWER_MS_MAX } from '../limits.ts';
 import { nameNodes } from '../node-names.ts';
-import { isNpy, readNpy, writeNpy } from '../npy.ts';
+import { writeNpy } from '../npy.ts';
 import { readingOptions } from '../reading-command.ts';
 import { dimLine } from '../style.ts';
+import { type Assignment, assignment, readTensors } from '../tensor-input.ts';
 import { formatTensor, parseTensor } from '../tensor-json.ts';
 
 interface Options extends ReadingOptions {
   readonly input?: readonly string[];
   readonly output?: readonly string[];
-}
-
-/** `NAME=VALUE`, taken apart at the first `=`. */
-interface Assignment {
-  readonly name: string;
-  readonly value: string;
 }
 
 export function define(command: Command, context: CommandContext): void {
@@ -63,7 +55,7 @@ async function infer(model: string, options: Options, context: CommandContext): 
   const { stdout, stderr, signal } = context;
   const targets = (options.output ?? []).map((text) => target(text));
   const { client } = await connect(context, options);
-  const inputs = await readInputs(client, model, options.input ?? [], signal);
+  const inputs = await readTensors(client, model, options.input ?? [], signal);
   const startedAt = performance.now();
   const { body } = await client.post<InferAnswer>('/api/v1/infer', requestOf(model, inputs, targets), {
     signal,
@@ -105,72 +97,11 @@ function requestOf(model: string, inputs: readonly NamedTensor[], targets: reado
   };
 }
 
-/** @throws WeftError `bad_request` or `tensor_invalid`, with the input's name */
-async function readInputs(
-  client: Client,
-  model: string,
-  texts: readonly string[],
-  signal: AbortSignal,
-): Promise<NamedTensor[]> {
-  // Types of JSON inputs are the graph's; of a model that is not installed here they are not known.
-  const ports = (await installedModel(client, model, { signal }))?.inputs ?? [];
-  const inputs: NamedTensor[] = [];
-  for (const { name, value } of texts.map((text) => assignment(text, '--input'))) {
-    const asked = ports.find((port) => port.name === name)?.type;
-    const type = asked !== undefined && isType(asked) ? asked : undefined;
-    const tensor = await readTensor(name, value, { type, signal });
-    inputs.push({ name, ...tensor });
-  }
-  return inputs;
-}
-
-const isType = (type: string): type is DataTypeName => Object.hasOwn(DataType, type);
-
-async function readTensor(
-  name: string,
-  value: string,
-  { type, signal }: { readonly type: DataTypeName | undefined; readonly signal: AbortSignal },
-): Promise<Tensor> {
-  try {
-    if (!value.startsWith('@')) return parseTensor(value, type);
-    const bytes = await readBytes(value.slice(1), signal);
-    return isNpy(bytes) ? readNpy(bytes) : parseTensor(new TextDecoder().decode(bytes), type);
-  } catch (error) {
-    if (!(error instanceof WeftError)) throw error;
-    const { code, message, remedy } = error;
-    throw new WeftError({ code, message: `The input "${name}": ${message}`, remedy }, { cause: error });
-  }
-}
-
-async function readBytes(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  let bytes: Buffer | undefined;
-  try {
-    bytes = await readInputFile(path, TENSOR_FILE_BYTES_MAX, { signal });
-  } catch (error) {
-    if (signal.aborted) throw new WeftError({ code: 'cancelled', message: 'Ended while reading a file.' });
-    throw notRead(`The file ${path} can't be read (${systemCode(error) ?? 'unknown error'}).`, error);
-  }
-  if (bytes !== undefined) return new Uint8Array(bytes);
-  throw notRead(`The file ${path} is larger than a request may be.`);
-}
-
-function notRead(message: string, cause?: unknown): WeftError {
-  return new WeftError({ code: 'bad_request', message, remedy: 'Name a file with one tensor in it.' }, { cause });
-}
-
-function assignment(text: string, option: string): Assignment {
-  const at = text.indexOf('=');
-  if (at > 0) return { name: text.slice(0, at), value: text.slice(at + 1) };
-  throw new WeftError({
-    code: 'bad_request',
-    message: `${option} ${text} names no tensor.`,
-    remedy: `Write ${option} NAME=${option === '--input' ? '@file.npy' : '@file.npy or NAME=-'}.`,
-  });
-}
-
 /** Where an output goes: checked before the work is done. */
 function target(text: string): Assignment {
-  const { name, value } = text.includes('=') ? assignment(text, '--output') : { name: text, value: '-' };
+  const { name, value } = text.includes('=')
+    ? assignment(text, '--output', '@file.npy or NAME=-')
+    : { name: text, value: '-' };
   if (value === '-' || /^@.*\.(npy|json)$/i.test(value)) return { name, value };
   throw new WeftError({
     code: 'bad_request',

@@ -3,6 +3,7 @@
 import type { TokenRun } from '../../../protocol/codec.ts';
 import type { GenerateRequest, GenerateResult } from '../../../protocol/infer.ts';
 import { assert } from '../../core/assert.ts';
+import type { Priority } from '../../core/engine.ts';
 import { untilNextLoop } from '../../core/waiting.ts';
 import { PREFILL_TOKENS, REPLAY_TOKENS_MAX } from '../limits.ts';
 import type { TokenConstraint } from './constraint.ts';
@@ -13,6 +14,8 @@ import type { Turns } from './turns.ts';
 /** What the loop needs of the call that it answers. */
 export interface GenerationContext {
   readonly signal: AbortSignal;
+  /** @default 'interactive' */
+  readonly priority?: Priority;
   /** Sends one token. @returns a promise when the link is full */
   item(value: TokenRun): Promise<void> | undefined;
 }

@@ -1,5 +1,6 @@
 // Requests of the last minutes: what became of each, which way it took, and what had been predicted.
 import { z } from 'zod';
+import { Plan } from './plans.ts';
 
 /** Requests that one answer lists at most: more than a node keeps. */
 export const REQUESTS_LISTED = { usual: 100, max: 1_000 } as const;
@@ -42,32 +43,6 @@ export const RequestsAnswer = z.object({
   ),
 });
 export type RequestsAnswer = z.infer<typeof RequestsAnswer>;
-
-const Price = z.object({
-  queueMs: z.number(),
-  loadMs: z.number(),
-  upMs: z.number(),
-  computeMs: z.number(),
-  downMs: z.number(),
-  totalMs: z.number(),
-});
-
-const PlanBase = z.object({
-  price: Price,
-  others: z.array(z.object({ node: z.string(), price: Price, samples: z.number() })),
-  rejected: z.array(z.object({ node: z.string(), reason: z.string() })),
-});
-
-const Parts = z.array(z.object({ node: z.string(), from: z.number(), to: z.number(), price: Price }));
-
-const Plan = z.discriminatedUnion('kind', [
-  PlanBase.extend({ kind: z.literal('local'), node: z.string() }),
-  PlanBase.extend({ kind: z.literal('remote'), node: z.string() }),
-  PlanBase.extend({ kind: z.literal('cut'), parts: Parts }),
-  PlanBase.extend({ kind: z.literal('scatter'), parts: Parts }),
-  PlanBase.extend({ kind: z.literal('stages'), parts: Parts }),
-  PlanBase.extend({ kind: z.literal('hedged'), nodes: z.array(z.string()), afterMs: z.number() }),
-]);
 
 /** `GET /api/v1/requests/{id}`: times in milliseconds since the request began. */
 export const RequestAnswer = RequestSummary.extend({

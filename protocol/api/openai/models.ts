@@ -33,6 +33,8 @@ export const ErrorBody = z.object({
     /** A code of Weft's own table (protocol/errors.ts). */
     weft_code: z.string(),
     remedy: z.string(),
+    /** Of `deadline_unmeetable`: milliseconds that the answer would have taken. */
+    quoted_ms: z.number().optional(),
     request_id: z.string(),
   }),
 });

@@ -211,6 +211,34 @@ describe('members', () => {
   });
 });
 
+describe('plans', () => {
+  const price = { queueMs: 30, loadMs: 0, upMs: 0, computeMs: 20, downMs: 0, totalMs: 50 };
+  const plan = { kind: 'remote' as const, node: '12D3KooWAttic', price, samples: 3, others: [], rejected: [] };
+
+  it('are explained by the names of members, and held against a deadline', async () => {
+    const { control } = await make();
+    expect(control.explain(plan, undefined)).toEqual({
+      lines: [expect.stringMatching(/^on attic: /)],
+      unmeetable: undefined,
+    });
+    expect(control.explain({ ...plan, node: 'stranger' }, 60)).toMatchObject({
+      lines: [expect.stringContaining('on stranger')],
+      unmeetable: undefined,
+    });
+    expect(control.explain(plan, 40).unmeetable).toEqual({ quotedMs: 50, retryAfterMs: expect.any(Number) });
+  });
+
+  it('of earlier requests are made again', async () => {
+    const { control, traces } = await make();
+    traces.begin({ requestId: 'req_1', name: 'x' }).placed(plan);
+    expect(control.replay('req_1', 'prequal')).toMatchObject({
+      policy: 'prequal',
+      placements: [{ old: plan, atMs: 0 }],
+    });
+    expect(() => control.replay('req_2', undefined)).toThrow(expect.objectContaining({ code: 'not_found' }));
+  });
+});
+
 describe('the rest', () => {
   it('is what the parts say', async () => {
     const { control, traces, logs, events, done } = await make();

@@ -47,6 +47,7 @@ describe('settings', () => {
       offline: false,
       signers: 'any',
       bring: 'auto',
+      preferOthers: ['battery'],
       share: true,
       device: { kind: 'auto', index: undefined },
       threads: 8,
@@ -55,6 +56,7 @@ describe('settings', () => {
       maxQueueMs: 30_000,
       numParallel: 16,
       pin: [],
+      replicas: [],
       exact: false,
       measure: true,
       lenient: false,
@@ -133,6 +135,12 @@ describe('settings', () => {
       bring: 'never',
       share: false,
     });
+    expect(load({ env: { WEFT_PREFER_OTHERS: 'owner, battery' } }).settings().preferOthers).toEqual([
+      'owner',
+      'battery',
+    ]);
+    expect(load({ env: { WEFT_PREFER_OTHERS: 'none' } }).settings().preferOthers).toEqual([]);
+    expect(() => load({ env: { WEFT_PREFER_OTHERS: 'none,owner' } }).settings()).toThrow(/battery, owner/);
     const node = `12D3KooW${'A'.repeat(44)}`;
     const signers = [node, `ed25519:${'0a'.repeat(32)}`, `openssf:${'0b'.repeat(32)}`, 'keys/publisher.pem'];
     expect(load({ file: { signers, storage: 'none' } }).settings()).toMatchObject({

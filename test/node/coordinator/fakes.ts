@@ -10,7 +10,7 @@ import { TextCoordinator, type TextCoordinatorComponents } from '../../../node/c
 import { toAbortError } from '../../../node/core/calls.ts';
 import { systemClock } from '../../../node/core/clock.ts';
 import type { AnswerDelta } from '../../../node/core/coordinator.ts';
-import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../../../node/core/dispatcher.ts';
+import type { AvailableModel, Dispatcher, PlacedOptions, Placement, WholePlan } from '../../../node/core/dispatcher.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { Prep, Tokenized } from '../../../node/core/prep.ts';
 import type { RequestTrace, Span } from '../../../node/core/trace.ts';
@@ -27,14 +27,13 @@ import type {
   RunResult,
   TokenLogprob,
 } from '../../../protocol/infer.ts';
-import type { Plan } from '../../../protocol/plan.ts';
 import { CountingTelemetry, TIMING } from '../dispatch/fakes.ts';
 import { offer } from '../scheduler/builders.ts';
 
 const BUNDLED = fileURLToPath(new URL('../../../models/bundled', import.meta.url));
 const PRICE = { queueMs: 0, loadMs: 0, upMs: 0, computeMs: 1, downMs: 0, totalMs: 1 };
 
-export const planOn = (node: string): Plan => ({
+export const planOn = (node: string): WholePlan => ({
   kind: node === 'self' ? 'local' : 'remote',
   node,
   price: PRICE,
@@ -110,6 +109,7 @@ export interface FakeCoordinatorInit {
   readonly generate?: Generate;
   readonly encode?: Encode;
   readonly run?: Run;
+  readonly plan?: Dispatcher['plan'];
   readonly transfer?: FileTransfer;
   readonly listen?: Prep['listen'];
   readonly tokenize?: (folder: string, text: string, tokensMax: number, specialTokens: boolean) => Promise<Tokenized>;
@@ -126,6 +126,7 @@ export function fakeCoordinator(init: FakeCoordinatorInit) {
     run: init.run ?? unexpected,
     generate: init.generate ?? unexpected,
     encode: init.encode ?? unexpected,
+    plan: init.plan ?? unexpected,
     models: () => init.models ?? available(bundledOffers(store)),
     inFlight: () => 0,
   };

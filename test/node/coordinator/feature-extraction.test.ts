@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ENCODE_TOKENS_MAX, INPUTS_MAX } from '../../../node/coordinator/limits.ts';
 import type { EmbedRequest } from '../../../node/core/coordinator.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -12,6 +12,12 @@ import {
   planOn,
   recordingTrace,
 } from './fakes.ts';
+
+// A smaller bound: lists that a test can make are then huge.
+vi.mock(import('../../../node/coordinator/limits.ts'), async (original) => ({
+  ...(await original()),
+  ENCODE_TOKENS_MAX: 16_384 as never,
+}));
 
 let store: Awaited<ReturnType<typeof bundledStore>>;
 beforeAll(async () => {

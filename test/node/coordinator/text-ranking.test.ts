@@ -2,13 +2,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadTextRanking, type TextRankingTask } from '../../../models/tasks/text-ranking.ts';
 import type { RequestOptions } from '../../../node/core/coordinator.ts';
 import type { EncodeRequest } from '../../../protocol/infer.ts';
 import { tinyLogit, tinyReranker } from '../../support/tiny-reranker.ts';
 import { TIMING } from '../dispatch/fakes.ts';
 import { bundledStore, type Encode, fakeCoordinator, planOn } from './fakes.ts';
+
+// A smaller bound: lists that a test can make are then huge.
+vi.mock(import('../../../node/coordinator/limits.ts'), async (original) => ({
+  ...(await original()),
+  ENCODE_TOKENS_MAX: 16_384 as never,
+}));
 
 const options: RequestOptions = { signal: new AbortController().signal, requestId: 'req_1' };
 const sigmoid = (logit: number): number => 1 / (1 + Math.exp(-logit));

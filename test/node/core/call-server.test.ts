@@ -119,6 +119,18 @@ describe('a request', () => {
     expect(clock.waiting).toBe(0);
   });
 
+  it('of a class that only a later version knows waits like batch work', async () => {
+    const classes: unknown[] = [];
+    const { push } = started(async (request, { priority }) => {
+      classes.push(priority);
+      return request;
+    });
+    for (const [index, priority] of [0, 1, 2, 0xffff_ffff].entries())
+      push(...chunksOf(index + 1, callKind({ priority })));
+    await turns();
+    expect(classes).toEqual(['interactive', 'batch', 'batch', 'batch']);
+  });
+
   it('that is refused may go on coming: it is passed over', async () => {
     const { writer, table, push } = started();
     const [first, ...rest] = chunksOf(1, callKind({ method: 99 }), [tensorOfBytes(THREE_FRAMES)]);

@@ -135,7 +135,9 @@ export function chunksOf(callId: number, kind: HeaderKind, tensors: readonly Nam
 }
 
 /** The request of a call to ECHO. */
-export function callKind(change: { payload?: Uint8Array; budgetMs?: number; method?: number } = {}): HeaderKind {
+export function callKind(
+  change: { payload?: Uint8Array; budgetMs?: number; method?: number; withinMs?: number; priority?: number } = {},
+): HeaderKind {
   const value = {
     method: ECHO.id,
     version: 1,
@@ -143,6 +145,8 @@ export function callKind(change: { payload?: Uint8Array; budgetMs?: number; meth
     requestId: 'req_raw',
     traceParent: '',
     payload: new Uint8Array(0),
+    withinMs: 0,
+    priority: 0,
     ...change,
   };
   return { case: 'call', value };
@@ -151,7 +155,16 @@ export function callKind(change: { payload?: Uint8Array; budgetMs?: number; meth
 export const kind = (name: NonNullable<HeaderKind['case']>, value: object = {}): HeaderKind =>
   ({
     case: name,
-    value: { payload: new Uint8Array(0), requestId: '', traceParent: '', sequence: 0, reason: '', ...value },
+    value: {
+      payload: new Uint8Array(0),
+      requestId: '',
+      traceParent: '',
+      withinMs: 0,
+      priority: 0,
+      sequence: 0,
+      reason: '',
+      ...value,
+    },
   }) as HeaderKind;
 
 /** The tensors behind a header that was written whole. */

@@ -8,6 +8,8 @@ import { runs } from '../../support/property.ts';
 import { ECHO, echo, gate, message, options, Table, tensorOfBytes, textOf, turns } from './calls-support.ts';
 import { ManualClock } from './manual-clock.ts';
 
+const DAY_MS = 86_400_000;
+
 const withCode = (code: string): unknown => expect.objectContaining({ name: 'WeftError', code });
 
 describe('a call', () => {
@@ -57,6 +59,48 @@ describe('a call', () => {
       await client.call(ECHO, message(''), options({ traceParent: trace })).response;
     }
     expect(seen).toEqual([traceParent, 'none', 'none', 'none']);
+  });
+
+  it('carries the condition and the class', async () => {
+    const seen: unknown[] = [];
+    const table = new Table(async (request, { withinMs, priority }) => {
+      seen.push([withinMs, priority]);
+      return request;
+    });
+    const { client } = callPair({ lookup: table.lookup });
+    for (const withinMs of [undefined, 0.2, 250, 4_294_967_295, 5_000_000_000, Number.POSITIVE_INFINITY, Number.NaN]) {
+      await client.call(ECHO, message(''), options({ withinMs, priority: 'batch' })).response;
+    }
+    await client.call(ECHO, message(''), options({ withinMs: -5, priority: 'interactive' })).response;
+    await client.call(ECHO, message(''), options()).response;
+    expect(seen).toEqual([
+      ...[undefined, 1, 250, 4_294_967_295, undefined, undefined, undefined].map((within) => [within, 'batch']),
+      // What is over already is no condition that anyone keeps.
+      [1, 'interactive'],
+      [undefined, 'interactive'],
+    ]);
+  });
+
+  it('means the same times on machines whose clocks differ by a day', async () => {
+    for (const aheadMs of [DAY_MS, -DAY_MS]) {
+      const [ours, theirs] = [new ManualClock(), new ManualClock(aheadMs)];
+      const seen: unknown[] = [];
+      const table = new Table(async (_request, { budgetMs, withinMs, signal }) => {
+        seen.push({ budgetMs, withinMs, aborted: signal.aborted });
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+        seen.push(signal.reason.code);
+        throw signal.reason;
+      });
+      const { client } = callPair({ lookup: table.lookup, clock: ours, serverClock: theirs });
+      const { response } = client.call(ECHO, message(''), options({ budgetMs: 500, withinMs: 300, ackTimeoutMs: 100 }));
+      await turns();
+      for (const clock of [ours, theirs]) clock.advance(499);
+      await turns();
+      expect(seen).toEqual([{ budgetMs: 500, withinMs: 300, aborted: false }]);
+      theirs.advance(1);
+      await expect(response).rejects.toEqual(withCode('deadline_exceeded'));
+      expect(seen.at(-1)).toBe('deadline_exceeded');
+    }
   });
 
   it('streams items in order, all before the answer', async () => {

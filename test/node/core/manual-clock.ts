@@ -2,8 +2,13 @@
 import type { Clock, Timer } from '../../../node/core/clock.ts';
 
 export class ManualClock implements Clock {
-  #now = 0;
+  #now: number;
   #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
+
+  /** @param startMs what it says at first */
+  constructor(startMs = 0) {
+    this.#now = startMs;
+  }
 
   now(): number {
     return this.#now;

@@ -50,6 +50,11 @@ export class ManualClock implements Clock {
     return this.#timers.length;
   }
 
+  /** When the next timer ends; undefined = there is none. */
+  get nextMs(): number | undefined {
+    return this.#timers.length === 0 ? undefined : Math.min(...this.#timers.map(({ atMs }) => atMs));
+  }
+
   advance(ms: number): void {
     this.#nowMs += ms;
     const due = this.#timers.filter((timer) => timer.atMs <= this.#nowMs);
@@ -217,8 +222,12 @@ export function fakeMesh(init: FakeMeshInit) {
   const length = init.length ?? 20;
   const names = Object.keys(init.nodes);
   const engines = new Map(names.map((node) => [node, new ScriptedEngine(node, length, init.nodes[node])]));
-  const offerOf = (node: NodeId): ModelOffer =>
-    offer({ profile: { ...PROFILE, fixedMs: 100 * (1 + names.indexOf(node)) }, ...init.offer });
+  // Each twice as slow as the one before: nodes that are nearly alike are priced alike.
+  const offerOf = (node: NodeId): ModelOffer => {
+    const times = 2 ** names.indexOf(node);
+    const profile = { ...PROFILE, fixedMs: 100 * times, perTokenMs: times, decodeMs: 10 * times };
+    return offer({ profile, ...init.offer });
+  };
   const peers: PeerRecord[] = names
     .filter((node) => node !== 'self')
     .map((node) => peer(node, { offers: [offerOf(node)] }));

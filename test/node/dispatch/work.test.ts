@@ -21,7 +21,7 @@ type Chunk = Parameters<OnTokens>;
 async function carryOut(request: GenerateRequest, chunks: readonly Chunk[], generated: number) {
   const session = new SessionMemory().open('req', request);
   const seen: Chunk[] = [];
-  const work = new GenerateWork(request, session, (...chunk) => seen.push(chunk));
+  const work = new GenerateWork(request, session, (...chunk) => seen.push(chunk), 128);
   const engine: Pick<Engine, 'generate'> = {
     generate: async (_request, _options, onTokens) => {
       for (const chunk of chunks) onTokens(...chunk);
@@ -31,8 +31,11 @@ async function carryOut(request: GenerateRequest, chunks: readonly Chunk[], gene
   let abandoned: WeftError | undefined;
   const options: WorkOptions = { signal: new AbortController().signal, requestId: 'req' };
   const outcome = await work
-    .begin(engine as Engine, options, (reason) => {
-      abandoned = reason;
+    .begin(engine as Engine, options, {
+      claim: () => abandoned === undefined,
+      abandon: (reason) => {
+        abandoned = reason;
+      },
     })
     .then(
       () => undefined,

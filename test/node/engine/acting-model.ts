@@ -6,6 +6,9 @@ import type { RunRequest } from '../../../protocol/infer.ts';
 
 export const ACTING_ENTRY = fileURLToPath(new URL('./acting-runner.ts', import.meta.url));
 
+/** The first token of a generation that came as batch work; 0 of any other. */
+export const BATCH_TOKEN = 1_000_000;
+
 /** What loading a model does. */
 export interface LoadScript {
   /** Held from then on. */

@@ -10,7 +10,7 @@ import { SocketWriter } from '../../../node/engine/frame-socket.ts';
 import { startLifeline } from '../../../node/engine/runner/lifeline.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../../protocol/methods.ts';
-import type { Act, Loaded, LoadScript } from './acting-model.ts';
+import { type Act, BATCH_TOKEN, type Loaded, type LoadScript } from './acting-model.ts';
 
 startLifeline();
 setFlagsFromString('--expose-gc');
@@ -103,9 +103,11 @@ const methods = [
       act.tells === true ? [{ name: 'none', type: 'uint8' as const, dims: [told.length], data: told }] : [];
     return { outputs, node: '', timing: { queueMs: 0, loadMs: 0, computeMs: act.spinMs ?? 1, prefillMs: 0 } };
   }),
-  answering(RUNNER_METHODS.generate, async ({ maxNewTokens }, { item }) => {
+  answering(RUNNER_METHODS.generate, async ({ maxNewTokens }, { item, priority }) => {
+    // Its tokens tell of which class it was, as it came here.
+    const first = priority === 'batch' ? BATCH_TOKEN : 0;
     for (let index = 0; index < maxNewTokens; index++) {
-      item({ firstIndex: index, ids: [index] });
+      item({ firstIndex: index, ids: [first + index] });
       await sleep(1);
     }
     const timing = { queueMs: 0, loadMs: 0, computeMs: maxNewTokens, prefillMs: 1 };

@@ -4,9 +4,15 @@ import { WeftError } from '../../../protocol/errors.ts';
 
 function backlog(init: Partial<BacklogInit> = {}) {
   const clock = { ms: 0, now: () => clock.ms };
+  /** What the runner has of batch work. */
+  const runner = { workMs: 0, generations: 0 };
   return {
     clock,
-    backlog: new Backlog({ clock }, { queueMsMax: () => 1_000, requestsMax: 100, generationsMax: 2, ...init }),
+    runner,
+    backlog: new Backlog(
+      { clock, batchUnderWay: () => runner },
+      { queueMsMax: () => 1_000, requestsMax: 100, generationsMax: 2, batchGenerationsMax: 2, ...init },
+    ),
   };
 }
 
@@ -23,10 +29,10 @@ describe('the backlog of a runner', () => {
   it('takes work in until what waits is predicted to take too long', () => {
     const { backlog: queue } = backlog();
     const takeOut = [queue.add({ work: 600 }), queue.add({ work: 600 })];
-    expect(queue.queuedMs).toBe(1_200);
+    expect(queue.queuedMs()).toBe(1_200);
     expect(refusal(() => queue.add({ work: 1 }))).toMatchObject({ code: 'overloaded' });
     takeOut[0]?.();
-    expect(queue.queuedMs).toBe(600);
+    expect(queue.queuedMs()).toBe(600);
     queue.add({ work: 1 });
   });
 
@@ -43,10 +49,10 @@ describe('the backlog of a runner', () => {
   it('lets generations share the runner, and makes only those wait that find no place', () => {
     const { backlog: queue } = backlog();
     queue.add({ generation: 1_000 });
-    expect(queue.queuedMs).toBe(0);
+    expect(queue.queuedMs()).toBe(0);
     queue.add({ generation: 1_000 });
     // Both places are taken: one of two that take a second each ends in about half of one.
-    expect(queue.queuedMs).toBe(500);
+    expect(queue.queuedMs()).toBe(500);
   });
 
   it('says when to come back by the rate at which requests ended', () => {
@@ -86,7 +92,7 @@ describe('the backlog of a runner', () => {
           if (request % 10 === 9) waiting.shift()?.();
         }
       }
-      return queue.queuedMs;
+      return queue.queuedMs();
     };
     expect(flood(backlog({ requestsMax: 1_000_000 }))).toBeLessThanOrEqual(1_010);
     const unbounded = backlog({ requestsMax: Number.POSITIVE_INFINITY, queueMsMax: () => Number.POSITIVE_INFINITY });
@@ -100,5 +106,42 @@ describe('the backlog of a runner', () => {
     expect(refusal(() => queue.add({ work: 1 })).code).toBe('overloaded');
     max = 100;
     queue.add({ work: 1 });
+  });
+
+  it('lets interactive work wait for its own class, and for what the runner has of the other', () => {
+    const { backlog: queue, runner } = backlog();
+    queue.add({ work: 400 }, 'batch');
+    queue.add({ work: 500 }, 'batch');
+    queue.add({ work: 50 });
+    expect([queue.queuedMs(), queue.queuedMs('batch')]).toEqual([50, 950]);
+    runner.workMs = 30;
+    expect([queue.queuedMs(), queue.queuedMs('batch')]).toEqual([80, 950]);
+    expect(queue.requests).toBe(3);
+  });
+
+  it('refuses batch work by all that waits, interactive work by what stands before it', () => {
+    const { backlog: queue } = backlog({ requestsMax: 4 });
+    for (let count = 0; count < 3; count++) queue.add({ work: 500 }, 'batch');
+    expect(refusal(() => queue.add({ work: 500 }, 'batch'))).toMatchObject({ code: 'overloaded' });
+    const taken = Array.from({ length: 4 }, () => queue.add({ work: 1 }));
+    // Of its own class, so many at most.
+    expect(refusal(() => queue.add({ work: 1 }))).toMatchObject({ code: 'overloaded' });
+    for (const takeOut of taken) takeOut();
+    expect(queue.queuedMs()).toBe(0);
+    const many = backlog({ requestsMax: 4 }).backlog;
+    for (let count = 0; count < 4; count++) many.add({ work: 0 }, 'batch');
+    expect(refusal(() => many.add({ work: 0 }, 'batch'))).toMatchObject({ code: 'overloaded' });
+    many.add({ work: 0 });
+  });
+
+  it('counts batch generations for interactive ones only where they have their places', () => {
+    const { backlog: queue, runner } = backlog({ generationsMax: 4, batchGenerationsMax: 3 });
+    for (let count = 0; count < 6; count++) queue.add({ generation: 1_000 }, 'batch');
+    runner.generations = 3;
+    expect(queue.queuedMs()).toBe(0);
+    // Three run, and three wait: four answers of a second end, three at a time, before a seventh begins.
+    expect(queue.queuedMs('batch')).toBeCloseTo((4 * 1_000) / 3);
+    queue.add({ generation: 1_000 });
+    expect(queue.queuedMs()).toBe(250);
   });
 });

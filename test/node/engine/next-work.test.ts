@@ -1,8 +1,9 @@
 // What a runner gets next, from models with work of every kind: on numbers, without a runner.
 import { describe, expect, it } from 'vitest';
+import type { Priority } from '../../../node/core/engine.ts';
 import { type EncodeJob, encodeJob, type GenerateJob, type RunJob, rowsOf } from '../../../node/engine/jobs.ts';
 import { ModelState } from '../../../node/engine/model-state.ts';
-import { type Next, nextWork, type Runner } from '../../../node/engine/next-work.ts';
+import { type Next, nextWork, priorityOf, type Runner } from '../../../node/engine/next-work.ts';
 import type { Pending } from '../../../node/engine/pending.ts';
 import { DeviceForecast } from '../../../node/engine/window.ts';
 import type { EncodeResult } from '../../../protocol/infer.ts';
@@ -13,6 +14,7 @@ interface Waiting {
   readonly arrival: number;
   readonly remainingMs: number;
   readonly background: boolean;
+  readonly priority: Priority;
   settled: boolean;
 }
 
@@ -22,6 +24,7 @@ const pendingOf = <Result>(arrival: number, overrides: Partial<Waiting> = {}): P
     arrivedAtMs: 0,
     remainingMs: 60_000,
     background: false,
+    priority: 'interactive',
     settled: false,
     ...overrides,
   }) as unknown as Pending<Result>;
@@ -41,7 +44,7 @@ function loadedModel(measured = true): ModelState {
 function text(model: ModelState, arrival: number, length: number, overrides: Partial<Waiting> = {}): EncodeJob {
   const request = encodeRequest(model.installed.ref, [Array(length).fill(1)]);
   const job = encodeJob(pendingOf<EncodeResult>(arrival, overrides), request, 4);
-  model.rows.add(rowsOf(job), arrival, overrides.background === true ? 'background' : 'mean');
+  model.rows.add(rowsOf(job), arrival, `${overrides.background === true}-${overrides.priority}`);
   return job;
 }
 
@@ -51,17 +54,21 @@ function runOf(model: ModelState, arrival: number, overrides: Partial<Waiting> =
   return job;
 }
 
-function generationOf(model: ModelState, arrival: number): GenerateJob {
+function generationOf(model: ModelState, arrival: number, overrides: Partial<Waiting> = {}): GenerateJob {
   const request = generateRequest(model.installed.ref, [1]);
-  const job: GenerateJob = { pending: pendingOf(arrival), request, onTokens: () => undefined };
+  const job: GenerateJob = { pending: pendingOf(arrival, overrides), request, onTokens: () => undefined };
   model.generations.push(job);
   return job;
 }
 
+const FREE = { free: true, freeForBatch: true, isBatchTurn: false };
+const TAKEN = { ...FREE, free: false };
+const BATCH = { priority: 'batch' } as const;
+
 const runner = (overrides: Partial<Runner> = {}): Runner => ({
   nowMs: 1_000,
-  shortFree: true,
-  generationFree: true,
+  short: FREE,
+  generation: FREE,
   forecast: new DeviceForecast(),
   lastJumped: false,
   ...overrides,
@@ -85,14 +92,15 @@ function sent({ work }: Next): number[] | undefined {
 describe('nextWork', () => {
   it('sends the oldest of whatever kind, in whatever model, to an idle runner at once', () => {
     const [one, two] = [loadedModel(), loadedModel()];
-    expect(nextWork([one, two], runner())).toEqual({ work: undefined, jumped: false, wakeAtMs: undefined });
+    const nothing = { work: undefined, batchWaits: false, jumped: false, wakeAtMs: undefined };
+    expect(nextWork([one, two], runner())).toEqual(nothing);
     text(one, 5, 20);
     generationOf(one, 4);
     runOf(two, 3);
     expect(sent(nextWork([one, two], runner()))).toEqual([3]);
     expect(sent(nextWork([one], runner()))).toEqual([4]);
-    expect(sent(nextWork([one], runner({ generationFree: false })))).toEqual([5]);
-    expect(sent(nextWork([two], runner({ shortFree: false })))).toBeUndefined();
+    expect(sent(nextWork([one], runner({ generation: TAKEN })))).toEqual([5]);
+    expect(sent(nextWork([two], runner({ short: TAKEN })))).toBeUndefined();
   });
 
   it('waits for more while the runner is busy, until its run is nearly over', () => {
@@ -186,5 +194,78 @@ describe('nextWork', () => {
     // Other work waits: the device is not idle for the sake of a fuller batch.
     runOf(model, 41);
     expect(sent(nextWork([model], runner({ nowMs: 1_020 })))).toEqual([40]);
+  });
+});
+
+describe('nextWork of two classes', () => {
+  it('sends interactive work before older batch work, of whatever kind and model', () => {
+    const [one, two] = [loadedModel(), loadedModel()];
+    text(one, 1, 20, BATCH);
+    runOf(two, 2, BATCH);
+    generationOf(one, 3, BATCH);
+    text(one, 4, 20);
+    generationOf(one, 5);
+    runOf(two, 6);
+    const order: (number[] | undefined)[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      const next = nextWork([one, two], runner());
+      order.push(sent(next));
+      expect(next.work && priorityOf(next.work)).toBe(turn < 3 ? 'interactive' : 'batch');
+      expect(next.batchWaits).toBe(true);
+      if (next.work?.kind === 'batch') one.rows.remove(next.work.formed.rows);
+      if (next.work?.kind === 'run') two.runs.remove(next.work.formed.jobs);
+      if (next.work?.kind === 'generation') one.generations.splice(one.generations.indexOf(next.work.job), 1);
+    }
+    expect(order).toEqual([[4], [5], [6], [1], [2], [3]]);
+  });
+
+  it('never puts batch texts into a run with interactive ones', () => {
+    const model = loadedModel();
+    for (const arrival of [1, 2, 3]) text(model, arrival, 20, BATCH);
+    for (const arrival of [4, 5]) text(model, arrival, 20);
+    expect(sent(nextWork([model], runner()))).toEqual([4, 5]);
+  });
+
+  it('sends the oldest batch work where it is batch work’s turn', () => {
+    const model = loadedModel();
+    text(model, 2, 20, BATCH);
+    text(model, 1, 500, BATCH);
+    text(model, 0, 20);
+    const turn = { ...FREE, freeForBatch: false, isBatchTurn: true };
+    expect(sent(nextWork([model], runner({ short: turn })))).toEqual([1]);
+    // Nobody of that class is there.
+    model.rows.jobs(({ pending }) => pending.priority === 'interactive');
+    expect(sent(nextWork([model], runner({ short: turn })))).toEqual([0]);
+  });
+
+  it('leaves places to interactive work, and says that batch work waits for them', () => {
+    const model = loadedModel();
+    generationOf(model, 1, BATCH);
+    text(model, 2, 20, BATCH);
+    const reserved = { ...FREE, freeForBatch: false };
+    expect(nextWork([model], runner({ short: reserved, generation: reserved })).work).toBeUndefined();
+    generationOf(model, 3);
+    const next = nextWork([model], runner({ short: reserved, generation: reserved }));
+    expect([sent(next), next.batchWaits]).toEqual([[3], true]);
+    expect(sent(nextWork([model], runner({ short: reserved })))).toEqual([3]);
+  });
+
+  it('lets a near deadline of batch work go before its own class only', () => {
+    const model = loadedModel();
+    text(model, 1, 200, BATCH);
+    text(model, 2, 8, { ...BATCH, remainingMs: 40 });
+    expect(sent(nextWork([model], runner()))).toEqual([2]);
+    text(model, 3, 200);
+    const next = nextWork([model], runner());
+    expect([sent(next), next.jumped]).toEqual([[3], false]);
+  });
+
+  it('does a measurement after batch work, and counts it as neither', () => {
+    const model = loadedModel();
+    text(model, 1, 20, { background: true, priority: 'batch' });
+    const alone = nextWork([model], runner({ short: { ...FREE, freeForBatch: false } }));
+    expect([sent(alone), alone.batchWaits]).toEqual([[1], false]);
+    text(model, 2, 20, BATCH);
+    expect(sent(nextWork([model], runner()))).toEqual([2]);
   });
 });

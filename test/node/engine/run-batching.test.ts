@@ -1,6 +1,7 @@
 // Which requests on any graph may share a run, and how many rows pay.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Priority } from '../../../node/core/engine.ts';
 import {
   CALL_OVERHEAD_MS,
   ROWS_UNCLEAR_MAX,
@@ -164,11 +165,16 @@ describe('RunBatching', () => {
 });
 
 interface Job {
-  readonly pending: { settled: boolean; readonly arrival: number; readonly background: boolean };
+  readonly pending: {
+    settled: boolean;
+    readonly arrival: number;
+    readonly background: boolean;
+    readonly priority: Priority;
+  };
   readonly request: RunRequest;
 }
-const job = (arrival: number, dims: number[], background = false): Job => ({
-  pending: { settled: false, arrival, background },
+const job = (arrival: number, dims: number[], background = false, priority: Priority = 'interactive'): Job => ({
+  pending: { settled: false, arrival, background, priority },
   request: request(tensor(dims)),
 });
 
@@ -201,6 +207,16 @@ describe('RunQueue', () => {
     expect(queue.form(batching)?.jobs).toEqual([jobs[3]]);
     queue.remove([jobs[3] as Job]);
     expect(queue.form(batching)).toBeUndefined();
+  });
+
+  it('never puts batch work into a run with interactive work', () => {
+    const queue = new RunQueue<Job>();
+    const classes = ['batch', 'interactive', 'batch', 'interactive'] as const;
+    const jobs = classes.map((priority, arrival) => job(arrival, [1, 4], false, priority));
+    for (const each of jobs) queue.push(each);
+    const batching = together(batchable(request(tensor([1, 4])))?.shape);
+    expect(queue.form(batching, jobs[1])?.jobs).toEqual([jobs[1], jobs[3]]);
+    expect(queue.form(batching, jobs[0])?.jobs).toEqual([jobs[0], jobs[2]]);
   });
 
   it('compares two, and no more, before any share a run', () => {

@@ -9,6 +9,7 @@ import {
   type Formed,
   isUrgent,
   nextOf,
+  type Rank,
   type Surroundings,
   waitingPays,
 } from '../../../node/engine/window.ts';
@@ -160,14 +161,18 @@ describe('DeviceForecast', () => {
 });
 
 describe('what goes first', () => {
-  const head = (arrival: number, urgent = false, background = false) => ({ arrival, urgent, background });
+  const head = (arrival: number, urgent = false, rank: Rank = 0) => ({ arrival, urgent, rank });
 
   it('is the oldest, and before it what is urgent', () => {
     expect(nextOf([], false)).toBeUndefined();
     expect(nextOf([head(5), head(3), head(4)], false)).toBe(1);
     expect(nextOf([head(5), head(3), head(4, true)], false)).toBe(2);
     expect(nextOf([head(5, true), head(3), head(4, true)], false)).toBe(2);
-    expect(nextOf([head(1, false, true), head(9)], false)).toBe(1);
+    expect(nextOf([head(1, false, 2), head(9)], false)).toBe(1);
+    expect(nextOf([head(1, false, 2), head(9, false, 1)], false)).toBe(1);
+    // However urgent, it waits for the class whose turn it is.
+    expect(nextOf([head(1, true, 1), head(9)], false)).toBe(1);
+    expect(nextOf([head(1, true, 1), head(9)], true)).toBe(1);
   });
 
   it('is the oldest at every second turn at the latest, however many are urgent', () => {

@@ -34,7 +34,7 @@ describe('the OpenAPI document', () => {
   it('names every endpoint of the gateway, and no other', async () => {
     const { document, gateway } = await start();
     const written = operationsOf(document).map(([method, path]) => `${method} ${path.replace(/\{\w+\}/g, '*')}`);
-    const answered = gateway.endpoints.map(({ method, url }) => `${method.toLowerCase()} ${url}`);
+    const answered = gateway.endpoints.map(({ method, url }) => `${method.toLowerCase()} ${url.replace(/:\w+/g, '*')}`);
     expect(written.sort()).toEqual([...answered, 'get /healthz', 'get /readyz'].sort());
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '1.2.3' } });
   });

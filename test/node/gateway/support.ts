@@ -15,6 +15,7 @@ import type {
   ModelListing,
   RequestOptions,
 } from '../../../node/core/coordinator.ts';
+import type { WholePlan } from '../../../node/core/dispatcher.ts';
 import type { Library } from '../../../node/core/library.ts';
 import type { Log, LogFields } from '../../../node/core/log.ts';
 import type { CounterName, Labels, Telemetry } from '../../../node/core/telemetry.ts';
@@ -22,7 +23,6 @@ import type { Traces } from '../../../node/core/trace.ts';
 import { createGuards, type Guards } from '../../../node/gateway/auth.ts';
 import { Gateway, type GatewayComponents, type GatewayInit } from '../../../node/gateway/gateway.ts';
 import type { GatewayLimits } from '../../../node/gateway/limits.ts';
-import type { Plan } from '../../../protocol/plan.ts';
 
 export const KEY = 'weft-test-key-0123456789';
 export const SELF = '12D3KooWSelf';
@@ -30,7 +30,7 @@ export const OTHER = '12D3KooWOther';
 export const CHAT_MODEL = 'owner/chat-model';
 export const EMBED_MODEL = 'owner/embed-model';
 
-export const PLAN: Plan = {
+export const PLAN: WholePlan = {
   kind: 'remote',
   node: OTHER,
   price: { queueMs: 0, loadMs: 0, upMs: 1, computeMs: 10, downMs: 1, totalMs: 12.3456 },
@@ -115,6 +115,7 @@ export function fakeCoordinator(overrides: Partial<Coordinator> = {}): Coordinat
     rerank: unexpected,
     transcribe: unexpected,
     run: unexpected,
+    plan: unexpected,
     ...overrides,
   };
 }
@@ -186,6 +187,8 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     remove: unexpected,
     requests: () => [],
     request: () => undefined,
+    explain: unexpected,
+    replay: unexpected,
     logs: () => [],
     config: () => ({ file: '/data/settings.json', settings: [] }),
     configure: unexpected,
@@ -232,6 +235,7 @@ export const silentTraces: Traces = {
     end: () => undefined,
   }),
   get: () => undefined,
+  placements: () => undefined,
   list: () => [],
 };
 

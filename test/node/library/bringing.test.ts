@@ -4,8 +4,8 @@ import type { ModelOrigin } from '../../../models/store.ts';
 import type { RemoteAnswer } from '../../../node/core/dispatcher.ts';
 import type { PullOutcome } from '../../../node/core/library.ts';
 import { silentLog } from '../../../node/core/log.ts';
-import { Bringing, type BringVerdict, type Demand } from '../../../node/library/bringing.ts';
-import { BRING_PAUSE_MS, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS } from '../../../node/library/limits.ts';
+import { Bringing, type BringVerdict, type Demand, type DemandComponents } from '../../../node/library/bringing.ts';
+import { BRING_PAUSE_MS, DEMAND_SAMPLES_MAX, DEMAND_WINDOW_MS, LEASE_PAUSE_MS } from '../../../node/library/limits.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { ModelRef } from '../../../protocol/ids.ts';
 import { ManualClock } from '../core/manual-clock.ts';
@@ -19,7 +19,7 @@ interface Here {
   readonly atMs?: number;
 }
 
-function scene(here: readonly Here[] = []) {
+function scene(here: readonly Here[] = [], lease?: DemandComponents['lease']) {
   const clock = new ManualClock();
   const installed = new Map(here.map((one) => [one.digest, one]));
   const state = {
@@ -43,6 +43,7 @@ function scene(here: readonly Here[] = []) {
     clock,
     log: silentLog,
     allowed: () => state.allowed,
+    ...(lease && { lease }),
     decide: (demand) => {
       demands.push(demand);
       return state.verdict;
@@ -152,6 +153,37 @@ describe('bringing', () => {
     clock.advance(BRING_PAUSE_MS + 1);
     see();
     expect(pulled).toEqual([SMOL, MINILM, SMOL]);
+  });
+
+  it('asks for a lease first, and gives it back; without one it tries again later', async () => {
+    let free = false;
+    const told: string[] = [];
+    const { pulled, see, settle, asked, clock } = scene([], async (digest) => {
+      told.push(digest);
+      return free ? () => void told.push('given back') : undefined;
+    });
+    see();
+    await settle();
+    see();
+    expect([told, pulled]).toEqual([[SMOL.digest], []]);
+    free = true;
+    clock.advance(LEASE_PAUSE_MS + 1);
+    see();
+    await settle();
+    expect(pulled).toEqual([SMOL]);
+    expect(told).toHaveLength(2);
+    asked[0]?.reject(new WeftError({ code: 'peer_lost', message: 'Gone.' }));
+    await settle();
+    expect(told.at(-1)).toBe('given back');
+  });
+
+  it('stops while it waits for a lease', async () => {
+    const waiting = (_: string, signal: AbortSignal): Promise<undefined> =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const { bringing, pulled, see } = scene([], waiting);
+    see();
+    await bringing.stop();
+    expect(pulled).toEqual([]);
   });
 
   it('deletes the brought model that was used least lately to make room, never what a person pulled or is in use', async () => {

@@ -9,6 +9,7 @@ import {
 import { MESH_LIMITS } from '../../../node/mesh/limits.ts';
 import type { Advert } from '../../../protocol/capability.ts';
 import { syncRequestCodec } from '../../../protocol/codec.ts';
+import { DEMANDS_MAX, INTENTS_MAX } from '../../../protocol/limits.ts';
 import { AdvertSchema } from '../../../protocol/messages/weft_pb.js';
 import { readMessage, writeMessage } from '../../../protocol/wire.ts';
 import { LOAD, makeAdvert } from './support.ts';
@@ -32,6 +33,30 @@ describe('adverts', () => {
   it('survive the wire', () => {
     const said = advert({ addresses: ['/ip4/127.0.0.1/tcp/1'], offers: [offer] });
     expect(decodeAdvert(encodeAdvert(said))).toEqual(said);
+  });
+
+  it('tell what a node is about to do and how much is asked of it, within bounds', () => {
+    const intents = [{ digest: 'sha256:a', kind: 'load', sinceMs: 12.5 }] as const;
+    const demand = [{ digest: 'sha256:a', requests: 1.5, busyMs: 20, lostMs: 30, coldMs: 10 }];
+    const said = advert({ intents, demand });
+    expect(decodeAdvert(encodeAdvert(said))).toEqual(said);
+
+    const message = readMessage(AdvertSchema, encodeAdvert(said));
+    const [intent] = message.intents;
+    const [one] = message.demand;
+    if (intent === undefined || one === undefined) throw new Error('they did not travel');
+    // Of a later version, endless, not a number, and far too many.
+    message.intents = [
+      { ...intent, kind: 'borrow' },
+      { ...intent, digest: 'x'.repeat(1_000) },
+    ];
+    for (let more = 0; more < 100; more++) message.intents.push({ ...intent, sinceMs: Number.NaN });
+    message.demand = Array.from({ length: 100 }, () => ({ ...one, lostMs: Number.POSITIVE_INFINITY, requests: -1 }));
+    const heard = decodeAdvert(writeMessage(AdvertSchema, message));
+    expect(heard.intents).toHaveLength(INTENTS_MAX - 2);
+    expect(heard.intents?.[0]?.sinceMs).toBe(0);
+    expect(heard.demand).toHaveLength(DEMANDS_MAX);
+    expect(heard.demand?.[0]).toMatchObject({ lostMs: 0, requests: 0 });
   });
 
   it('can be passed on whatever sizes they say', () => {

@@ -5,13 +5,13 @@ import type { Engine } from '../../../node/core/engine.ts';
 import type { Policy } from '../../../node/core/policy.ts';
 import type { Traces } from '../../../node/core/trace.ts';
 import { RemoteEngine } from '../../../node/mesh/remote-engine.ts';
-import { serveEngine } from '../../../node/mesh/serve-engine.ts';
+import { type ServeEngineComponents, serveEngine } from '../../../node/mesh/serve-engine.ts';
 import { TraceRing } from '../../../node/telemetry/traces.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { GenerateRequest } from '../../../protocol/infer.ts';
 import { tensorOf } from '../../../protocol/tensor.ts';
 import { FakeEngine, failing, tokenAt } from './fake-engine.ts';
-import { allowAll, makeKey, SOON, startPair, stopAll } from './support.ts';
+import { allowAll, LOAD, makeKey, SOON, startPair, stopAll } from './support.ts';
 
 const model = { id: 'owner/model', digest: `sha256:${'0'.repeat(64)}` };
 const sampling = { temperature: 0, topP: 1, topK: 0, seed: 5n };
@@ -23,12 +23,18 @@ function generation(overrides: Partial<GenerateRequest> = {}): GenerateRequest {
 }
 
 /** A remote engine in front of this one. */
-async function remote<E extends Engine>(make: (node: string) => E, policy: Policy = allowAll, traces?: Traces) {
+async function remote<E extends Engine>(
+  make: (node: string) => E,
+  policy: Policy = allowAll,
+  traces?: Traces,
+  served: Partial<ServeEngineComponents> = {},
+) {
   const key = await makeKey();
   const engine = make(key.node);
   const { a, b } = await startPair({
     key,
-    prepare: (mesh) => serveEngine({ mesh, engine, policy, ...(traces === undefined ? {} : { traces }) }),
+    prepare: (mesh) => serveEngine({ mesh, engine, policy, ...(traces === undefined ? {} : { traces }), ...served }),
+    components: { load: () => ({ ...LOAD, queuedMs: 777 }) },
   });
   return { engine, a, b, remote: new RemoteEngine({ mesh: b.mesh }, { node: key.node }) };
 }
@@ -134,6 +140,16 @@ describe('RemoteEngine', () => {
     expect(error).toMatchObject({ code: 'runner_lost', elsewhere: true });
   });
 
+  it('hands the class on, and a condition that is kept', async () => {
+    const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), allowAll, undefined, {
+      quote: () => 250,
+    });
+    const run = { model, inputs: [], outputs: [] };
+    await engine.run(run, { ...options(), priority: 'batch', withinMs: 250 });
+    await engine.run(run, options());
+    expect(local.seen.map(({ options: { priority } }) => priority)).toEqual(['batch', 'interactive']);
+  });
+
   it('asks the policy for each model', async () => {
     const policy: Policy = {
       authorize: (_caller, { model: id }) => {
@@ -172,5 +188,83 @@ describe('RemoteEngine', () => {
     const { b } = await remote((node) => new FakeEngine(node));
     const engine = new RemoteEngine({ mesh: b.mesh }, { node: (await makeKey()).node });
     await expect(engine.generate(generation(), options(), vi.fn())).rejects.toMatchObject({ code: 'peer_unreachable' });
+  });
+});
+
+describe('a condition', () => {
+  const conditioned = (withinMs: number) => ({ ...options(), withinMs });
+  const texts = { model, ids: Int32Array.of(1, 2, 3), lengths: Int32Array.of(2, 1) };
+  const ask = (engine: Engine, withinMs: number) => [
+    engine.run(
+      { model, inputs: [tensorOf('x', 'float32', [2], Float32Array.of(1, 2))], outputs: [] },
+      conditioned(withinMs),
+    ),
+    engine.encode({ ...texts, pooling: 'mean', normalize: false }, { ...conditioned(withinMs), priority: 'batch' }),
+    engine.generate(generation({ expectedTokens: 3 }), conditioned(withinMs), () => undefined),
+  ];
+
+  it('that is not kept is declined with a quote and fresh load, before any work', async () => {
+    const quoted: unknown[] = [];
+    const traces = new TraceRing({ clock: systemClock, random: systemRandom });
+    const {
+      remote: engine,
+      engine: local,
+      a,
+      b,
+    } = await remote((node) => new FakeEngine(node), allowAll, traces, {
+      quote: (asked, size, priority) => {
+        quoted.push([asked.digest, size, priority]);
+        return 250.5;
+      },
+    });
+    for (const answer of await Promise.allSettled(ask(engine, 250))) {
+      expect(answer).toMatchObject({ reason: { code: 'declined', elsewhere: true, facts: { quotedMs: '251' } } });
+    }
+    expect(local.seen).toEqual([]);
+    // Nor is anything noted down, with which a member could fill the ring.
+    expect(traces.list()).toEqual([]);
+    expect(b.mesh.peer(a.key.node)?.load.queuedMs).toBe(777);
+    const nothing = { inputTokens: 1, outputTokens: 0, requestBytes: 8, answerBytes: 8, answerRows: 0 };
+    expect(quoted).toHaveLength(3);
+    expect(quoted).toEqual(
+      expect.arrayContaining([
+        [model.digest, nothing, 'interactive'],
+        [model.digest, { ...nothing, inputTokens: 3, requestBytes: 20, answerBytes: 0, answerRows: 2 }, 'batch'],
+        [model.digest, { ...nothing, inputTokens: 2, outputTokens: 3, answerBytes: 0 }, 'interactive'],
+      ]),
+    );
+  });
+
+  it.each<[string, Partial<ServeEngineComponents>]>([
+    ['where nothing is quoted', {}],
+    ['of a model that is not offered', { quote: () => undefined }],
+    ['by a quote that is no number', { quote: () => Number.NaN }],
+  ])('holds nothing up %s: the work is done, however long it takes', async (_where, served) => {
+    const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), allowAll, undefined, served);
+    await Promise.all(ask(engine, 1));
+    expect(local.seen).toHaveLength(3);
+  });
+
+  it('is nobody else’s: a call without one is never declined, nor quoted', async () => {
+    const quote = vi.fn(() => 1e9);
+    const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), allowAll, undefined, {
+      quote,
+    });
+    await engine.generate(generation(), options(), () => undefined);
+    expect([local.seen.length, quote.mock.calls.length]).toEqual([1, 0]);
+  });
+
+  it('gives away nothing of a model that the caller may not use', async () => {
+    const policy: Policy = {
+      authorize: (_caller, { model: id }) => {
+        if (id !== undefined) throw new WeftError({ code: 'forbidden', message: 'Not this model.' });
+      },
+    };
+    const quote = vi.fn(() => 1e9);
+    const { remote: engine } = await remote((node) => new FakeEngine(node), policy, undefined, { quote });
+    for (const answer of await Promise.allSettled(ask(engine, 1))) {
+      expect(answer).toMatchObject({ reason: { code: 'forbidden' } });
+    }
+    expect(quote).not.toHaveBeenCalled();
   });
 });

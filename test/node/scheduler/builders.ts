@@ -61,6 +61,7 @@ export function snapshot(
   return {
     peers: changes.peers ?? [],
     avoided: changes.avoided ?? new Map(),
+    ...(changes.corrections === undefined ? {} : { corrections: changes.corrections }),
     self: { node: 'self', offers: [], load: IDLE, ...changes.self },
   };
 }

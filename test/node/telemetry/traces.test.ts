@@ -10,10 +10,11 @@ import {
 } from '../../../node/telemetry/limits.ts';
 import { parseTraceParent } from '../../../node/telemetry/trace-context.ts';
 import { type EndedTrace, TraceRing } from '../../../node/telemetry/traces.ts';
+import type { PlanRecord } from '../../../protocol/plan-record.ts';
 import { ManualClock } from '../core/manual-clock.ts';
 import { BASE, NODE, PEER, PRICE, Published, plan, span } from './support.ts';
 
-function make(capacity?: number) {
+function make(capacity?: number, recordNodesMax?: number) {
   const clock = new ManualClock();
   const events = new Published();
   const exported: EndedTrace[] = [];
@@ -30,7 +31,7 @@ function make(capacity?: number) {
         count: (name, _labels, by = 1) => void counted.push([name, by]),
       },
     },
-    capacity === undefined ? {} : { capacity },
+    { ...(capacity !== undefined && { capacity }), ...(recordNodesMax !== undefined && { recordNodesMax }) },
   );
   return { clock, events, exported, observed, counted, ring };
 }
@@ -186,6 +187,85 @@ describe('a request', () => {
     expect(record?.plans[0]?.rejected).toHaveLength(REJECTIONS_PER_PLAN_MAX);
     expect(record?.failures).toHaveLength(FAILURES_PER_TRACE_MAX);
     expect(record?.failures[0]?.code).toHaveLength(TRACE_TEXT_LENGTH_MAX);
+  });
+});
+
+describe('the decisions of a request', () => {
+  const record = (nodes: number): PlanRecord => ({
+    request: {
+      model: { id: 'owner/model', digest: 'sha256:0' },
+      inputTokens: 1,
+      outputTokens: 0,
+      requestBytes: 0,
+      answerBytes: 0,
+      answerRows: 0,
+      explore: false,
+      excluded: [],
+    },
+    self: NODE,
+    nodes: Array.from({ length: nodes }, () => ({}) as PlanRecord['nodes'][number]),
+  });
+
+  it('are kept with what was known, and with what became of them by part', () => {
+    const { ring, clock } = make();
+    const trace = ring.begin({ requestId: 'a', name: CHAT });
+    trace.span(span('prepare', { node: NODE, startMs: 0, durationMs: 4 }));
+    clock.advance(4);
+    const first = record(2);
+    trace.placed(plan(), first);
+    trace.span(span('up', { startMs: 4, durationMs: 3 }));
+    trace.span(span('acknowledge', { startMs: 7, durationMs: 1 }));
+    trace.span(span('compute', { startMs: 7, durationMs: 20 }));
+    clock.advance(30);
+    trace.placed({ ...BASE, kind: 'local', node: NODE });
+    trace.span(span('queue', { node: NODE, startMs: 34, durationMs: 2 }));
+    trace.span(span('compute', { node: NODE, startMs: 36, durationMs: 9 }));
+    clock.advance(12);
+    trace.placed(plan());
+    trace.span(span('queue', { startMs: 45, durationMs: 1 }));
+    trace.span(span('compute', { startMs: 46, durationMs: 7 }));
+    expect(ring.placements('a')).toEqual([
+      { plan: plan(), atMs: 4, record: first, measured: { upMs: 3, computeMs: 20 } },
+      {
+        plan: { ...BASE, kind: 'local', node: NODE },
+        atMs: 34,
+        record: undefined,
+        measured: { queueMs: 2, computeMs: 9 },
+      },
+      { plan: plan(), atMs: 46, record: undefined, measured: { queueMs: 1, computeMs: 7 } },
+    ]);
+    expect(ring.get('a')).not.toHaveProperty('placements');
+    expect(ring.placements('b')).toBeUndefined();
+  });
+
+  it('that share the work of several nodes took as long as the longest of them', () => {
+    const { ring } = make();
+    const trace = ring.begin({ requestId: 'a', name: CHAT });
+    const parts = [NODE, PEER].map((node) => ({ node, from: 0, to: 1, price: PRICE }));
+    trace.placed({ ...BASE, kind: 'scatter', parts });
+    trace.span(span('compute', { node: NODE, durationMs: 9 }));
+    trace.span(span('compute', { node: PEER, durationMs: 12 }));
+    trace.span(span('compute', { node: NODE, durationMs: 3 }));
+    expect(ring.placements('a')?.[0]?.measured).toEqual({ computeMs: 12 });
+  });
+
+  it('lose what was known, the oldest first, past the bound over all requests', () => {
+    const { ring } = make(10, 5);
+    const kept = (): number[] => ['a', 'b', 'c', 'd'].map((id) => ring.placements(id)?.[0]?.record?.nodes.length ?? 0);
+    for (const id of ['a', 'b', 'c']) ring.begin({ requestId: id, name: CHAT }).placed(plan(), record(2));
+    expect(kept()).toEqual([0, 2, 2, 0]);
+    ring.begin({ requestId: 'd', name: CHAT }).placed(plan(), record(6));
+    expect(kept()).toEqual([0, 0, 0, 0]);
+    ring.begin({ requestId: 'a', name: CHAT }).placed(plan(), record(5));
+    expect(kept()).toEqual([5, 0, 0, 0]);
+  });
+
+  it('give their room back when the request is forgotten', () => {
+    const { ring } = make(1, 5);
+    for (let index = 0; index < 100; index += 1) {
+      ring.begin({ requestId: String(index), name: CHAT }).placed(plan(), record(4));
+      expect(ring.placements(String(index))?.[0]?.record?.nodes).toHaveLength(4);
+    }
   });
 });
 

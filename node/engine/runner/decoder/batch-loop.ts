@@ -6,6 +6,7 @@ import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
 import { untilNextLoop } from '../../../core/waiting.ts';
+import { ClassTurns } from '../../class-turns.ts';
 import type { GeneratorReading } from '../../generator-stats.ts';
 import { KV_BLOCK_TOKENS, KV_CAPACITY_STEP, KV_COPY_BYTES, PREFILL_TOKENS } from '../../limits.ts';
 import { mebibytes } from '../../mebibytes.ts';
@@ -84,6 +85,8 @@ export class BatchLoop {
   readonly #groups: Groups;
   readonly #tree: PrefixTree;
   readonly #room: Room;
+  /** Takes a running sequence's slot; it is computed again later, before others of its class. */
+  readonly #giveWay: (victim: Sequence) => void;
   /** Blocks of kept rows that are copied between two tokens of others. */
   readonly #blocksAtOnce: number;
   /** Kept rows that are being copied for a newcomer, whose length says how many of them have been. */
@@ -91,6 +94,7 @@ export class BatchLoop {
   readonly #costs: StepCosts;
   readonly #closing = new AbortController();
   readonly #waiting: Sequence[] = [];
+  readonly #turns = new ClassTurns();
   /** In the order in which they were admitted. */
   readonly #running: Sequence[] = [];
   readonly #policies = new WeakMap<Sequence, DraftPolicy>();
@@ -132,14 +136,14 @@ export class BatchLoop {
     });
     const { copyBytes = KV_COPY_BYTES } = init;
     this.#blocksAtOnce = Math.max(1, Math.floor(copyBytes / (KV_BLOCK_TOKENS * bytes)));
-    const giveWay = (victim: Sequence): void => {
+    this.#giveWay = (victim) => {
       remove(this.#running, victim);
       this.#closeSlot(victim);
       victim.restart();
       this.#waiting.unshift(victim);
     };
     this.#room = new Room(
-      { groups: this.#groups, running: () => this.#running, giveWay },
+      { groups: this.#groups, running: () => this.#running, giveWay: this.#giveWay },
       { contextLength: this.#contextLength, drafts: this.#drafts, exact, copyBytes },
     );
   }
@@ -284,18 +288,40 @@ export class BatchLoop {
 
   #admit(): void {
     for (;;) {
-      const [sequence] = this.#waiting;
-      if (sequence === undefined || this.#running.length >= this.#init.sequencesMax) return;
-      const opened = this.#open(sequence);
-      if (!opened && this.#running.length > 0) return;
-      this.#waiting.shift();
+      const sequence = this.#turns.next(this.#waiting);
+      if (sequence === undefined) return;
+      const opened = this.#running.length < this.#init.sequencesMax && this.#open(sequence);
+      if (!opened && this.#running.length > 0) {
+        // Nobody goes past the one whose turn it is: what needs much room would never find it.
+        if (sequence.isBatch || !this.#batchGivesWay()) return;
+        continue;
+      }
+      remove(this.#waiting, sequence);
       if (!opened) {
         sequence.fail(this.#tooLarge(sequence.ids.length));
         continue;
       }
       this.#running.push(sequence);
+      this.#turnTaken(sequence);
       this.#reuse(sequence);
     }
+  }
+
+  /** Interactive work waits for no batch work's whole answer. @returns false when there is none that could go */
+  #batchGivesWay(): boolean {
+    const victim = this.#running.findLast(({ isBatch, busy }) => isBatch && busy === undefined);
+    if (victim !== undefined) this.#giveWay(victim);
+    return victim !== undefined;
+  }
+
+  #turnTaken(sequence: Sequence): void {
+    const { isBatchTurn } = this.#turns;
+    this.#turns.took(
+      sequence.isBatch ? 'batch' : 'interactive',
+      this.#waiting.some(({ isBatch }) => isBatch),
+    );
+    // Else interactive work that comes later would take its room again and again, and it would begin for ever.
+    if (isBatchTurn || sequence.gaveWay) sequence.isBatch = false;
   }
 
   /** One alone gets in: its bound is what the memory holds. Unless the process itself has none left. */
@@ -608,14 +634,20 @@ export class BatchLoop {
 
   // ── Who is next ───────────────────────────────────────────────────────────────────────────────
 
-  /** The shortest rest of a prompt first, so that a short question doesn't wait for a book; now and then the oldest. */
+  /**
+   * The shortest rest of a prompt first, so that a short question doesn't wait for a book, and interactive work before batch
+   * work; now and then the oldest.
+   */
   #nextPrompt(): Sequence | undefined {
     const prompts = this.#running.filter((sequence) => goesOn(sequence) && sequence.piecesLeft > 0);
     const [oldest] = prompts;
     if (oldest === undefined) return undefined;
     this.#pieces++;
     if (this.#pieces % OLDEST_EVERY === 0) return oldest;
-    return prompts.reduce((best, sequence) => (sequence.piecesLeft < best.piecesLeft ? sequence : best));
+    return prompts.reduce((best, sequence) => {
+      if (sequence.isBatch !== best.isBatch) return best.isBatch ? sequence : best;
+      return sequence.piecesLeft < best.piecesLeft ? sequence : best;
+    });
   }
 
   #wakeUp(): void {

@@ -45,7 +45,7 @@ export class Room {
   }
 
   /**
-   * Room for so many tokens in every slot of a group; whoever came last gives way where there is none.
+   * Room for so many tokens in every slot of a group; whoever came last gives way where there is none, batch work first.
    * @param roomy for how many a block that has to grow is made, where there is memory for it
    * @returns false when the group itself is gone
    */
@@ -53,7 +53,8 @@ export class Room {
     const { groups, running, giveWay } = this.#components;
     for (;;) {
       if (groups.grow(group, Math.min(roomy, this.#init.contextLength)) || groups.grow(group, tokens)) return true;
-      const victim = running().findLast((sequence) => sequence.busy === undefined);
+      const mayGo = running().filter((sequence) => sequence.busy === undefined);
+      const victim = mayGo.findLast(({ isBatch }) => isBatch) ?? mayGo.at(-1);
       if (victim === undefined || running().length === 1) return false;
       giveWay(victim);
       if (!groups.all.includes(group)) return false;

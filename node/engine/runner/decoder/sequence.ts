@@ -33,6 +33,13 @@ export class Sequence {
   computeMs = 0;
   /** Its tokens are being drawn, or wait for the link: it takes no part in steps. */
   busy: Promise<void> | undefined;
+  /**
+   * It waits longer than interactive work, and gives way before it. False for batch work too once it has been let in for
+   * the second time, or because it was its turn.
+   */
+  isBatch: boolean;
+  /** It ran, and its room was taken. */
+  gaveWay = false;
   readonly #context: GenerationContext;
   readonly #constraint: TokenConstraint | undefined;
   readonly #draw: Draw;
@@ -53,6 +60,7 @@ export class Sequence {
     const { request, context, constraint } = init;
     const { ids, promptLength } = request;
     this.request = request;
+    this.isBatch = context.priority === 'batch';
     this.#context = context;
     this.#constraint = constraint;
     this.#stopIds = new Set(request.stopIds);
@@ -119,6 +127,7 @@ export class Sequence {
   /** Its rows are gone: all its ids are computed again, in pieces or, where it is to be exact, as they were. */
   restart(): void {
     this.length = 0;
+    this.gaveWay = true;
     if (!this.#exact) this.#inPieces = this.#count;
   }
 

@@ -6,6 +6,7 @@ import type { Manifest } from '../../../../models/manifest.ts';
 import { rowBytes } from '../../../../models/onnx/kv-rewrite/layout.ts';
 import { WeftError } from '../../../../protocol/errors.ts';
 import type { GenerateRequest, GenerateResult } from '../../../../protocol/infer.ts';
+import { ClassTurns } from '../../class-turns.ts';
 import { type GeneratorReading, NOTHING_HELD } from '../../generator-stats.ts';
 import { kvNeed } from '../../kv-memory.ts';
 import { PLAIN_SEQUENCES_MAX } from '../../limits.ts';
@@ -62,7 +63,8 @@ export class PlainDecoder implements TextDecoder {
   readonly kvBytesPerToken: number;
   readonly #generators: TextGeneratorFactory;
   readonly #init: DecoderInit;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: { readonly isBatch: boolean; readonly enter: () => void }[] = [];
+  readonly #turns = new ClassTurns();
   readonly #closing = new AbortController();
   #running = 0;
   #promptTokens = 0;
@@ -86,7 +88,7 @@ export class PlainDecoder implements TextDecoder {
     const { manifest, turns } = this.#init;
     const signal = AbortSignal.any([context.signal, this.#closing.signal]);
     try {
-      await this.#enter(signal);
+      await this.#enter(signal, context.priority === 'batch');
     } catch (error) {
       constraint?.close();
       throw error;
@@ -103,30 +105,39 @@ export class PlainDecoder implements TextDecoder {
   }
 
   /** Waits for a place. @throws the signal's reason, at once */
-  async #enter(signal: AbortSignal): Promise<void> {
+  async #enter(signal: AbortSignal, isBatch: boolean): Promise<void> {
     signal.throwIfAborted();
     if (this.#running < Math.min(this.#init.sequencesMax, PLAIN_SEQUENCES_MAX)) {
       this.#running++;
       return;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiting = { isBatch, enter: resolve };
     const onAbort = (): void => {
-      const at = this.#waiting.indexOf(resolve);
+      const at = this.#waiting.indexOf(waiting);
       // It may just have been given its place: whoever runs it then sees that it is over.
       if (at < 0) return;
       this.#waiting.splice(at, 1);
       reject(signal.reason);
     };
-    this.#waiting.push(resolve);
+    this.#waiting.push(waiting);
     signal.addEventListener('abort', onAbort, { once: true });
     await promise.finally(() => signal.removeEventListener('abort', onAbort));
   }
 
-  /** The place goes to whoever waits longest, or is free. */
+  /** The place goes to whoever waits longest in the class whose turn it is, or is free. */
   #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running--;
-    else next();
+    const next = this.#turns.next(this.#waiting);
+    if (next === undefined) {
+      this.#running--;
+      return;
+    }
+    this.#waiting.splice(this.#waiting.indexOf(next), 1);
+    this.#turns.took(
+      next.isBatch ? 'batch' : 'interactive',
+      this.#waiting.some(({ isBatch }) => isBatch),
+    );
+    next.enter();
   }
 
   async close(): Promise<void> {

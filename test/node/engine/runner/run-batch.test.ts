@@ -17,8 +17,8 @@ const part = (name: string, rows: number, width: number, first: number): NamedTe
 
 /** As a runner gets them. */
 function received(tensors: readonly NamedTensor[]): NamedTensor[] {
-  const value = { method: 10, version: 1, budgetMs: 1, requestId: '', traceParent: '', payload: new Uint8Array(0) };
-  const frames = encodeFrames(1, { case: 'call', value }, tensors);
+  const call = { method: 10, version: 1, budgetMs: 1, requestId: '', traceParent: '', payload: new Uint8Array(0) };
+  const frames = encodeFrames(1, { case: 'call', value: { ...call, withinMs: 0, priority: 0 } }, tensors);
   let assembler: TensorAssembler | undefined;
   const reader = new FrameReader({
     header: (header) => {

@@ -398,6 +398,7 @@ describe('whatever goes wrong together', () => {
       },
     ),
     after: fc.integer({ min: 0, max: 30 }),
+    priority: fc.constantFrom('interactive' as const, 'batch' as const),
   });
   const turns = async (count: number): Promise<void> => {
     for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -440,7 +441,7 @@ describe('whatever goes wrong together', () => {
             },
           );
           const outcomes = jobs.map(
-            async ({ shared, sharedLength, own, count, resumed, slow, slowLink, end, after }) => {
+            async ({ shared, sharedLength, own, count, resumed, slow, slowLink, end, after, priority }) => {
               const ids = [...prompt(sharedLength, shared), ...own];
               const want = expected(ids, count, rule);
               const before = Math.min(resumed, count - 1);
@@ -461,7 +462,7 @@ describe('whatever goes wrong together', () => {
                 return slowLink ? wait() : undefined;
               };
               const constraint = slow === null || slowLink ? undefined : constraintOf({ mask: wait });
-              const one = run(loop, what, controller.signal, item, constraint);
+              const one = run(loop, what, controller.signal, item, constraint, priority);
               const failed = await one.result.then(
                 () => undefined,
                 (error: unknown) => error as Error,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TokenConstraint } from '../../../../../node/engine/runner/constraint.ts';
 import type { RowsEvent } from '../../../../../node/engine/runner/decoder/batch-loop.ts';
+import type { TokenRun } from '../../../../../protocol/codec.ts';
 import { WeftError } from '../../../../../protocol/errors.ts';
 import { runs as settings } from '../../../../support/property.ts';
 import { closeLoops, expected, loopOf, over, prompt, ROW, type Run, request, run } from './toy-loop.ts';
@@ -327,6 +328,7 @@ describe('the batch loop', () => {
       count: fc.integer({ min: 1, max: 60 }),
       cancelAt: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 4 }),
       after: fc.integer({ min: 0, max: 40 }),
+      priority: fc.constantFrom('interactive' as const, 'batch' as const),
     });
     await fc.assert(
       fc.asyncProperty(
@@ -350,15 +352,15 @@ describe('the batch loop', () => {
             },
           });
           const loop = loopOf(model, { kvBytesMax, sequencesMax, contextLength: 250, copyBytes });
-          const outcomes = jobs.map(async ({ shared, sharedLength, own, count, cancelAt, after }, index) => {
+          const outcomes = jobs.map(async ({ shared, sharedLength, own, count, cancelAt, after, priority }, index) => {
             const ids = [...prompt(sharedLength, shared), ...own];
             const controller = new AbortController();
             if (index > 0) await new Promise<void>((start) => waiting.push({ at: after, start }));
-            const one = run(loop, request(ids, count), controller.signal, ({ firstIndex }) => {
+            const item = ({ firstIndex }: TokenRun): undefined => {
               if (cancelAt !== null && firstIndex >= cancelAt)
                 controller.abort(new WeftError({ code: 'cancelled', message: 'Enough.' }));
-              return undefined;
-            });
+            };
+            const one = run(loop, request(ids, count), controller.signal, item, undefined, priority);
             const done = await one.result.then(
               () => true,
               () => false,

@@ -2,7 +2,8 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Manifest } from '../../../../../models/manifest.ts';
-import { PLAIN_SEQUENCES_MAX } from '../../../../../node/engine/limits.ts';
+import type { Priority } from '../../../../../node/core/engine.ts';
+import { BATCH_TURN_EVERY, PLAIN_SEQUENCES_MAX } from '../../../../../node/engine/limits.ts';
 import type { TokenConstraint } from '../../../../../node/engine/runner/constraint.ts';
 import { PlainDecoder } from '../../../../../node/engine/runner/decoder/text-decoder.ts';
 import { Turns } from '../../../../../node/engine/runner/turns.ts';
@@ -27,6 +28,7 @@ interface Started {
   readonly begin: (
     maxNewTokens: number,
     signal?: AbortSignal,
+    priority?: Priority,
   ) => Promise<GenerateResult> & { readonly closed: () => number };
 }
 
@@ -59,7 +61,7 @@ function start(sequencesMax: number): Started {
     open: () => open,
     opened: () => opened,
     order,
-    begin: (maxNewTokens, signal = new AbortController().signal) => {
+    begin: (maxNewTokens, signal = new AbortController().signal, priority = 'interactive') => {
       let closed = 0;
       const constraint: TokenConstraint = {
         mask: async () => undefined,
@@ -71,7 +73,7 @@ function start(sequencesMax: number): Started {
       const item = ({ firstIndex }: TokenRun): undefined => {
         if (firstIndex === 0) order.push(maxNewTokens);
       };
-      const result = decoder.generate(request([1, 2], maxNewTokens), { signal, item }, constraint);
+      const result = decoder.generate(request([1, 2], maxNewTokens), { signal, item, priority }, constraint);
       return Object.assign(result, { closed: () => closed });
     },
   };
@@ -103,6 +105,15 @@ describe('the plain decoder', () => {
     expect(order).toHaveLength(8);
     expect(most).toBeLessThanOrEqual(caches);
     expect(decoder.stats).toMatchObject({ sequences: 0, waiting: 0 });
+  });
+
+  it('gives places to interactive work first, and one in so many to batch work', async () => {
+    const { begin, order } = start(1);
+    const all = [begin(2), begin(50, undefined, 'batch'), begin(60, undefined, 'batch')];
+    for (let index = 0; index < BATCH_TURN_EVERY; index++) all.push(begin(100 + index));
+    await Promise.all(all);
+    const interactive = Array.from({ length: BATCH_TURN_EVERY }, (_, index) => 100 + index);
+    expect(order).toEqual([2, ...interactive.slice(0, -1), 50, ...interactive.slice(-1), 60]);
   });
 
   it('lets go of whoever is cancelled while it waits, at once', async () => {

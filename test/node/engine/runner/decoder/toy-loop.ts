@@ -1,5 +1,6 @@
 // What the tests of the batch loop share: loops over the toy model, requests to them, and what must come out.
 import { rowBytes } from '../../../../../models/onnx/kv-rewrite/layout.ts';
+import type { Priority } from '../../../../../node/core/engine.ts';
 import type { TokenConstraint } from '../../../../../node/engine/runner/constraint.ts';
 import { BatchLoop, type BatchLoopInit, type RowsEvent } from '../../../../../node/engine/runner/decoder/batch-loop.ts';
 import type { DecoderModel } from '../../../../../node/engine/runner/decoder/rewritten-model.ts';
@@ -71,12 +72,14 @@ export function run(
   signal = new AbortController().signal,
   item: (value: TokenRun) => Promise<void> | undefined = () => undefined,
   constraint?: TokenConstraint,
+  priority?: Priority,
 ): Run {
   const tokens: number[] = [];
   const firsts: number[] = [];
   const items: TokenRun[] = [];
   const context = {
     signal,
+    ...(priority !== undefined && { priority }),
     item: (value: TokenRun) => {
       items.push(value);
       firsts.push(value.firstIndex);

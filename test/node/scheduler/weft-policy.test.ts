@@ -1,15 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { choose } from '../../../node/scheduler/choose.ts';
-import { OTHERS_MAX, REJECTIONS_MAX } from '../../../node/scheduler/limits.ts';
-import type { Snapshot } from '../../../node/scheduler/snapshot.ts';
+import {
+  CONDITION_CANDIDATES_MAX,
+  HOT_DETOUR_SHARE,
+  OTHERS_MAX,
+  REJECTIONS_MAX,
+} from '../../../node/scheduler/limits.ts';
+import type { WholePlan } from '../../../node/scheduler/policy.ts';
+import type { Corrections, PlacementRequest, Snapshot } from '../../../node/scheduler/snapshot.ts';
+import { weftPolicy } from '../../../node/scheduler/weft-policy.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { IDLE, MINILM, offer, PROFILE, peer, request, SMOL, snapshot, UNMEASURED } from './builders.ts';
 
+/** The same of each node and model. */
+function corrections(nodes: Readonly<Record<string, number>>, spread?: number): Corrections {
+  return {
+    compute: (node) => nodes[node] ?? 1,
+    samples: (node) => (nodes[node] === undefined ? 0 : 9),
+    ...(spread === undefined ? {} : { spread: () => spread }),
+  };
+}
+
+const choose = (asked: PlacementRequest, given: Snapshot): WholePlan => weftPolicy.choose(asked, given, () => 0);
+
 const fast = offer({ profile: { ...PROFILE, decodeMs: 1, perTokenMs: 0.1 } });
 
-describe('choose', () => {
+describe('the choice', () => {
   it('works here when nobody else offers the model', () => {
     const plan = choose(request(), snapshot({ self: { offers: [offer()] }, peers: [peer('a', { offers: [] })] }));
     expect(plan).toMatchObject({ kind: 'local', node: 'self', others: [] });
@@ -125,6 +142,176 @@ describe('choose', () => {
   });
 });
 
+describe('the choice, by what was measured from here', () => {
+  const boast = offer({ profile: { ...PROFILE, fixedMs: 0, perTokenMs: 0.01, decodeMs: 0.01 } });
+
+  it('believes measurements rather than a boast', () => {
+    const peers = [peer('liar', { offers: [boast] }), peer('honest')];
+    expect(choose(request(), snapshot({ peers })).node).toBe('liar');
+    const known = corrections({ liar: 5_000, honest: 1 });
+    const plan = choose(request(), snapshot({ peers, corrections: known }));
+    expect(plan).toMatchObject({ node: 'honest', correction: 1, samples: 20 });
+    expect(plan.others[0]).toMatchObject({ node: 'liar', correction: 5_000 });
+  });
+
+  it('asks in one look-up where it can', () => {
+    const peers = [peer('liar', { offers: [boast] }), peer('honest')];
+    const asked: string[] = [];
+    const known: Corrections = {
+      compute: () => Number.NaN,
+      samples: () => Number.NaN,
+      forModel: (digest) => {
+        asked.push(digest);
+        return new Map([['liar', { factor: 5_000, samples: 3 }]]);
+      },
+    };
+    expect(choose(request(), snapshot({ peers, corrections: known })).node).toBe('honest');
+    expect(asked).toEqual([SMOL.digest]);
+  });
+
+  it('leaves a boaster that was never measured after its first calls, and without measuring does not', () => {
+    const self = { offers: [offer()] };
+    const peers = (callsInFlight: number) => [
+      peer('liar', { offers: [boast], callsInFlight, load: { ...IDLE, requestsInFlight: callsInFlight } }),
+    ];
+    const known = corrections({});
+    expect(choose(request(), snapshot({ self, peers: peers(0), corrections: known })).node).toBe('liar');
+    expect(choose(request(), snapshot({ self, peers: peers(1), corrections: known })).node).toBe('self');
+    // The attack succeeds where nothing is measured.
+    expect(choose(request(), snapshot({ self, peers: peers(50) })).node).toBe('liar');
+  });
+
+  it('takes no price for a number that is none, however it is said', () => {
+    const self = { offers: [offer()] };
+    for (const absurd of [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, Number.NEGATIVE_INFINITY, 0]) {
+      const profile = { fixedMs: absurd, perTokenMs: absurd, decodeMs: absurd, loadMs: absurd, samples: 9 };
+      const load = { requestsInFlight: absurd, queuedMs: absurd, latencyMs: absurd, memoryFreeBytes: absurd };
+      const liar = peer('liar', {
+        offers: [offer({ profile, dimensions: absurd, sizeBytes: absurd })],
+        load,
+        heardAgoMs: absurd,
+        link: { rttMs: absurd, rttFloorMs: absurd, goodputBytesPerSecond: absurd, path: 'direct' },
+      });
+      const known = { ...corrections({ liar: absurd }), spread: () => absurd };
+      const plan = choose(
+        request({ quoted: new Map([['other', absurd]]), cached: new Map([['liar', absurd]]) }),
+        snapshot({ self, peers: [liar, peer('other')], corrections: known }),
+      );
+      for (const { totalMs } of [plan.price, ...plan.others.map(({ price }) => price)]) {
+        expect(totalMs).toBeGreaterThan(0);
+        expect(totalMs).toBeLessThan(Number.POSITIVE_INFINITY);
+      }
+    }
+  });
+
+  it('takes nodes for equals that differ by no more than chance, and for unequal ones that differ by more', () => {
+    const peers = [
+      peer('lucky', { offers: [offer({ profile: { ...PROFILE, decodeMs: 9.5 } })], load: { ...IDLE, queuedMs: 1 } }),
+      peer('idle'),
+    ];
+    expect(choose(request(), snapshot({ peers, corrections: corrections({}, 0.3) })).node).toBe('idle');
+    expect(choose(request(), snapshot({ peers, corrections: corrections({}, 0.01) })).node).toBe('lucky');
+  });
+
+  it('expects a longer wait behind a late request, the wider their times spread', () => {
+    const peers = [
+      peer('busy', {
+        offers: [fast],
+        callsInFlight: 1,
+        heardAgoMs: 60,
+        load: { ...IDLE, requestsInFlight: 1, queuedMs: 22 },
+      }),
+      peer('idle', { offers: [offer({ profile: { ...PROFILE, decodeMs: 2, perTokenMs: 0.2 } })] }),
+    ];
+    const within = (spread: number) => choose(request(), snapshot({ peers, corrections: corrections({}, spread) }));
+    expect(within(0.1).node).toBe('busy');
+    expect(within(1.4).node).toBe('idle');
+  });
+});
+
+describe('the choice, by what else is known of the request', () => {
+  it('takes a quote for what queue, load and computing take together', () => {
+    const peers = [peer('a'), peer('b', { load: { ...IDLE, queuedMs: 30 } })];
+    const plan = choose(request({ quoted: new Map([['a', 500]]) }), snapshot({ peers }));
+    expect(plan.node).toBe('b');
+    expect(plan.others[0]?.price).toMatchObject({ queueMs: 370, computeMs: 130, totalMs: 502.0008 });
+  });
+
+  it('prefers the node that holds the beginning, unless its queue outweighs that', () => {
+    const cached = new Map([['holder', 400]]);
+    const busy = (queuedMs: number) => [peer('holder', { load: { ...IDLE, queuedMs } }), peer('other')];
+    const asked = request({ inputTokens: 450, cached });
+    const plan = choose(asked, snapshot({ peers: busy(0) }));
+    expect(plan).toMatchObject({ node: 'holder', price: { computeMs: 160 } });
+    expect(choose(asked, snapshot({ peers: busy(1_000) })).node).toBe('other');
+  });
+
+  it('counts the bytes of calls that are still on their way, on a thin link', () => {
+    const link = { rttMs: 2, rttFloorMs: 2, goodputBytesPerSecond: 1e6, path: 'direct' as const };
+    const peers = [peer('near', { link, callsInFlight: 3 }), peer('far', { link: { ...link, rttMs: 600 } })];
+    expect(choose(request({ requestBytes: 300_000 }), snapshot({ peers })).node).toBe('far');
+    expect(
+      choose(request({ requestBytes: 300 }), snapshot({ peers: [peer('near', { link }), peers[1] as never] })).node,
+    ).toBe('near');
+  });
+});
+
+describe('the condition', () => {
+  const alike = [peer('a'), peer('b', { load: { ...IDLE, queuedMs: 40 } })];
+
+  it('lets the executor decline where the next best would clearly be sooner', () => {
+    const plan = choose(request(), snapshot({ peers: alike }));
+    const next = (plan.others[0]?.price.totalMs ?? 0) - 2;
+    expect(plan.node).toBe('a');
+    expect(plan.withinMs).toBeGreaterThan(next);
+    expect(plan.withinMs).toBeLessThan(next * 1.2);
+  });
+
+  it('is in the figures of the executor, which knows of no correction', () => {
+    const known = corrections({ a: 2, b: 2 }, 0.01);
+    const plan = choose(request(), snapshot({ peers: alike, corrections: known }));
+    const next = (plan.others[0]?.price.totalMs ?? 0) - 2 - 130;
+    expect(plan.price.computeMs).toBe(260);
+    expect(plan.withinMs).toBeGreaterThan(next);
+    expect(plan.withinMs).toBeLessThan(next * 1.2);
+  });
+
+  it('is none for the last one, for this node, for one that has quoted, and among very many', () => {
+    expect(choose(request(), snapshot({ peers: [peer('a')] })).withinMs).toBeUndefined();
+    const self = { offers: [fast] };
+    expect(choose(request(), snapshot({ self, peers: alike })).withinMs).toBeUndefined();
+    const quoted = new Map([['a', 131]]);
+    expect(choose(request({ quoted }), snapshot({ peers: alike }))).toMatchObject({ node: 'a' });
+    expect(choose(request({ quoted }), snapshot({ peers: alike })).withinMs).toBeUndefined();
+    const many = Array.from({ length: CONDITION_CANDIDATES_MAX + 1 }, (_, index) => peer(`n${index}`));
+    expect(choose(request(), snapshot({ peers: many })).withinMs).toBeUndefined();
+    expect(choose(request(), snapshot({ peers: many.slice(1) })).withinMs).toBeGreaterThan(0);
+  });
+});
+
+describe('hot and cold', () => {
+  const pool = (hot: Partial<Parameters<typeof peer>[1]>) => [
+    peer('a', { load: { ...IDLE, requestsInFlight: 9 }, ...hot }),
+    ...Array.from({ length: 8 }, (_, index) =>
+      peer(`cold${index}`, { link: { rttMs: 6, rttFloorMs: 6, goodputBytesPerSecond: 100e6, path: 'direct' } }),
+    ),
+  ];
+
+  it('passes over the best where it has the most in flight and a cold one is nearly as good', () => {
+    expect(choose(request(), snapshot({ peers: pool({}) })).node).toBe('cold0');
+    expect(choose(request(), snapshot({ peers: pool({ load: IDLE }) })).node).toBe('a');
+  });
+
+  it('does not pass over a far better one: the strong always have the most in flight', () => {
+    expect(choose(request(), snapshot({ peers: pool({ offers: [fast] }) })).node).toBe('a');
+  });
+
+  it('has nobody hot where all have as much in flight', () => {
+    const peers = ['a', 'b', 'c'].map((node) => peer(node, { load: { ...IDLE, requestsInFlight: 7 } }));
+    expect(choose(request(), snapshot({ peers })).node).toBe('a');
+  });
+});
+
 const profileArbitrary = fc.record({
   fixedMs: fc.integer({ min: 0, max: 50 }),
   perTokenMs: fc.integer({ min: 0, max: 5 }),
@@ -182,8 +369,8 @@ function chosen(asked: ReturnType<typeof request>, given: Snapshot): ReturnType<
   }
 }
 
-describe('choose, for any mesh', () => {
-  it('chooses the least price, never a rejected node, and fails only when nobody can', () => {
+describe('the choice, for any mesh', () => {
+  it('chooses nearly the least price, never a rejected node, and fails only when nobody can', () => {
     fc.assert(
       fc.property(caseArbitrary, ({ asked, snapshot: given }) => {
         const plan = chosen(asked, given);
@@ -206,8 +393,10 @@ describe('choose, for any mesh', () => {
         expect(pool).toContain(plan.node);
         expect(plan.rejected.map(({ node }) => node)).not.toContain(plan.node);
         expect(plan.others.length).toBe(Math.min(OTHERS_MAX, pool.length - 1));
-        const totals = [plan.price.totalMs, ...plan.others.map(({ price }) => price.totalMs)];
-        expect(totals).toEqual(totals.toSorted((a, b) => a - b));
+        const others = plan.others.map(({ price }) => price.totalMs);
+        const totals = [plan.price.totalMs, ...others];
+        expect(others).toEqual(others.toSorted((a, b) => a - b));
+        expect(plan.price.totalMs).toBeLessThanOrEqual(Math.min(...totals) * (1 + HOT_DETOUR_SHARE));
         expect(totals.every(Number.isFinite)).toBe(true);
         expect(new Set([plan.node, ...plan.others.map(({ node }) => node)]).size).toBe(totals.length);
       }),

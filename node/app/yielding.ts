@@ -1,0 +1,153 @@
+// Notices when this machine is wanted for something else: it runs on its battery, or its owner works at it. Then it asks
+// the mesh to prefer others. What programs beside Weft take of the processor stands for the owner: it says so on every
+// system, without watching keys or windows.
+import { cpus } from 'node:os';
+import type { YieldReason } from '../../protocol/capability.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+
+/** Between two looks at the processor, and at the battery. */
+const LOOK_MS = 5_000;
+const BATTERY_LOOKS = 6;
+
+/** Of all processors, what others must take to count as work: half a core, or this share of many. */
+const WORK_CORES = 0.5;
+const WORK_SHARE = 0.15;
+
+/** Looks of the last three at which others must have worked: a cron job is no owner. */
+const LOOKS = 3;
+const WORKING_LOOKS = 2;
+
+/** The owner is gone when others took less than half of that for so long. */
+const REST_MS = 60_000;
+
+/** Milliseconds since some point: of all processors together, and of them those that were not idle. */
+export interface ProcessorTimes {
+  readonly totalMs: number;
+  readonly busyMs: number;
+}
+
+export interface YieldingComponents {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** True on battery; undefined where there is none, or nobody can say. */
+  readonly onBattery: () => Promise<boolean | undefined>;
+  /** True while requests are computed here: the processor's times then say nothing of others. */
+  readonly busy: () => boolean;
+  /** @default those of the system */
+  readonly times?: () => ProcessorTimes;
+  /** This process's own, in milliseconds. @default the runtime's */
+  readonly ownMs?: () => number;
+}
+
+export interface YieldingInit {
+  /** Which of them count, by the settings; asked at each look. */
+  readonly heeds: () => { readonly battery: boolean; readonly owner: boolean };
+  readonly cores: number;
+}
+
+export class Yielding {
+  readonly #components: YieldingComponents;
+  readonly #init: YieldingInit;
+  readonly #listeners = new Set<() => void>();
+  #reasons: readonly YieldReason[] = [];
+  #timer: Timer | undefined;
+  #before: (ProcessorTimes & { readonly ownMs: number }) | undefined;
+  /** Of the last looks that could tell: whether others worked. */
+  #worked: boolean[] = [];
+  #ownerWorks = false;
+  #workedAtMs = 0;
+  #onBattery = false;
+  #looks = 0;
+  #stopped = false;
+
+  constructor(components: YieldingComponents, init: YieldingInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** Why others are to be preferred now; none most of the time. */
+  reasons(): readonly YieldReason[] {
+    return this.#reasons;
+  }
+
+  /** Calls back when the reasons change. Returns what ends the subscription. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    this.#before = this.#measure();
+    void this.#look();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Never rejects. */
+  async #look(): Promise<void> {
+    const { clock, log, onBattery } = this.#components;
+    const heeds = this.#init.heeds();
+    if (this.#looks++ % BATTERY_LOOKS === 0 && heeds.battery) {
+      try {
+        this.#onBattery = (await onBattery()) === true;
+      } catch (error) {
+        log.debug({ error }, 'nobody can say whether this machine runs on battery');
+      }
+    }
+    if (this.#stopped) return;
+    this.#watchOthers(clock.now());
+    this.#tell([
+      ...(heeds.battery && this.#onBattery ? (['battery'] as const) : []),
+      ...(heeds.owner && this.#ownerWorks ? (['owner'] as const) : []),
+    ]);
+    this.#timer = clock.after(LOOK_MS, () => void this.#look());
+  }
+
+  #watchOthers(nowMs: number): void {
+    const now = this.#measure();
+    const before = this.#before;
+    this.#before = now;
+    if (before === undefined || now === undefined || now.totalMs <= before.totalMs) return;
+    const { cores } = this.#init;
+    const elapsedMs = (now.totalMs - before.totalMs) / cores;
+    const othersMs = Math.max(0, now.busyMs - before.busyMs - (now.ownMs - before.ownMs));
+    const coresTaken = othersMs / elapsedMs;
+    const least = Math.max(Math.min(WORK_CORES, cores / 2), WORK_SHARE * cores);
+    this.#worked = [...this.#worked, coresTaken >= least].slice(-LOOKS);
+    if (coresTaken >= least / 2) this.#workedAtMs = nowMs;
+    if (this.#worked.filter(Boolean).length >= WORKING_LOOKS) this.#ownerWorks = true;
+    else if (nowMs - this.#workedAtMs >= REST_MS) this.#ownerWorks = false;
+  }
+
+  /** Undefined while requests are computed here. */
+  #measure(): (ProcessorTimes & { readonly ownMs: number }) | undefined {
+    const { busy, times = systemTimes, ownMs = ownTime } = this.#components;
+    return busy() ? undefined : { ...times(), ownMs: ownMs() };
+  }
+
+  #tell(reasons: readonly YieldReason[]): void {
+    if (reasons.join() === this.#reasons.join()) return;
+    this.#reasons = reasons;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function systemTimes(): ProcessorTimes {
+  let totalMs = 0;
+  let busyMs = 0;
+  for (const { times } of cpus()) {
+    const workedMs = times.user + times.nice + times.sys + times.irq;
+    busyMs += workedMs;
+    totalMs += workedMs + times.idle;
+  }
+  return { totalMs, busyMs };
+}
+
+function ownTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
