@@ -300,6 +300,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       load: (work) => engine.load(work),
     },
     remote: (node) => demand.watch(new RemoteEngine({ mesh }, { node }), 'placed'),
+    yields: () => yielding.reasons(),
     memory: new SessionMemory(),
   });
   const runsIt = (model: InstalledModel): boolean => offered([model], settings.offer).length > 0;

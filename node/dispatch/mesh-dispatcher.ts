@@ -1,5 +1,6 @@
 // Places every piece of work on the node that ends it soonest, and sees it through: a lost node is left out and the work
 // placed again, a generation from the last token that came. Called by the coordinator.
+import type { YieldReason } from '../../protocol/capability.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type {
@@ -54,6 +55,8 @@ export interface MeshDispatcherComponents {
   readonly local: Pick<LocalEngine, keyof Engine | 'offers' | 'load'>;
   /** The engine of a peer. */
   readonly remote: (node: NodeId) => Engine;
+  /** Why this node would rather have others do it; asked for each placement. @default it wouldn't */
+  readonly yields?: () => readonly YieldReason[];
   readonly memory: Memory;
 }
 

@@ -1,6 +1,6 @@
 // Asks the routing policy where a piece of work is to go now: takes the snapshot, with everything in it that this node has
 // learned by itself. Called by the dispatcher for every placement, for hedges and for dry runs.
-import type { ModelOffer } from '../../protocol/capability.ts';
+import type { ModelOffer, YieldReason } from '../../protocol/capability.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type { PlanRecord } from '../../protocol/plan-record.ts';
@@ -28,6 +28,8 @@ export interface PlacerComponents {
   /** The engine of a peer. */
   readonly remote: (node: NodeId) => Engine;
   readonly health: NodeHealth;
+  /** Why this node would rather have others do it. @default it wouldn't */
+  readonly yields?: (() => readonly YieldReason[]) | undefined;
   readonly residuals: Residuals;
   readonly prefixes: PrefixMemory;
   readonly policy: RoutingPolicy;
@@ -117,10 +119,16 @@ export class Placer {
 
   #snapshot(): Snapshot {
     const { local, mesh, health, residuals } = this.#components;
+    const yields = this.#components.yields?.() ?? [];
     // First, because it may find that a node came back.
     const peers = this.#incarnations.living(mesh.peers());
     return {
-      self: { node: local.node, offers: local.offers(), load: local.load() },
+      self: {
+        node: local.node,
+        offers: local.offers(),
+        load: local.load(),
+        ...(yields.length > 0 && { yields }),
+      },
       peers,
       avoided: health.avoided(),
       corrections: residuals.current(),

@@ -6,6 +6,8 @@ const BINS_PER_DOUBLING = 8;
 /** Of the high word of a double, whose upper bits are a logarithm as they stand: sign, exponent, first bits of the mantissa. */
 const MANTISSA_BITS_LEFT_OUT = 17;
 const BINS = 1 << 10;
+/** Parts of a millisecond that count. */
+const PER_MS = 1024;
 
 /**
  * Replaces every time by the mean of the times that are as near to it as chance alone makes them: one that stands apart
@@ -28,7 +30,8 @@ export function likenAlike(times: Float64Array, noise: number): void {
     const bin = apart < BINS ? apart : BINS - 1;
     bins[at] = bin;
     counts[bin] = (counts[bin] ?? 0) + 1;
-    sums[bin] = (sums[bin] ?? 0) + (times[at] ?? 0);
+    // Whole numbers: their sum is the same in whatever order the nodes come.
+    sums[bin] = (sums[bin] ?? 0) + Math.round((times[at] ?? 0) * PER_MS);
     if (bin > last) last = bin;
   }
   const means = new Float64Array(last + 1);
@@ -46,7 +49,7 @@ function meanAround(bin: number, reach: number, counts: Float64Array, sums: Floa
     count += counts[near] ?? 0;
     sum += sums[near] ?? 0;
   }
-  return sum / count;
+  return sum / PER_MS / count;
 }
 
 function highWord(words: Int32Array, at: number): number {

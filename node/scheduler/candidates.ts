@@ -1,6 +1,6 @@
 // Who could do this work at all, who is asked only in need, and why the others can't. Called by survey. A mesh may have a
 // thousand nodes and a decision a tenth of a millisecond: nothing is allocated for a node that can do it.
-import type { ModelOffer } from '../../protocol/capability.ts';
+import type { Advert, ModelOffer } from '../../protocol/capability.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type { Rejection } from '../../protocol/plan.ts';
 import type { LinkEstimate, PeerRecord } from '../core/mesh.ts';
@@ -9,7 +9,7 @@ import type { PlacementRequest, Snapshot } from './snapshot.ts';
 
 /** What a price takes from the record of a peer; this node has one too, without a link. */
 export interface Host extends Pick<PeerRecord, 'load' | 'callsInFlight' | 'heardAgoMs'> {
-  readonly advert: { readonly node: NodeId };
+  readonly advert: Pick<Advert, 'node' | 'yields'>;
   /** Undefined = this node itself. */
   readonly link: LinkEstimate | undefined;
 }
@@ -31,8 +31,9 @@ export function findCandidates(request: PlacementRequest, snapshot: Snapshot): C
   const isAnyoneSpecial = avoided.size > 0 || excluded.size > 0;
   const sorting = new Sorting(request, avoided);
   const { hosts, offers } = sorting;
-  const { node, load } = self;
-  const here = { advert: { node }, load, callsInFlight: load.requestsInFlight, heardAgoMs: 0, link: undefined };
+  const { node, load, yields } = self;
+  const advert = yields === undefined ? { node } : { node, yields };
+  const here = { advert, load, callsInFlight: load.requestsInFlight, heardAgoMs: 0, link: undefined };
   sorting.add(here, self.offers, 'connected');
   for (let at = 0; at < peers.length; at++) {
     const peer = peers[at] as PeerRecord;

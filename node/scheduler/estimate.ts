@@ -10,6 +10,7 @@ import type { WorkSize } from '../core/work-size.ts';
 import { likenAlike } from './alike.ts';
 import type { Candidates, Host } from './candidates.ts';
 import {
+  AMOUNT_MAX,
   COMPUTE_MS_MIN,
   CORRECTION_MAX,
   CORRECTION_MIN,
@@ -24,10 +25,12 @@ import {
   GUESS_OUTPUT_MS_PER_BYTE,
   NEWCOMER_FACTOR,
   PART_MS_MAX,
+  RISK_DEVIATIONS,
   RTT_UNKNOWN_MS,
   SPREAD_MAX,
   SPREAD_UNKNOWN,
   UNPROVEN_SPEEDUP_MAX,
+  YIELD_SHARE,
 } from './limits.ts';
 import type { Corrections, PlacementRequest } from './snapshot.ts';
 
@@ -36,9 +39,15 @@ export function sane(ms: number): number {
   return ms >= 0 && ms < PART_MS_MAX ? ms : PART_MS_MAX;
 }
 
+/** A number of things, whatever was said. */
+export function amount(count: number): number {
+  if (!(count > 0)) return 0;
+  return count < AMOUNT_MAX ? count : AMOUNT_MAX;
+}
+
 /** What a model of this size costs at most on a slow core. */
 export function guessProfile(offer: ModelOffer): ServiceProfile {
-  const bytes = Math.max(0, offer.sizeBytes);
+  const bytes = amount(offer.sizeBytes);
   return {
     fixedMs: GUESS_FIXED_MS,
     perTokenMs: bytes * GUESS_INPUT_MS_PER_BYTE,
@@ -94,6 +103,7 @@ export class Estimates {
   /** What is made of claims and factors: alike for nodes that are alike. */
   readonly #computeMs: Float64Array;
   readonly #totals: Float64Array;
+  readonly #risks: Float64Array;
   /** Compute time on the fastest node that was measured from here; 0 = nobody else's claims are doubted by it. */
   #provenMs = 0;
 
@@ -107,16 +117,32 @@ export class Estimates {
     this.#rows = rowsOf(request, candidates, corrections === undefined ? undefined : factorsOf(corrections, digest));
     this.#computeMs = new Float64Array(this.count);
     this.#totals = new Float64Array(this.count);
+    this.#risks = new Float64Array(this.count);
     this.#compute(corrections !== undefined);
     likenAlike(this.#computeMs, spread * ESTIMATE_NOISE_SHARE);
     this.#odds.foreign = this.#foreign();
     const asked = request.quoted !== undefined && request.quoted.size > 0;
-    for (let at = 0; at < this.count; at++) this.#totals[at] = asked ? this.price(at).totalMs : this.#total(at);
+    for (let at = 0; at < this.count; at++) {
+      const queue = asked ? this.price(at).queueMs : this.#queueMs(at);
+      this.#totals[at] = asked ? this.price(at).totalMs : this.#total(at, queue);
+      this.#risks[at] = RISK_DEVIATIONS * this.#odds.deviation * Math.sqrt(queue * (this.#computeMs[at] ?? 0));
+      if (candidates.hosts[at]?.advert.yields !== undefined)
+        this.#risks[at] = this.riskMs(at) + YIELD_SHARE * this.totalMs(at);
+    }
   }
 
   /** Milliseconds until the whole answer is here. */
   totalMs(at: number): number {
     return this.#totals[at] ?? Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * What it may take longer than that: of two queues that are predicted to be as long, the one that is made of many short
+   * waits is the surer one, and whoever goes where the queue is predicted to be short goes where that is an error. And what a
+   * node costs on top that would rather have others do it.
+   */
+  riskMs(at: number): number {
+    return this.#risks[at] ?? 0;
   }
 
   /** As {@link totalMs}, by part. */
@@ -127,8 +153,9 @@ export class Estimates {
     const compute = this.#computeMs[at] ?? 0;
     const load = loadMs(offer);
     const { link } = host;
-    const up = link === undefined ? 0 : upMs(link, this.#request);
-    const down = link === undefined ? 0 : downMs(link, this.#request, offer);
+    const oneWay = link === undefined ? 0 : oneWayMs(link);
+    const up = oneWay + (this.#rows[at * WIDTH + TRANSFER] ?? 0);
+    const down = link === undefined ? 0 : oneWay + sane(answerBytesOf(this.#request, offer) * msPerByte(link));
     const quoted = this.#request.quoted?.get(host.advert.node);
     if (quoted === undefined) return priceOf(this.#queueMs(at), load, up, compute, down);
     return priceByQuote(sane(quoted), { claimed: this.#rows[at * WIDTH + CLAIMED] ?? 0, compute, load, up, down });
@@ -224,15 +251,14 @@ export class Estimates {
       const theirs = told - (rows[row + CALLS] ?? 0);
       if (theirs <= 0) continue;
       const waits = ((theirs / told) * (rows[row + QUEUED] ?? 0)) / (this.#computeMs[at] ?? 1);
-      sum += waits < FOREIGN_MAX ? waits : FOREIGN_MAX;
+      // Whole numbers: their sum is the same in whatever order the nodes come.
+      sum += Math.round((waits < FOREIGN_MAX ? waits : FOREIGN_MAX) * 1024);
     }
-    return sum / this.count;
+    return sum / 1024 / this.count;
   }
 
-  #total(at: number): number {
-    const rows = this.#rows;
-    const row = at * WIDTH;
-    return this.#queueMs(at) + (this.#computeMs[at] ?? 0) + (rows[row + AROUND] ?? 0);
+  #total(at: number, queue: number): number {
+    return queue + (this.#computeMs[at] ?? 0) + (this.#rows[at * WIDTH + AROUND] ?? 0);
   }
 
   /**
@@ -298,16 +324,19 @@ function rowsOf(
     let up = 0;
     let down = 0;
     if (link !== undefined) {
-      up = upMs(link, request);
-      down = downMs(link, request, offer);
-      rows[row + ROUND_TRIP] = 2 * oneWayMs(link);
-      rows[row + TRANSFER] = up - oneWayMs(link);
+      const oneWay = oneWayMs(link);
+      const perByte = msPerByte(link);
+      const transfer = sane(request.requestBytes * perByte);
+      up = oneWay + transfer;
+      down = oneWay + sane(answerBytesOf(request, offer) * perByte);
+      rows[row + ROUND_TRIP] = 2 * oneWay;
+      rows[row + TRANSFER] = transfer;
     }
     rows[row + AROUND] = loadMs(offer) + up + down;
-    rows[row + AGE] = heardAgoMs > 0 ? heardAgoMs + up : up;
+    rows[row + AGE] = amount(heardAgoMs) + up;
     rows[row + QUEUED] = sane(load.queuedMs);
     rows[row + CALLS] = callsInFlight;
-    rows[row + TOLD] = load.requestsInFlight > 0 ? load.requestsInFlight : 0;
+    rows[row + TOLD] = amount(load.requestsInFlight);
   }
   return rows;
 }
@@ -316,18 +345,14 @@ function oneWayMs({ rttMs }: LinkEstimate): number {
   return sane(rttMs ?? RTT_UNKNOWN_MS) / 2;
 }
 
-function upMs(link: LinkEstimate, { requestBytes }: PlacementRequest): number {
-  return oneWayMs(link) + transferMs(link, requestBytes);
+function msPerByte({ goodputBytesPerSecond }: LinkEstimate): number {
+  const known = goodputBytesPerSecond === undefined ? 0 : amount(goodputBytesPerSecond);
+  return 1000 / (known > 0 ? known : GOODPUT_UNKNOWN_BYTES_PER_SECOND);
 }
 
-function downMs(link: LinkEstimate, { answerBytes, answerRows }: PlacementRequest, { dimensions }: ModelOffer): number {
-  const bytes = answerRows > 0 ? answerBytes + answerRows * dimensions * Float32Array.BYTES_PER_ELEMENT : answerBytes;
-  return oneWayMs(link) + transferMs(link, bytes);
-}
-
-function transferMs({ goodputBytesPerSecond }: LinkEstimate, bytes: number): number {
-  const known = goodputBytesPerSecond !== undefined && goodputBytesPerSecond > 0;
-  return sane((bytes * 1000) / (known ? goodputBytesPerSecond : GOODPUT_UNKNOWN_BYTES_PER_SECOND));
+function answerBytesOf({ answerBytes, answerRows }: PlacementRequest, { dimensions }: ModelOffer): number {
+  if (answerRows === 0) return answerBytes;
+  return answerBytes + answerRows * amount(dimensions) * Float32Array.BYTES_PER_ELEMENT;
 }
 
 /** The factor of each node for one model; 0 = nothing was measured. */
@@ -351,6 +376,8 @@ function believable(factor: number): number {
 interface Odds {
   /** The mean of many. */
   readonly mean: number;
+  /** How far a single one is from that: the standard deviation. */
+  readonly deviation: number;
   /** What is left on average of one that has taken 1 already: the wider the spread, the longer the wait behind a late one. */
   readonly rest: number;
   /** What waits at a node on average that other nodes have sent there, in times that this work takes there. */
@@ -364,7 +391,8 @@ function believableSpread(spread = SPREAD_UNKNOWN): number {
 /** @param sigma standard deviation of the logarithm of measured over predicted */
 function oddsOf(sigma: number): Odds {
   // The rest is mean · 2 Φ(sigma) - 1; this polynomial is within a tenth of it from 0.2 to 1.5.
-  return { mean: Math.exp(sigma ** 2 / 2), rest: sigma * (0.7 + 1.5 * sigma), foreign: 0 };
+  const mean = Math.exp(sigma ** 2 / 2);
+  return { mean, deviation: mean * Math.sqrt(Math.expm1(sigma ** 2)), rest: sigma * (0.7 + 1.5 * sigma), foreign: 0 };
 }
 
 function priceOf(queue: number, load: number, up: number, compute: number, down: number): Price {

@@ -30,6 +30,9 @@ export const GUESS_LOAD_MS_PER_BYTE = 1e-5;
 /** Longest time that is believed of any one part: an advert may say anything, a price must stay a number. */
 export const PART_MS_MAX = 1e9;
 
+/** And the most of anything that is counted: bytes, requests, tokens. */
+export const AMOUNT_MAX = 1e15;
+
 // How far claims are believed. A peer's figures are its own words; what was measured from here corrects them.
 
 /** Factors of a correction: beyond them the prediction was of something else. */
@@ -58,6 +61,12 @@ export const SPREAD_MAX = 1.5;
  * average of weight 1/8 (0.26).
  */
 export const ESTIMATE_NOISE_SHARE = 0.34;
+
+/** A node that would rather have others do it costs so many times its price on top: what takes five times as long is no help. */
+export const YIELD_SHARE = 3;
+
+/** A queue counts as so many standard deviations longer than it is predicted to be. */
+export const RISK_DEVIATIONS = 1.5;
 
 /** Requests of other nodes that one node counts as, in the average of what these keep busy: one that drowns says little of all. */
 export const FOREIGN_MAX = 4;

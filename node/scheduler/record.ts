@@ -1,10 +1,10 @@
 // A placement's question as plain data, and asked again: what a trace keeps, and how `weft plan --replay` decides anew, under
 // the same or another policy. Called by dispatch (record) and by whoever shows a replay.
-import type { Load, ModelOffer } from '../../protocol/capability.ts';
+import type { Load, ModelOffer, YieldReason } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { PlanRecord, RecordedNode } from '../../protocol/plan-record.ts';
 import type { PeerRecord } from '../core/mesh.ts';
-import { sane } from './estimate.ts';
+import { amount, sane } from './estimate.ts';
 import { RECORD_NODES_MAX, RECORD_TEXT_MAX } from './limits.ts';
 import type { RoutingPolicy, WholePlan } from './policy.ts';
 import type { Corrections, PlacementRequest, Snapshot } from './snapshot.ts';
@@ -19,11 +19,17 @@ export function recordOf(request: PlacementRequest, snapshot: Snapshot): PlanRec
     const offer = offers.find((one) => one.model.digest === model.digest);
     if (offer !== undefined) nodes.push(nodeOf({ node, name, offer, ...known }, request, snapshot));
   };
-  note(self.node, '', self.offers, { state: 'connected', load: self.load, callsInFlight: 0, heardAgoMs: 0 });
+  note(self.node, '', self.offers, {
+    state: 'connected',
+    load: self.load,
+    callsInFlight: 0,
+    heardAgoMs: 0,
+    yields: self.yields,
+  });
   const kept = worthKeeping(request, snapshot);
   for (const peer of snapshot.peers) {
     const { node, name, offers } = peer.advert;
-    if (kept === undefined || kept.has(node)) note(node, name, offers, peer);
+    if (kept === undefined || kept.has(node)) note(node, name, offers, { ...peer, yields: peer.advert.yields });
   }
   return {
     request: {
@@ -57,7 +63,12 @@ export function replay(record: PlanRecord, policy: RoutingPolicy, random: () => 
   };
   const here = byNode.get(self);
   const snapshot: Snapshot = {
-    self: { node: self, offers: here === undefined ? [] : [offerOf(here, record)], load: here?.load ?? NO_LOAD },
+    self: {
+      node: self,
+      offers: here === undefined ? [] : [offerOf(here, record)],
+      load: here?.load ?? NO_LOAD,
+      ...(here?.yields !== undefined && { yields: here.yields }),
+    },
     peers: nodes.filter(({ node }) => node !== self).map((node) => peerOf(node, record)),
     avoided: mapOf(nodes, ({ avoided }) => avoided),
     corrections,
@@ -73,7 +84,7 @@ export function replay(record: PlanRecord, policy: RoutingPolicy, random: () => 
 }
 
 type KnownOfNode = Pick<PeerRecord, 'state' | 'load' | 'callsInFlight' | 'heardAgoMs'> &
-  Partial<Pick<PeerRecord, 'link'>>;
+  Partial<Pick<PeerRecord, 'link'>> & { readonly yields: readonly YieldReason[] | undefined };
 
 const NO_LOAD: Load = { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 };
 
@@ -109,43 +120,39 @@ function nodeOf(
     state: known.state,
     offer: {
       state: offer.state,
-      dimensions: sane(offer.dimensions),
-      sizeBytes: finite(offer.sizeBytes),
+      dimensions: amount(offer.dimensions),
+      sizeBytes: amount(offer.sizeBytes),
       profile: {
         fixedMs: sane(profile.fixedMs),
         perTokenMs: sane(profile.perTokenMs),
         decodeMs: sane(profile.decodeMs),
         loadMs: sane(profile.loadMs),
-        samples: finite(profile.samples),
+        samples: amount(profile.samples),
       },
     },
     load: {
-      requestsInFlight: finite(load.requestsInFlight),
+      requestsInFlight: amount(load.requestsInFlight),
       queuedMs: sane(load.queuedMs),
-      latencyMs: finite(load.latencyMs),
-      memoryFreeBytes: finite(load.memoryFreeBytes),
+      latencyMs: amount(load.latencyMs),
+      memoryFreeBytes: amount(load.memoryFreeBytes),
     },
     ...(link === undefined ? {} : { link: linkOf(link) }),
-    callsInFlight: finite(known.callsInFlight),
-    heardAgoMs: finite(known.heardAgoMs),
+    ...(known.yields === undefined ? {} : { yields: known.yields }),
+    callsInFlight: amount(known.callsInFlight),
+    heardAgoMs: amount(known.heardAgoMs),
     ...(doubt === undefined ? {} : { avoided: bounded(doubt) }),
-    ...(samples > 0 ? { correction: { factor: finite(factor), samples } } : {}),
+    ...(samples > 0 ? { correction: { factor: amount(factor), samples } } : {}),
     ...(quotedMs === undefined ? {} : { quotedMs: sane(quotedMs) }),
-    ...(cachedTokens === undefined ? {} : { cachedTokens: finite(cachedTokens) }),
+    ...(cachedTokens === undefined ? {} : { cachedTokens: amount(cachedTokens) }),
   };
 }
 
 function linkOf({ rttMs, goodputBytesPerSecond, path }: PeerRecord['link']): NonNullable<RecordedNode['link']> {
   return {
     ...(rttMs === undefined ? {} : { rttMs: sane(rttMs) }),
-    ...(goodputBytesPerSecond === undefined ? {} : { goodputBytesPerSecond: finite(goodputBytesPerSecond) }),
+    ...(goodputBytesPerSecond === undefined ? {} : { goodputBytesPerSecond: amount(goodputBytesPerSecond) }),
     ...(path === undefined ? {} : { path }),
   };
-}
-
-/** Numbers that JSON keeps; what was no amount counts as none. */
-function finite(value: number): number {
-  return value >= 0 && value < Number.POSITIVE_INFINITY ? value : 0;
 }
 
 function bounded(text: string): string {
@@ -166,7 +173,7 @@ function offerOf({ offer }: RecordedNode, { request }: PlanRecord): ModelOffer {
 }
 
 function peerOf(recorded: RecordedNode, record: PlanRecord): PeerRecord {
-  const { node, name, state, load, link, callsInFlight, heardAgoMs } = recorded;
+  const { node, name, state, load, link, callsInFlight, heardAgoMs, yields } = recorded;
   const { rttMs, goodputBytesPerSecond, path } = link ?? {};
   return {
     advert: {
@@ -179,6 +186,7 @@ function peerOf(recorded: RecordedNode, record: PlanRecord): PeerRecord {
       hardware: { platform: '', arch: '', cpuModel: '', cpuCount: 0, memoryBytes: 0, devices: [] },
       offers: [offerOf(recorded, record)],
       load,
+      ...(yields !== undefined && { yields }),
     },
     state,
     link: { rttMs, rttFloorMs: rttMs, goodputBytesPerSecond, path },

@@ -1,12 +1,18 @@
 // What a decision knows: the request by its size, and the mesh as it is at this moment. dispatch takes a snapshot for
 // every placement, so taking one copies nothing; who gets one must not change what it refers to.
-import type { Load, ModelOffer } from '../../protocol/capability.ts';
+import type { Load, ModelOffer, YieldReason } from '../../protocol/capability.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type { PeerRecord } from '../core/mesh.ts';
 
 /** This node, peers, and who is better left alone. */
 export interface Snapshot {
-  readonly self: { readonly node: NodeId; readonly offers: readonly ModelOffer[]; readonly load: Load };
+  readonly self: {
+    readonly node: NodeId;
+    readonly offers: readonly ModelOffer[];
+    readonly load: Load;
+    /** Why others are to be preferred; never an empty list. @default they aren't */
+    readonly yields?: readonly YieldReason[];
+  };
   readonly peers: readonly PeerRecord[];
   /** Nodes that are asked only when no other is left, each with the reason for people. */
   readonly avoided: ReadonlyMap<NodeId, string>;

@@ -4,7 +4,7 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Candidate, Rejection } from '../../protocol/plan.ts';
 import { type Candidates, findCandidates } from './candidates.ts';
-import { Estimates } from './estimate.ts';
+import { amount, Estimates } from './estimate.ts';
 import { OTHERS_MAX } from './limits.ts';
 import type { WholePlan } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
@@ -40,6 +40,11 @@ export class Survey {
     return this.#estimates.totalMs(at);
   }
 
+  /** That, and what it may well take longer: by this candidates are compared. */
+  scoreMs(at: number): number {
+    return this.#estimates.totalMs(at) + this.#estimates.riskMs(at);
+  }
+
   /** Of the total, what is spent on the way there and back. */
   linkMs(at: number): number {
     const { upMs, downMs } = this.#estimates.price(at);
@@ -67,9 +72,9 @@ export class Survey {
     return queueMs + loadMs + computeMs;
   }
 
-  /** By price; at the same price here before there, measured before guessed, and at last by id, so that none is equal. */
+  /** By score; at the same score here before there, measured before guessed, and at last by id, so that none is equal. */
   compare(a: number, b: number): number {
-    const difference = this.totalMs(a) - this.totalMs(b);
+    const difference = this.scoreMs(a) - this.scoreMs(b);
     if (difference !== 0) return difference;
     if (this.isHere(a) || this.isHere(b)) return this.isHere(a) ? -1 : 1;
     const samples = this.#samples(b) - this.#samples(a);
@@ -97,8 +102,7 @@ export class Survey {
   }
 
   #samples(at: number): number {
-    const samples = this.#candidates.offers[at]?.profile.samples ?? 0;
-    return samples > 0 ? samples : 0;
+    return amount(this.#candidates.offers[at]?.profile.samples ?? 0);
   }
 
   /** The cheapest, cheapest first: one pass, because a mesh may have a thousand nodes and a plan names nine. */
@@ -106,7 +110,7 @@ export class Survey {
     const best: number[] = [];
     let worstMs = Number.POSITIVE_INFINITY;
     for (let candidate = 0; candidate < this.count; candidate++) {
-      if (this.totalMs(candidate) > worstMs || candidate === without) continue;
+      if (this.scoreMs(candidate) > worstMs || candidate === without) continue;
       const last = best[count - 1];
       if (last !== undefined && this.compare(last, candidate) <= 0) continue;
       let at = Math.min(best.length, count - 1);
@@ -117,7 +121,7 @@ export class Survey {
       }
       best[at] = candidate;
       const worst = best[count - 1];
-      if (worst !== undefined) worstMs = this.totalMs(worst);
+      if (worst !== undefined) worstMs = this.scoreMs(worst);
     }
     return best;
   }

@@ -32,17 +32,17 @@ function chosenFrom(survey: Survey): number {
   const requestsMax = hotAbove(survey);
   // Mostly the best is cold, and that is the whole answer.
   if (survey.requestsAt(best) <= requestsMax) return best;
-  const limitMs = survey.totalMs(best) * (1 + HOT_DETOUR_SHARE);
+  const limitMs = survey.scoreMs(best) * (1 + HOT_DETOUR_SHARE);
   let chosen = best;
   for (let at = 0; at < survey.count; at++) {
-    if (survey.totalMs(at) > limitMs || survey.requestsAt(at) > requestsMax) continue;
+    if (survey.scoreMs(at) > limitMs || survey.requestsAt(at) > requestsMax) continue;
     if (chosen === best || isBetter(survey, at, chosen)) chosen = at;
   }
   return chosen;
 }
 
 function isBetter(survey: Survey, at: number, best: number): boolean {
-  const difference = survey.totalMs(at) - survey.totalMs(best);
+  const difference = survey.scoreMs(at) - survey.scoreMs(best);
   return difference < 0 || (difference === 0 && survey.compare(at, best) < 0);
 }
 

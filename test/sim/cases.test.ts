@@ -173,8 +173,6 @@ describe('churn of a fifth of 20 nodes a minute', () => {
     expect(broken).toEqual([]);
     expect(goneAfterMs).toHaveLength(4 * MINUTES);
     expect(Math.max(...goneAfterMs)).toBeLessThanOrEqual(5_000);
-    // Those who came are used as well as those who left were.
-    expect(new Set(scene.sent).size).toBeGreaterThan(20);
   });
 });
 

@@ -5,12 +5,16 @@ import {
   HOT_DETOUR_SHARE,
   OTHERS_MAX,
   REJECTIONS_MAX,
+  RISK_DEVIATIONS,
+  SPREAD_UNKNOWN,
 } from '../../../node/scheduler/limits.ts';
 import type { WholePlan } from '../../../node/scheduler/policy.ts';
 import type { Corrections, PlacementRequest, Snapshot } from '../../../node/scheduler/snapshot.ts';
 import { weftPolicy } from '../../../node/scheduler/weft-policy.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
+import type { Price } from '../../../protocol/plan.ts';
+import { runs } from '../../support/property.ts';
 import { IDLE, MINILM, offer, PROFILE, peer, request, SMOL, snapshot, UNMEASURED } from './builders.ts';
 
 /** The same of each node and model. */
@@ -206,11 +210,22 @@ describe('the choice, by what was measured from here', () => {
 
   it('takes nodes for equals that differ by no more than chance, and for unequal ones that differ by more', () => {
     const peers = [
-      peer('lucky', { offers: [offer({ profile: { ...PROFILE, decodeMs: 9.5 } })], load: { ...IDLE, queuedMs: 1 } }),
+      peer('lucky', { offers: [offer({ profile: { ...PROFILE, decodeMs: 9 } })], load: { ...IDLE, queuedMs: 8 } }),
       peer('idle'),
     ];
     expect(choose(request(), snapshot({ peers, corrections: corrections({}, 0.3) })).node).toBe('idle');
     expect(choose(request(), snapshot({ peers, corrections: corrections({}, 0.01) })).node).toBe('lucky');
+  });
+
+  it('prefers the surer of two that are predicted to take as long', () => {
+    const brisk = offer({ profile: { ...PROFILE, decodeMs: 4, perTokenMs: 0.4 } });
+    const peers = [
+      peer('queued', { offers: [brisk], load: { ...IDLE, requestsInFlight: 1, queuedMs: 62 } }),
+      peer('idle'),
+    ];
+    const plan = choose(request(), snapshot({ peers }));
+    expect(plan.node).toBe('idle');
+    expect(plan.others[0]?.price.totalMs).toBeLessThan(plan.price.totalMs);
   });
 
   it('expects a longer wait behind a late request, the wider their times spread', () => {
@@ -360,6 +375,12 @@ const caseArbitrary = fc
     }),
   }));
 
+/** As the policy compares: with what the queue may take longer. */
+function scoreOf({ totalMs, queueMs, computeMs }: Price): number {
+  const deviation = Math.exp(SPREAD_UNKNOWN ** 2 / 2) * Math.sqrt(Math.expm1(SPREAD_UNKNOWN ** 2));
+  return totalMs + RISK_DEVIATIONS * deviation * Math.sqrt(queueMs * computeMs);
+}
+
 function chosen(asked: ReturnType<typeof request>, given: Snapshot): ReturnType<typeof choose> | undefined {
   try {
     return choose(asked, given);
@@ -393,13 +414,16 @@ describe('the choice, for any mesh', () => {
         expect(pool).toContain(plan.node);
         expect(plan.rejected.map(({ node }) => node)).not.toContain(plan.node);
         expect(plan.others.length).toBe(Math.min(OTHERS_MAX, pool.length - 1));
-        const others = plan.others.map(({ price }) => price.totalMs);
-        const totals = [plan.price.totalMs, ...others];
-        expect(others).toEqual(others.toSorted((a, b) => a - b));
-        expect(plan.price.totalMs).toBeLessThanOrEqual(Math.min(...totals) * (1 + HOT_DETOUR_SHARE));
+        const others = plan.others.map(({ price }) => scoreOf(price));
+        const totals = [scoreOf(plan.price), ...others];
+        for (const [index, score] of others.entries()) {
+          expect(score).toBeGreaterThanOrEqual((others[index - 1] ?? 0) * (1 - 1e-9));
+        }
+        expect(scoreOf(plan.price)).toBeLessThanOrEqual(Math.min(...totals) * (1 + HOT_DETOUR_SHARE) * (1 + 1e-9));
         expect(totals.every(Number.isFinite)).toBe(true);
         expect(new Set([plan.node, ...plan.others.map(({ node }) => node)]).size).toBe(totals.length);
       }),
+      runs(300),
     );
   });
 
@@ -411,6 +435,7 @@ describe('the choice, for any mesh', () => {
         const turned = chosen(asked, { ...given, peers: given.peers.toReversed() });
         expect({ ...turned, rejected: [] }).toEqual({ ...plan, rejected: [] });
       }),
+      runs(300),
     );
   });
 
