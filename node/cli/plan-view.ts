@@ -80,7 +80,8 @@ export function deadlineLine({ deadline, plan: { price } }: PlanAnswer): string 
   const soonest = quotedMs === undefined ? '' : ` The soonest answer takes ${formatMs(quotedMs)}.`;
   // Where nothing is waited for, waiting helps nothing.
   const waits = price.queueMs + price.loadMs > 0;
-  const again = retryAfterMs === undefined || !waits ? '' : ` It may be taken in ${formatMs(retryAfterMs)}.`;
+  const again =
+    retryAfterMs === undefined || retryAfterMs <= 1 || !waits ? '' : ` It may be taken in ${formatMs(retryAfterMs)}.`;
   return `A request with a deadline of ${asked} would be refused.${soonest}${again}\n`;
 }
 

@@ -41,7 +41,9 @@ export function spansOf(times: AttemptTimes): readonly Span[] {
   };
   if (acknowledgedMs !== undefined) {
     const seenMs = Math.min(acknowledgedMs, endMs);
-    const arrivedMs = Math.max(startMs, seenMs - rttMs / 2);
+    // It may be seen late, by a busy node: the executor had begun by then.
+    const workedMs = timing === undefined ? 0 : executorParts(timing).reduce((sum, part) => sum + part.durationMs, 0);
+    const arrivedMs = Math.max(startMs, Math.min(seenMs - rttMs / 2, endMs - workedMs));
     add('up', arrivedMs - startMs, price.upMs);
     spans.push({ name: 'acknowledge', node, startMs: arrivedMs, durationMs: Math.max(0, seenMs - arrivedMs) });
   }

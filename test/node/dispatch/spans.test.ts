@@ -48,6 +48,17 @@ describe('the spans of an attempt', () => {
     ]);
   });
 
+  it('leave the executor its time where the acknowledgement was seen late', () => {
+    const times = { node: 'a', price, timing, startMs: 100, endMs: 140, acknowledgedMs: 130, rttMs: 4 };
+    expect(spansOf(times).map(({ name, startMs, durationMs }) => [name, startMs, durationMs])).toEqual([
+      ['up', 100, 16],
+      ['acknowledge', 116, 14],
+      ['queue', 116, 4],
+      ['compute', 120, 20],
+      ['down', 140, 0],
+    ]);
+  });
+
   it('count the wait for a load once', () => {
     const cold = { ...timing, queueMs: 900, loadMs: 890 };
     const times = { node: 'self', price, timing: cold, startMs: 0, endMs: 920, acknowledgedMs: undefined, rttMs: 0 };
