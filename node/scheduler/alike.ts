@@ -5,9 +5,9 @@
 const BINS_PER_DOUBLING = 8;
 /** Of the high word of a double, whose upper bits are a logarithm as they stand: sign, exponent, first bits of the mantissa. */
 const MANTISSA_BITS_LEFT_OUT = 17;
-const BINS = 1 << 10;
-/** Parts of a millisecond that count. */
-const PER_MS = 1024;
+const BINS = 1 << 9;
+/** Of 2 to the power of -12, a quarter of a microsecond: exponents are stored with 1,023 added. */
+const FIRST_BIN = (1_023 - 12) * BINS_PER_DOUBLING;
 
 /**
  * Replaces every time by the mean of the times that are as near to it as chance alone makes them: one that stands apart
@@ -20,18 +20,15 @@ export function likenAlike(times: Float64Array, noise: number): void {
   const reach = Math.min(BINS_PER_DOUBLING * 2, Math.round(2 * noise * Math.LOG2E * BINS_PER_DOUBLING));
   if (reach < 1) return;
   const words = new Int32Array(times.buffer, times.byteOffset, times.length * 2);
-  const first = lowestBin(words);
   const bins = new Uint16Array(times.length);
   const counts = new Float64Array(BINS);
   const sums = new Float64Array(BINS);
   let last = 0;
   for (let at = 0; at < times.length; at++) {
-    const apart = highWord(words, at) - first;
-    const bin = apart < BINS ? apart : BINS - 1;
+    const bin = binOf(words, at);
     bins[at] = bin;
     counts[bin] = (counts[bin] ?? 0) + 1;
-    // Whole numbers: their sum is the same in whatever order the nodes come.
-    sums[bin] = (sums[bin] ?? 0) + Math.round((times[at] ?? 0) * PER_MS);
+    sums[bin] = (sums[bin] ?? 0) + (times[at] ?? 0);
     if (bin > last) last = bin;
   }
   const means = new Float64Array(last + 1);
@@ -49,20 +46,14 @@ function meanAround(bin: number, reach: number, counts: Float64Array, sums: Floa
     count += counts[near] ?? 0;
     sum += sums[near] ?? 0;
   }
-  return sum / PER_MS / count;
+  // Single precision: the same in whatever order the nodes come.
+  return Math.fround(sum / count);
 }
 
-function highWord(words: Int32Array, at: number): number {
-  return (words[at * 2 + HIGH] ?? 0) >> MANTISSA_BITS_LEFT_OUT;
-}
-
-function lowestBin(words: Int32Array): number {
-  let lowest = highWord(words, 0);
-  for (let at = 1; at * 2 < words.length; at++) {
-    const bin = highWord(words, at);
-    if (bin < lowest) lowest = bin;
-  }
-  return lowest;
+function binOf(words: Int32Array, at: number): number {
+  const bin = ((words[at * 2 + HIGH] ?? 0) >> MANTISSA_BITS_LEFT_OUT) - FIRST_BIN;
+  if (bin < 0) return 0;
+  return bin < BINS ? bin : BINS - 1;
 }
 
 /** Which half of a double comes second in memory, as this machine orders bytes. */

@@ -1,72 +1,92 @@
 // Who could do this work at all, who is asked only in need, and why the others can't. Called by survey. A mesh may have a
 // thousand nodes and a decision a tenth of a millisecond: nothing is allocated for a node that can do it.
 import type { Advert, ModelOffer } from '../../protocol/capability.ts';
-import type { ModelRef, NodeId } from '../../protocol/ids.ts';
+import type { NodeId } from '../../protocol/ids.ts';
 import type { Rejection } from '../../protocol/plan.ts';
 import type { LinkEstimate, PeerRecord } from '../core/mesh.ts';
+import type { KnownModel, KnownOffers } from './known-offers.ts';
 import { REJECTIONS_MAX } from './limits.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
 
 /** What a price takes from the record of a peer; this node has one too, without a link. */
 export interface Host extends Pick<PeerRecord, 'load' | 'callsInFlight' | 'heardAgoMs'> {
-  readonly advert: Pick<Advert, 'node' | 'yields'>;
+  readonly advert: Pick<Advert, 'node'>;
   /** Undefined = this node itself. */
   readonly link: LinkEstimate | undefined;
 }
 
+/** They go by their places in the order of their finding: 0 up to, not including, `count`. */
 export interface Candidates {
-  /** Who is asked: nodes in doubt only where there is nobody else. */
-  readonly hosts: readonly Host[];
-  /** What each of them offers, in the same order. */
-  readonly offers: readonly ModelOffer[];
+  /** Of those who are asked: nodes in doubt only where there is nobody else. */
+  readonly count: number;
+  /** Where each of them is in {@link known}: 0 = this node, 1 = the first of the peers. */
+  readonly places: Int32Array;
+  readonly known: KnownModel;
   /** The others. Those that have something to do with the model come first; at most {@link REJECTIONS_MAX}. */
   readonly rejected: readonly Rejection[];
+  readonly here: Host;
+  readonly peers: readonly Host[];
+}
+
+export function hostAt({ places, here, peers }: Candidates, at: number): Host {
+  const place = places[at] ?? 0;
+  return place === 0 ? here : (peers[place - 1] ?? here);
+}
+
+/** @throws RangeError where there is no such candidate */
+export function offerAt({ places, known, count }: Candidates, at: number): ModelOffer {
+  const offer = at < count ? known.offers[places[at] ?? 0] : undefined;
+  if (offer === undefined) throw new RangeError(`There is no candidate ${at}.`);
+  return offer;
 }
 
 /** Sorts every node of the snapshot into those that are asked and the others. */
-export function findCandidates(request: PlacementRequest, snapshot: Snapshot): Candidates {
+export function findCandidates(request: PlacementRequest, snapshot: Snapshot, offers: KnownOffers): Candidates {
   const { self, peers, avoided } = snapshot;
   const { model, excluded } = request;
+  const { node, load } = self;
   // Most of the time nobody is left out: a look-up per node that finds nothing is a good part of a decision.
   const isAnyoneSpecial = avoided.size > 0 || excluded.size > 0;
-  const sorting = new Sorting(request, avoided);
-  const { hosts, offers } = sorting;
-  const { node, load, yields } = self;
-  const advert = yields === undefined ? { node } : { node, yields };
-  const here = { advert, load, callsInFlight: load.requestsInFlight, heardAgoMs: 0, link: undefined };
-  sorting.add(here, self.offers, 'connected');
+  const known = offers.of(node, model, peers.length + 1);
+  const sorting = new Sorting(request, avoided, known, new Int32Array(peers.length + 1));
+  const here = { advert: { node }, load, callsInFlight: load.requestsInFlight, heardAgoMs: 0, link: undefined };
+  known.look(0, self, model);
+  sorting.add(0, here, self.offers, 'connected');
   for (let at = 0; at < peers.length; at++) {
     const peer = peers[at] as PeerRecord;
     const { advert, state } = peer;
-    const offer = offerOf(advert.offers, model);
-    if (isAnyoneSpecial || offer === undefined || state !== 'connected' || offer.state === 'quarantined') {
-      sorting.add(peer, advert.offers, state);
-    } else {
-      hosts.push(peer);
-      offers.push(offer);
-    }
+    const canRun = known.look(at + 1, advert, model);
+    if (canRun && state === 'connected' && !isAnyoneSpecial) sorting.take(at + 1);
+    else sorting.add(at + 1, peer, advert.offers, state);
   }
-  return sorting.end();
+  return { ...sorting.end(), here, peers };
 }
 
 class Sorting {
-  readonly hosts: Host[] = [];
-  readonly offers: ModelOffer[] = [];
+  readonly #known: KnownModel;
   readonly #request: PlacementRequest;
   readonly #avoided: ReadonlyMap<NodeId, string>;
-  readonly #doubtful: { readonly host: Host; readonly offer: ModelOffer; readonly reason: string }[] = [];
+  readonly #places: Int32Array;
+  #count = 0;
+  readonly #doubtful: { readonly place: number; readonly host: Host; readonly reason: string }[] = [];
   readonly #barred: Rejection[] = [];
   readonly #strangers: Rejection[] = [];
 
-  constructor(request: PlacementRequest, avoided: ReadonlyMap<NodeId, string>) {
+  constructor(request: PlacementRequest, avoided: ReadonlyMap<NodeId, string>, known: KnownModel, places: Int32Array) {
     this.#request = request;
     this.#avoided = avoided;
+    this.#known = known;
+    this.#places = places;
   }
 
-  add(host: Host, offers: readonly ModelOffer[], state: PeerRecord['state']): void {
+  take(place: number): void {
+    this.#places[this.#count++] = place;
+  }
+
+  add(place: number, host: Host, offers: readonly ModelOffer[], state: PeerRecord['state']): void {
     const { model, excluded } = this.#request;
     const { node } = host.advert;
-    const offer = offerOf(offers, model);
+    const offer = this.#known.offers[place];
     if (offer === undefined) {
       const sameName = offers.some((other) => other.model.id === model.id);
       if (sameName) push(this.#barred, node, 'offers other bytes under this name');
@@ -82,43 +102,23 @@ class Sorting {
       return;
     }
     const reason = state === 'suspect' ? 'suspect: overdue' : this.#avoided.get(node);
-    if (reason === undefined) {
-      this.hosts.push(host);
-      this.offers.push(offer);
-    } else {
-      this.#doubtful.push({ host, offer, reason });
-    }
+    if (reason === undefined) this.take(place);
+    else this.#doubtful.push({ place, host, reason });
   }
 
-  end(): Candidates {
+  end(): Omit<Candidates, 'here' | 'peers'> {
     const passedOver: Rejection[] = [];
-    const inNeed = this.hosts.length === 0;
-    for (const { host, offer, reason } of this.#doubtful) {
-      if (inNeed) {
-        this.hosts.push(host);
-        this.offers.push(offer);
-      } else push(passedOver, host.advert.node, `${reason}; asked only in need`);
+    const inNeed = this.#count === 0;
+    for (const { place, host, reason } of this.#doubtful) {
+      if (inNeed) this.take(place);
+      else push(passedOver, host.advert.node, `${reason}; asked only in need`);
     }
     const rejected = [...passedOver, ...this.#barred, ...this.#strangers].slice(0, REJECTIONS_MAX);
-    return { hosts: this.hosts, offers: this.offers, rejected };
+    return { count: this.#count, places: this.#places, known: this.#known, rejected };
   }
 }
 
 /** As many as are shown. */
 function push(rejections: Rejection[], node: NodeId, reason: string): void {
   if (rejections.length < REJECTIONS_MAX) rejections.push({ node, reason });
-}
-
-/** The first offer of these bytes counts. */
-function offerOf(offers: readonly ModelOffer[], model: ModelRef): ModelOffer | undefined {
-  for (let at = 0; at < offers.length; at++) {
-    const offer = offers[at] as ModelOffer;
-    // The same object says the same at a fraction of the cost of comparing 71 characters.
-    if (offer.model === model) return offer;
-  }
-  for (let at = 0; at < offers.length; at++) {
-    const offer = offers[at] as ModelOffer;
-    if (offer.model.digest === model.digest) return offer;
-  }
-  return undefined;
 }

@@ -8,7 +8,7 @@ import type { Price } from '../../protocol/plan.ts';
 import type { LinkEstimate } from '../core/mesh.ts';
 import type { WorkSize } from '../core/work-size.ts';
 import { likenAlike } from './alike.ts';
-import type { Candidates, Host } from './candidates.ts';
+import { type Candidates, type Host, hostAt, offerAt } from './candidates.ts';
 import {
   AMOUNT_MAX,
   COMPUTE_MS_MIN,
@@ -33,6 +33,9 @@ import {
   YIELD_SHARE,
 } from './limits.ts';
 import type { Corrections, PlacementRequest } from './snapshot.ts';
+
+/** Facts of one offer. */
+export const FACTS = 5;
 
 /** A number of milliseconds that can be added up, whatever was said. */
 export function sane(ms: number): number {
@@ -59,17 +62,41 @@ export function guessProfile(offer: ModelOffer): ServiceProfile {
 
 /** @param cachedTokens of the input, those that need no computing */
 export function computeMs(size: WorkSize, profile: ServiceProfile, offer: ModelOffer, cachedTokens: number): number {
-  // A model may have been measured by its prefill alone, when no answer was longer than one token.
-  const decodeMs = profile.decodeMs === 0 && size.outputTokens > 0 ? guessProfile(offer).decodeMs : profile.decodeMs;
-  const outputMs = size.outputTokens === 0 ? 0 : size.outputTokens * sane(decodeMs);
+  return timeOf(size, sane(profile.fixedMs), sane(profile.perTokenMs), decodeMsOf(profile, offer), cachedTokens);
+}
+
+/** A model may have been measured by its prefill alone, when no answer was longer than one token. */
+function decodeMsOf({ decodeMs }: ServiceProfile, offer: ModelOffer): number {
+  return sane(decodeMs === 0 ? guessProfile(offer).decodeMs : decodeMs);
+}
+
+function timeOf(size: WorkSize, fixed: number, perToken: number, decode: number, cachedTokens: number): number {
   const inputTokens = cachedTokens > 0 ? Math.max(0, size.inputTokens - cachedTokens) : size.inputTokens;
-  const ms = sane(profile.fixedMs) + inputTokens * sane(profile.perTokenMs) + outputMs;
+  const ms = fixed + inputTokens * perToken + size.outputTokens * decode;
   return ms > COMPUTE_MS_MIN ? sane(ms) : COMPUTE_MS_MIN;
 }
 
 /** Until the model is in memory, where it isn't yet. */
 export function loadMs(offer: ModelOffer): number {
   return offer.state === 'loaded' ? 0 : sane(offer.profile.loadMs || guessProfile(offer).loadMs);
+}
+
+// What a price takes from an offer, as numbers: kept from one decision to the next.
+/** Negative = it was never measured. */
+const FIXED = 0;
+const PER_TOKEN = 1;
+const DECODE = 2;
+const LOADING = 3;
+const DIMENSIONS = 4;
+
+/** Writes down what prices take from an offer, from this place on. */
+export function factsOf(offer: ModelOffer, facts: Float64Array, from: number): void {
+  const { profile } = offer;
+  facts[from + FIXED] = profile.samples > 0 ? sane(profile.fixedMs) : -1;
+  facts[from + PER_TOKEN] = sane(profile.perTokenMs);
+  facts[from + DECODE] = decodeMsOf(profile, offer);
+  facts[from + LOADING] = loadMs(offer);
+  facts[from + DIMENSIONS] = amount(offer.dimensions);
 }
 
 // What is known of a candidate, as one row of numbers: a decision among a thousand nodes looks at each record once, and
@@ -110,25 +137,17 @@ export class Estimates {
   constructor(request: PlacementRequest, candidates: Candidates, corrections: Corrections | undefined) {
     const { digest } = request.model;
     const spread = believableSpread(corrections?.spread?.(digest));
-    this.count = candidates.hosts.length;
+    this.count = candidates.count;
     this.#request = request;
     this.#candidates = candidates;
     this.#odds = oddsOf(spread);
-    this.#rows = rowsOf(request, candidates, corrections === undefined ? undefined : factorsOf(corrections, digest));
+    this.#rows = new Float64Array(this.count * WIDTH);
     this.#computeMs = new Float64Array(this.count);
     this.#totals = new Float64Array(this.count);
     this.#risks = new Float64Array(this.count);
-    this.#compute(corrections !== undefined);
+    this.#read(corrections === undefined ? undefined : factorsOf(corrections, digest));
     likenAlike(this.#computeMs, spread * ESTIMATE_NOISE_SHARE);
-    this.#odds.foreign = this.#foreign();
-    const asked = request.quoted !== undefined && request.quoted.size > 0;
-    for (let at = 0; at < this.count; at++) {
-      const queue = asked ? this.price(at).queueMs : this.#queueMs(at);
-      this.#totals[at] = asked ? this.price(at).totalMs : this.#total(at, queue);
-      this.#risks[at] = RISK_DEVIATIONS * this.#odds.deviation * Math.sqrt(queue * (this.#computeMs[at] ?? 0));
-      if (candidates.hosts[at]?.advert.yields !== undefined)
-        this.#risks[at] = this.riskMs(at) + YIELD_SHARE * this.totalMs(at);
-    }
+    this.#add();
   }
 
   /** Milliseconds until the whole answer is here. */
@@ -147,15 +166,15 @@ export class Estimates {
 
   /** As {@link totalMs}, by part. */
   price(at: number): Price {
-    const host = this.#candidates.hosts[at];
-    const offer = this.#candidates.offers[at];
-    if (host === undefined || offer === undefined) throw new RangeError(`There is no candidate ${at}.`);
+    const host = hostAt(this.#candidates, at);
+    const offer = offerAt(this.#candidates, at);
     const compute = this.#computeMs[at] ?? 0;
     const load = loadMs(offer);
     const { link } = host;
     const oneWay = link === undefined ? 0 : oneWayMs(link);
     const up = oneWay + (this.#rows[at * WIDTH + TRANSFER] ?? 0);
-    const down = link === undefined ? 0 : oneWay + sane(answerBytesOf(this.#request, offer) * msPerByte(link));
+    const down =
+      link === undefined ? 0 : oneWay + sane(answerBytes(this.#request, amount(offer.dimensions)) * msPerByte(link));
     const quoted = this.#request.quoted?.get(host.advert.node);
     if (quoted === undefined) return priceOf(this.#queueMs(at), load, up, compute, down);
     return priceByQuote(sane(quoted), { claimed: this.#rows[at * WIDTH + CLAIMED] ?? 0, compute, load, up, down });
@@ -182,31 +201,67 @@ export class Estimates {
     return this.#rows[at * WIDTH + FACTOR] || undefined;
   }
 
-  /** Compute times by profiles, by what was measured, and where there is neither by the others. */
-  #compute(isMeasuring: boolean): void {
+  /** Everything that prices depend on, in one pass: each record is looked at once, and is near as long as that takes. */
+  #read(factorOf: ((node: NodeId) => number) | undefined): void {
+    const request = this.#request;
+    const { places, here, peers, known } = this.#candidates;
+    const { facts } = known;
     const rows = this.#rows;
     const times = this.#computeMs;
+    const cached = request.cached !== undefined && request.cached.size > 0 ? request.cached : undefined;
     let slowest = 0;
     let fastest = Number.POSITIVE_INFINITY;
     let proven = Number.POSITIVE_INFINITY;
+    let foreign = 0;
     let isAnyoneGuessed = false;
     let isAnyoneUnproven = false;
-    for (let at = 0; at < this.count; at++) {
-      const row = at * WIDTH;
-      const factor = rows[row + FACTOR] ?? 0;
+    for (let at = 0, row = 0; at < times.length; at++, row += WIDTH) {
+      const place = places[at] ?? 0;
+      const fact = place * FACTS;
+      // Each is read once: some of them are worked out by whoever keeps the record.
+      const { load, link, callsInFlight, heardAgoMs, advert } = place === 0 ? here : (peers[place - 1] as Host);
+      const told = amount(load.requestsInFlight);
+      const queued = sane(load.queuedMs);
+      let up = 0;
+      let down = 0;
+      if (link !== undefined) {
+        const oneWay = oneWayMs(link);
+        const perByte = msPerByte(link);
+        const transfer = sane(request.requestBytes * perByte);
+        up = oneWay + transfer;
+        down = oneWay + sane(answerBytes(request, facts[fact + DIMENSIONS] ?? 0) * perByte);
+        rows[row + ROUND_TRIP] = 2 * oneWay;
+        rows[row + TRANSFER] = transfer;
+      }
+      rows[row + AROUND] = (facts[fact + LOADING] ?? 0) + up + down;
+      rows[row + AGE] = amount(heardAgoMs) + up;
+      rows[row + QUEUED] = queued;
+      rows[row + CALLS] = callsInFlight;
+      rows[row + TOLD] = told;
+      const factor = factorOf === undefined ? 0 : factorOf(advert.node);
       if (factor === 0) isAnyoneUnproven = true;
-      const claimed = rows[row + CLAIMED] ?? 0;
-      if (claimed === 0) {
+      rows[row + FACTOR] = factor;
+      const fixed = facts[fact + FIXED] ?? -1;
+      if (fixed < 0) {
         isAnyoneGuessed = true;
         continue;
       }
+      const cachedTokens = cached === undefined ? 0 : (cached.get(advert.node) ?? 0);
+      const claimed = timeOf(request, fixed, facts[fact + PER_TOKEN] ?? 0, facts[fact + DECODE] ?? 0, cachedTokens);
       const compute = factor === 0 ? claimed : sane(claimed * factor);
+      rows[row + CLAIMED] = claimed;
       times[at] = compute;
       if (compute > slowest) slowest = compute;
       if (compute < fastest) fastest = compute;
-      if (compute < proven && (factor > 0 || this.#isHere(at))) proven = compute;
+      if (compute < proven && (factor > 0 || place === 0)) proven = compute;
+      if (told > callsInFlight) {
+        const waits = ((told - callsInFlight) * queued) / (told * compute);
+        foreign += waits < FOREIGN_MAX ? waits : FOREIGN_MAX;
+      }
     }
-    if (isAnyoneUnproven && isMeasuring && proven < Number.POSITIVE_INFINITY) this.#provenMs = proven;
+    // Single precision: the same in whatever order the nodes come.
+    this.#odds.foreign = Math.fround(foreign / this.count);
+    if (isAnyoneUnproven && factorOf !== undefined && proven < Number.POSITIVE_INFINITY) this.#provenMs = proven;
     if (isAnyoneGuessed || this.#provenMs > 0) this.#judge(slowest, fastest);
   }
 
@@ -226,8 +281,10 @@ export class Estimates {
 
   /** Nodes without samples are priced by those that have some. */
   #guess(at: number, slowest: number, fastest: number): number {
-    const offer = this.#candidates.offers[at];
-    if (slowest === 0 && offer !== undefined) return computeMs(this.#request, guessProfile(offer), offer, 0);
+    if (slowest === 0) {
+      const offer = offerAt(this.#candidates, at);
+      return computeMs(this.#request, guessProfile(offer), offer, 0);
+    }
     const isNew = (this.#rows[at * WIDTH + FACTOR] ?? 0) === 0;
     return this.#request.explore && isNew ? fastest * EXPLORE_FACTOR : slowest * NEWCOMER_FACTOR;
   }
@@ -236,29 +293,30 @@ export class Estimates {
     return this.#provenMs > 0 && this.#rows[at * WIDTH + FACTOR] === 0 && !this.#isHere(at);
   }
 
-  /** This node is the first that is looked at. */
   #isHere(at: number): boolean {
-    return at === 0 && this.#candidates.hosts[0]?.link === undefined;
+    return this.#candidates.places[at] === 0;
   }
 
-  /** How busy others keep the nodes, by what these told last: requests that wait at one, on average. */
-  #foreign(): number {
+  #add(): void {
+    const { places, known } = this.#candidates;
+    const { quoted } = this.#request;
+    const asked = quoted !== undefined && quoted.size > 0;
     const rows = this.#rows;
-    let sum = 0;
-    for (let at = 0; at < this.count; at++) {
-      const row = at * WIDTH;
-      const told = rows[row + TOLD] ?? 0;
-      const theirs = told - (rows[row + CALLS] ?? 0);
-      if (theirs <= 0) continue;
-      const waits = ((theirs / told) * (rows[row + QUEUED] ?? 0)) / (this.#computeMs[at] ?? 1);
-      // Whole numbers: their sum is the same in whatever order the nodes come.
-      sum += Math.round((waits < FOREIGN_MAX ? waits : FOREIGN_MAX) * 1024);
+    const times = this.#computeMs;
+    const deviations = RISK_DEVIATIONS * this.#odds.deviation;
+    for (let at = 0; at < times.length; at++) {
+      const compute = times[at] ?? 0;
+      let queue = this.#queueMs(at);
+      let total = queue + compute + (rows[at * WIDTH + AROUND] ?? 0);
+      if (asked) {
+        const price = this.price(at);
+        queue = price.queueMs;
+        total = price.totalMs;
+      }
+      this.#totals[at] = total;
+      const risk = deviations * Math.sqrt(queue * compute);
+      this.#risks[at] = known.yields(places[at] ?? 0) ? risk + YIELD_SHARE * total : risk;
     }
-    return sum / 1024 / this.count;
-  }
-
-  #total(at: number, queue: number): number {
-    return queue + (this.#computeMs[at] ?? 0) + (this.#rows[at * WIDTH + AROUND] ?? 0);
   }
 
   /**
@@ -303,44 +361,6 @@ export class Estimates {
   }
 }
 
-/** What is known of every candidate. */
-function rowsOf(
-  request: PlacementRequest,
-  { hosts, offers }: Candidates,
-  factorOf: ((node: NodeId) => number) | undefined,
-): Float64Array {
-  const cached = request.cached !== undefined && request.cached.size > 0 ? request.cached : undefined;
-  const rows = new Float64Array(hosts.length * WIDTH);
-  for (let at = 0, row = 0; at < hosts.length; at++, row += WIDTH) {
-    const host = hosts[at] as Host;
-    const offer = offers[at] as ModelOffer;
-    // Each is read once: some of them are worked out by whoever keeps the record.
-    const { load, link, callsInFlight, heardAgoMs } = host;
-    if (factorOf !== undefined) rows[row + FACTOR] = factorOf(host.advert.node);
-    if (offer.profile.samples > 0) {
-      const cachedTokens = cached === undefined ? 0 : (cached.get(host.advert.node) ?? 0);
-      rows[row + CLAIMED] = computeMs(request, offer.profile, offer, cachedTokens);
-    }
-    let up = 0;
-    let down = 0;
-    if (link !== undefined) {
-      const oneWay = oneWayMs(link);
-      const perByte = msPerByte(link);
-      const transfer = sane(request.requestBytes * perByte);
-      up = oneWay + transfer;
-      down = oneWay + sane(answerBytesOf(request, offer) * perByte);
-      rows[row + ROUND_TRIP] = 2 * oneWay;
-      rows[row + TRANSFER] = transfer;
-    }
-    rows[row + AROUND] = loadMs(offer) + up + down;
-    rows[row + AGE] = amount(heardAgoMs) + up;
-    rows[row + QUEUED] = sane(load.queuedMs);
-    rows[row + CALLS] = callsInFlight;
-    rows[row + TOLD] = amount(load.requestsInFlight);
-  }
-  return rows;
-}
-
 function oneWayMs({ rttMs }: LinkEstimate): number {
   return sane(rttMs ?? RTT_UNKNOWN_MS) / 2;
 }
@@ -350,9 +370,8 @@ function msPerByte({ goodputBytesPerSecond }: LinkEstimate): number {
   return 1000 / (known > 0 ? known : GOODPUT_UNKNOWN_BYTES_PER_SECOND);
 }
 
-function answerBytesOf({ answerBytes, answerRows }: PlacementRequest, { dimensions }: ModelOffer): number {
-  if (answerRows === 0) return answerBytes;
-  return answerBytes + answerRows * amount(dimensions) * Float32Array.BYTES_PER_ELEMENT;
+function answerBytes(request: PlacementRequest, dimensions: number): number {
+  return request.answerBytes + request.answerRows * dimensions * Float32Array.BYTES_PER_ELEMENT;
 }
 
 /** The factor of each node for one model; 0 = nothing was measured. */

@@ -110,6 +110,9 @@ export const PREQUAL_USES_MAX = 2;
 /** Probes over which the quantile is taken. */
 export const PREQUAL_RECENT_PROBES = 128;
 
+/** Models whose offers are kept at hand: about 50 bytes for each of them and each node. */
+export const KNOWN_MODELS_MAX = 64;
+
 // Records of placements, for replays.
 
 /** Nodes of a record: a mesh of more has many that are alike. */

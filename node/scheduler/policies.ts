@@ -1,5 +1,6 @@
 // Routing policies by name: Weft's own and the published ones that it is compared with, in replays (`weft plan --replay`)
 // and in the simulator. All choose among the same candidates; the published ones never look at a price.
+import { KnownOffers } from './known-offers.ts';
 import type { RoutingPolicy } from './policy.ts';
 import { Prequal } from './prequal.ts';
 import { Survey } from './survey.ts';
@@ -28,10 +29,11 @@ export function draw(count: number, random: () => number): number {
 }
 
 function byDraw(name: string, choose: (survey: Survey, random: () => number) => number): RoutingPolicy {
+  const known = new KnownOffers();
   return {
     name,
     choose(request, snapshot, random) {
-      const survey = new Survey(request, snapshot);
+      const survey = new Survey(request, snapshot, known);
       return survey.plan(choose(survey, random), name);
     },
   };
@@ -39,11 +41,12 @@ function byDraw(name: string, choose: (survey: Survey, random: () => number) => 
 
 /** One after the other, in the order of their ids. */
 function roundRobin(): RoutingPolicy {
+  const known = new KnownOffers();
   let last = '';
   return {
     name: 'round-robin',
     choose(request, snapshot) {
-      const survey = new Survey(request, snapshot);
+      const survey = new Survey(request, snapshot, known);
       let first = 0;
       let next = -1;
       for (let at = 0; at < survey.count; at++) {

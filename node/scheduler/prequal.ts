@@ -3,6 +3,7 @@
 // one with the fewest requests. What is known of a peer stands in for its answer to a probe, what it would take now for the
 // latency that its server has seen at such a load.
 import type { NodeId } from '../../protocol/ids.ts';
+import { KnownOffers } from './known-offers.ts';
 import {
   HOT_QUANTILE,
   PREQUAL_POOL_MAX,
@@ -24,6 +25,7 @@ interface Probe {
 
 export class Prequal implements RoutingPolicy {
   readonly name = 'prequal';
+  readonly #known = new KnownOffers();
   /** Oldest first. */
   #pool: Probe[] = [];
   /** Requests in flight of recent probes, for the quantile; oldest first. */
@@ -31,7 +33,7 @@ export class Prequal implements RoutingPolicy {
   #removeWorst = false;
 
   choose(request: PlacementRequest, snapshot: Snapshot, random: () => number): WholePlan {
-    const survey = new Survey(request, snapshot);
+    const survey = new Survey(request, snapshot, this.#known);
     const places = new Map<NodeId, number>();
     for (let at = 0; at < survey.count; at++) places.set(survey.node(at), at);
     this.#pool = this.#pool.filter(({ node, uses }) => places.has(node) && uses < PREQUAL_USES_MAX);

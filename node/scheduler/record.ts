@@ -5,6 +5,7 @@ import type { NodeId } from '../../protocol/ids.ts';
 import type { PlanRecord, RecordedNode } from '../../protocol/plan-record.ts';
 import type { PeerRecord } from '../core/mesh.ts';
 import { amount, sane } from './estimate.ts';
+import { KnownOffers } from './known-offers.ts';
 import { RECORD_NODES_MAX, RECORD_TEXT_MAX } from './limits.ts';
 import type { RoutingPolicy, WholePlan } from './policy.ts';
 import type { Corrections, PlacementRequest, Snapshot } from './snapshot.ts';
@@ -94,7 +95,7 @@ function worthKeeping(request: PlacementRequest, snapshot: Snapshot): ReadonlySe
   const offering = snapshot.peers.filter(({ advert }) => advert.offers.some(({ model }) => model.digest === digest));
   if (offering.length < RECORD_NODES_MAX) return undefined;
   try {
-    const survey = new Survey(request, snapshot);
+    const survey = new Survey(request, snapshot, new KnownOffers());
     return new Set(survey.cheapest(RECORD_NODES_MAX).map((at) => survey.node(at)));
   } catch {
     // None of them can do it now: then any of them show why.

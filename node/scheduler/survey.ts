@@ -3,8 +3,9 @@
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Candidate, Rejection } from '../../protocol/plan.ts';
-import { type Candidates, findCandidates } from './candidates.ts';
+import { type Candidates, findCandidates, hostAt, offerAt } from './candidates.ts';
 import { amount, Estimates } from './estimate.ts';
+import type { KnownOffers } from './known-offers.ts';
 import { OTHERS_MAX } from './limits.ts';
 import type { WholePlan } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
@@ -12,27 +13,25 @@ import type { PlacementRequest, Snapshot } from './snapshot.ts';
 /** Candidates go by their places: 0 up to, not including, `count`. */
 export class Survey {
   readonly count: number;
-  readonly #self: NodeId;
   readonly #candidates: Candidates;
   readonly #estimates: Estimates;
 
   /** @throws WeftError `no_capable_node`, with each node's reason in `facts.rejected` */
-  constructor(request: PlacementRequest, snapshot: Snapshot) {
-    const candidates = findCandidates(request, snapshot);
-    this.count = candidates.hosts.length;
+  constructor(request: PlacementRequest, snapshot: Snapshot, known: KnownOffers) {
+    const candidates = findCandidates(request, snapshot, known);
+    this.count = candidates.count;
     if (this.count === 0) throw noCapableNode(request, snapshot, candidates.rejected);
-    this.#self = snapshot.self.node;
     this.#candidates = candidates;
     this.#estimates = new Estimates(request, candidates, snapshot.corrections);
   }
 
   node(at: number): NodeId {
-    return this.#candidates.hosts[at]?.advert.node ?? this.#self;
+    return hostAt(this.#candidates, at).advert.node;
   }
 
   /** Whether it is this node itself. */
   isHere(at: number): boolean {
-    return this.node(at) === this.#self;
+    return this.#candidates.places[at] === 0;
   }
 
   /** Predicted milliseconds until the whole answer is here. */
@@ -63,7 +62,7 @@ export class Survey {
 
   /** Calls from here that it hasn't answered: all that a policy knows that asks nobody. */
   callsTo(at: number): number {
-    return this.#candidates.hosts[at]?.callsInFlight ?? 0;
+    return hostAt(this.#candidates, at).callsInFlight;
   }
 
   /** What the node itself would say that it takes, by its last word. */
@@ -102,7 +101,7 @@ export class Survey {
   }
 
   #samples(at: number): number {
-    return amount(this.#candidates.offers[at]?.profile.samples ?? 0);
+    return amount(offerAt(this.#candidates, at).profile.samples);
   }
 
   /** The cheapest, cheapest first: one pass, because a mesh may have a thousand nodes and a plan names nine. */

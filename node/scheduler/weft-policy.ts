@@ -1,6 +1,7 @@
 // Weft's own routing: the node whose whole answer is predicted to be here first, by estimates that measurements correct;
 // Prequal's rule of hot and cold nodes against herding; and a condition, by which the executor itself checks the estimate.
 // Called by dispatch for every placement and for every recovery.
+import { KnownOffers } from './known-offers.ts';
 import {
   CONDITION_CANDIDATES_MAX,
   CONDITION_SLACK_MS,
@@ -13,6 +14,9 @@ import type { RoutingPolicy, WholePlan } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
 import { Survey } from './survey.ts';
 
+/** What nodes offer changes seldom, and is the same whoever asks. */
+const KNOWN = new KnownOffers();
+
 /**
  * The cheapest; a hot one only where every cold one is clearly dearer. Queues are part of the price, so a busy node loses to
  * an idle one by itself. Nodes in doubt are taken only when there is no other.
@@ -20,7 +24,7 @@ import { Survey } from './survey.ts';
 export const weftPolicy: RoutingPolicy = {
   name: 'weft',
   choose(request: PlacementRequest, snapshot: Snapshot): WholePlan {
-    const survey = new Survey(request, snapshot);
+    const survey = new Survey(request, snapshot, KNOWN);
     const chosen = chosenFrom(survey);
     return survey.plan(chosen, weftPolicy.name, conditionFor(chosen, survey, request));
   },
