@@ -1,6 +1,7 @@
 // The router on three real nodes behind shaped links: how well it foretells an answer's time, how soon it leaves a node that
 // turns slow, and for how long it goes on sending to one that is dead. Two of the nodes are emulated slow ones.
 
+import type { RequestTrace } from '../../node/core/trace.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { EncodeRequest } from '../../protocol/infer.ts';
 import type { Plan } from '../../protocol/plan.ts';
@@ -34,6 +35,18 @@ const WATCHED_MS = 6_000;
 
 const FAULTS = ['kill', 'stop', 'silence'] as const;
 type Fault = (typeof FAULTS)[number];
+
+/** A request's trace that tells of placements when they are made: a plan is told of only once its node has taken it. */
+function watching(onSent: (node: string) => void): RequestTrace {
+  const nothing = (): void => undefined;
+  return {
+    requestId: 'req_bench',
+    traceParent: '',
+    elapsedMs: () => performance.now(),
+    placed: (plan) => onSent(planNodes(plan).at(-1) ?? ''),
+    ...{ model: nothing, span: nothing, failed: nothing, usage: nothing, end: nothing },
+  };
+}
 
 interface Worker {
   readonly daemon: Daemon;
@@ -99,15 +112,16 @@ class Trio {
     return { model: this.model, ids, lengths: Int32Array.of(length), pooling: 'mean', normalize: true };
   }
 
+  /** @param onSent called with every node that it is sent to, at that moment */
   async ask(
     request: EncodeRequest,
-    onPlan?: (plan: Plan) => void,
+    onSent?: (node: string) => void,
   ): Promise<{ readonly plan: Plan; readonly ms: number }> {
     const beganMs = performance.now();
     const { plan } = await this.entry.node.dispatcher.encode(request, {
       signal: new AbortController().signal,
       requestId: 'req_bench',
-      ...(onPlan !== undefined && { onPlan }),
+      ...(onSent !== undefined && { trace: watching(onSent) }),
     });
     return { plan, ms: performance.now() - beganMs };
   }
@@ -193,9 +207,9 @@ async function strike(trio: Trio, fault: Fault): Promise<Death> {
   const pulse = setInterval(() => {
     requests++;
     const asked = trio
-      .ask(trio.request(), (plan) => {
+      .ask(trio.request(), (node) => {
         const nowMs = performance.now();
-        if (nowMs > struckMs && planNodes(plan).includes(dead)) lastRoutedMs = nowMs - struckMs;
+        if (nowMs > struckMs && node === dead) lastRoutedMs = nowMs - struckMs;
       })
       .catch(() => failed++)
       .finally(() => under.delete(asked));
