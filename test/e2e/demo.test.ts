@@ -61,7 +61,8 @@ it('runs requests where they can run, loses a node in the middle of an answer, a
 
   const { killed, continued_by, tokens, same_text } = outcome.recovery;
   expect(outcome.requests.at(-1)?.ran_on).toEqual([killed, continued_by]);
-  expect(outcome.requests.at(-1)?.why.length).toBe(2);
+  // One placement before the loss and one after it; more where a node declined, or a second one was asked as well.
+  expect(outcome.requests.at(-1)?.why.length).toBeGreaterThanOrEqual(2);
   expect(tokens).toBeGreaterThan(16);
   expect(same_text).toBe(true);
 
