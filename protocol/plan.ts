@@ -62,6 +62,9 @@ export type Plan =
   | (PlanBase & { readonly kind: 'stages'; readonly parts: readonly Part[] })
   | (PlanBase & { readonly kind: 'hedged'; readonly nodes: readonly NodeId[]; readonly afterMs: number });
 
+/** A plan for whole requests: here, or on one peer. */
+export type WholePlan = Extract<Plan, { kind: 'local' | 'remote' }>;
+
 /** Every node that a plan gives work to, each once. */
 export function planNodes(plan: Plan): readonly NodeId[] {
   if (plan.kind === 'local' || plan.kind === 'remote') return [plan.node];

@@ -1,9 +1,11 @@
 // What the node's owner sees and may do: gathers it from the layers for the control API.
+
 import type { InstalledModel } from '../../models/installed.ts';
 import type { ModelStore } from '../../models/store.ts';
 import type { Hardware } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import type { Clock } from '../core/clock.ts';
 import type {
   ConfigReport,
@@ -17,7 +19,7 @@ import type {
   PlanExplanation,
   ReplayedRequest,
 } from '../core/control.ts';
-import type { Dispatcher, WholePlan } from '../core/dispatcher.ts';
+import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
 import type { Library } from '../core/library.ts';

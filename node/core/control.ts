@@ -1,8 +1,7 @@
 // What the node's owner can see and do: the control API's port, implemented by the composition root.
 import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capability.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
-import type { Plan } from '../../protocol/plan.ts';
-import type { WholePlan } from './dispatcher.ts';
+import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { LoadedModel } from './engine.ts';
 import type { Events } from './events.ts';
 import type { Library } from './library.ts';

@@ -2,9 +2,8 @@
 import type { ModelTask } from '../../protocol/capability.ts';
 import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LogitBias, Timing } from '../../protocol/infer.ts';
-import type { Plan } from '../../protocol/plan.ts';
+import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
-import type { WholePlan } from './dispatcher.ts';
 import type { Priority } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
 

@@ -10,12 +10,9 @@ import type {
   RunRequest,
   RunResult,
 } from '../../protocol/infer.ts';
-import type { Plan } from '../../protocol/plan.ts';
+import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { WorkOptions } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
-
-/** A plan for whole requests: here, or on one peer. */
-export type WholePlan = Extract<Plan, { kind: 'local' | 'remote' }>;
 
 /** What became of a piece of work, beside its result. */
 export interface Placement {

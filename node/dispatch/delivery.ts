@@ -3,13 +3,12 @@
 import type { ErrorCode, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
-import type { Plan } from '../../protocol/plan.ts';
+import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { WholePlan } from '../scheduler/policy.ts';
 import { Failures } from './failures.ts';
 import type { Hedging } from './hedging.ts';
 import type { Ended, Lessons } from './lessons.ts';

@@ -1,5 +1,6 @@
 // Places every piece of work on the node that ends it soonest, and sees it through: a lost node is left out and the work
 // placed again, a generation from the last token that came. Called by the coordinator.
+
 import type { YieldReason } from '../../protocol/capability.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
@@ -12,6 +13,7 @@ import type {
   RunRequest,
   RunResult,
 } from '../../protocol/infer.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type {
@@ -29,7 +31,7 @@ import type { Log } from '../core/log.ts';
 import type { Memory } from '../core/memory.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { RoutingPolicy, WholePlan } from '../scheduler/policy.ts';
+import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { weftPolicy } from '../scheduler/weft-policy.ts';
 import { availableModels } from './available-models.ts';
 import { Delivery, type DeliveryComponents } from './delivery.ts';

@@ -1,8 +1,10 @@
 // Asks the routing policy where a piece of work is to go now: takes the snapshot, with everything in it that this node has
 // learned by itself. Called by the dispatcher for every placement, for hedges and for dry runs.
+
 import type { ModelOffer, YieldReason } from '../../protocol/capability.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import type { PlanRecord } from '../../protocol/plan-record.ts';
 import type { Random } from '../core/clock.ts';
 import type { Engine, LocalEngine } from '../core/engine.ts';
@@ -10,7 +12,7 @@ import type { Mesh } from '../core/mesh.ts';
 import type { WorkSize } from '../core/work-size.ts';
 import { unmeetable } from '../scheduler/admission.ts';
 import { computeMs } from '../scheduler/estimate.ts';
-import type { RoutingPolicy, WholePlan } from '../scheduler/policy.ts';
+import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { recordOf } from '../scheduler/record.ts';
 import type { PlacementRequest, Snapshot } from '../scheduler/snapshot.ts';
 import { Failures } from './failures.ts';

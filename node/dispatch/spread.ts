@@ -1,12 +1,11 @@
 // Whether an encoding of many texts is worth doing on several nodes at once, and doing it. Called by MeshDispatcher.
 import type { NodeId } from '../../protocol/ids.ts';
 import type { EncodeRequest, EncodeResult } from '../../protocol/infer.ts';
-import type { Candidate, Part, Plan } from '../../protocol/plan.ts';
+import type { Candidate, Part, Plan, WholePlan } from '../../protocol/plan.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { Engine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
-import type { WholePlan } from '../scheduler/policy.ts';
 import { SCATTER_GAIN_MS, SCATTER_GAIN_SHARE, SCATTER_ROWS_MIN } from './limits.ts';
 import type { NodeHealth } from './node-health.ts';
 import { scatterEncode } from './scatter-encode.ts';

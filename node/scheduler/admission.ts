@@ -1,6 +1,6 @@
 // Whether a request can be answered in time at all. Called by dispatch for every request that names a deadline, before
 // anything is sent.
-import type { WholePlan } from './policy.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 
 /** Why a request is refused at once. */
 export interface Unmeetable {

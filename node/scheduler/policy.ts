@@ -1,10 +1,7 @@
 // A way to choose the node for a request. Weft's own is one of them; the others are the published ones that it is compared
 // with, in replays (`weft plan --replay`) and in the simulator. Pure: the same request, snapshot and draws give the same plan.
-import type { Plan } from '../../protocol/plan.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
-
-/** A plan for whole requests: here, or on one peer. */
-export type WholePlan = Extract<Plan, { kind: 'local' | 'remote' }>;
 
 export interface RoutingPolicy {
   readonly name: string;

@@ -2,7 +2,9 @@
 // flight and latency; hot above the 0.84 quantile of requests in flight; the cold one of least latency, or of all hot ones the
 // one with the fewest requests. What is known of a peer stands in for its answer to a probe, what it would take now for the
 // latency that its server has seen at such a load.
+
 import type { NodeId } from '../../protocol/ids.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import { KnownOffers } from './known-offers.ts';
 import {
   HOT_QUANTILE,
@@ -12,7 +14,7 @@ import {
   PREQUAL_REMOVED,
   PREQUAL_USES_MAX,
 } from './limits.ts';
-import type { RoutingPolicy, WholePlan } from './policy.ts';
+import type { RoutingPolicy } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
 import { Survey } from './survey.ts';
 

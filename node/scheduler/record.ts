@@ -1,13 +1,15 @@
 // A placement's question as plain data, and asked again: what a trace keeps, and how `weft plan --replay` decides anew, under
 // the same or another policy. Called by dispatch (record) and by whoever shows a replay.
+
 import type { Load, ModelOffer, YieldReason } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
+import type { WholePlan } from '../../protocol/plan.ts';
 import type { PlanRecord, RecordedNode } from '../../protocol/plan-record.ts';
 import type { PeerRecord } from '../core/mesh.ts';
 import { amount, sane } from './estimate.ts';
 import { KnownOffers } from './known-offers.ts';
 import { RECORD_NODES_MAX, RECORD_TEXT_MAX } from './limits.ts';
-import type { RoutingPolicy, WholePlan } from './policy.ts';
+import type { RoutingPolicy } from './policy.ts';
 import type { Corrections, PlacementRequest, Snapshot } from './snapshot.ts';
 import { Survey } from './survey.ts';
 

@@ -2,12 +2,11 @@
 // every policy.
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
-import type { Candidate, Rejection } from '../../protocol/plan.ts';
+import type { Candidate, Rejection, WholePlan } from '../../protocol/plan.ts';
 import { type Candidates, findCandidates, hostAt, offerAt } from './candidates.ts';
 import { amount, Estimates } from './estimate.ts';
 import type { KnownOffers } from './known-offers.ts';
 import { OTHERS_MAX } from './limits.ts';
-import type { WholePlan } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
 
 /** Candidates go by their places: 0 up to, not including, `count`. */

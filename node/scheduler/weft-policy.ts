@@ -1,6 +1,7 @@
 // Weft's own routing: the node whose whole answer is predicted to be here first, by estimates that measurements correct;
 // Prequal's rule of hot and cold nodes against herding; and a condition, by which the executor itself checks the estimate.
 // Called by dispatch for every placement and for every recovery.
+import type { WholePlan } from '../../protocol/plan.ts';
 import { KnownOffers } from './known-offers.ts';
 import {
   CONDITION_CANDIDATES_MAX,
@@ -10,7 +11,7 @@ import {
   HOT_QUANTILE,
   REQUESTS_COUNTED_MAX,
 } from './limits.ts';
-import type { RoutingPolicy, WholePlan } from './policy.ts';
+import type { RoutingPolicy } from './policy.ts';
 import type { PlacementRequest, Snapshot } from './snapshot.ts';
 import { Survey } from './survey.ts';
 

@@ -1,8 +1,8 @@
 // What would be best, for whoever knows every queue, the true service times and links, but not the future: the greedy oracle
 // that policies are compared with.
-import type { RoutingPolicy, WholePlan } from '../../node/scheduler/policy.ts';
+import type { RoutingPolicy } from '../../node/scheduler/policy.ts';
 import { WeftError } from '../../protocol/errors.ts';
-import type { Price } from '../../protocol/plan.ts';
+import type { Price, WholePlan } from '../../protocol/plan.ts';
 import { type Holding, type Prepared, workOf } from './sim-models.ts';
 import type { Wire } from './sim-network.ts';
 import type { SimNode } from './sim-node.ts';

@@ -1,4 +1,5 @@
 // A coordinator over the bundled models' real tokenizers, with a dispatcher that "generates" what a test says.
+
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { TextCoordinator, type TextCoordinatorComponents } from '../../../node/c
 import { toAbortError } from '../../../node/core/calls.ts';
 import { systemClock } from '../../../node/core/clock.ts';
 import type { AnswerDelta } from '../../../node/core/coordinator.ts';
-import type { AvailableModel, Dispatcher, PlacedOptions, Placement, WholePlan } from '../../../node/core/dispatcher.ts';
+import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../../../node/core/dispatcher.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { Prep, Tokenized } from '../../../node/core/prep.ts';
 import type { RequestTrace, Span } from '../../../node/core/trace.ts';
@@ -27,6 +28,7 @@ import type {
   RunResult,
   TokenLogprob,
 } from '../../../protocol/infer.ts';
+import type { WholePlan } from '../../../protocol/plan.ts';
 import { CountingTelemetry, TIMING } from '../dispatch/fakes.ts';
 import { offer } from '../scheduler/builders.ts';
 

@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sharesOf } from '../../../node/dispatch/spread.ts';
-import type { WholePlan } from '../../../node/scheduler/policy.ts';
 import type { EncodeRequest } from '../../../protocol/infer.ts';
-import type { Candidate } from '../../../protocol/plan.ts';
+import type { Candidate, WholePlan } from '../../../protocol/plan.ts';
 import { runs } from '../../support/property.ts';
 import { IDLE, PROFILE, SMOL } from '../scheduler/builders.ts';
 import { settle } from './fakes.ts';

@@ -1,4 +1,5 @@
 // A real gateway on a free port, over a coordinator and a node that a test writes out in a few lines.
+
 import { connect, type Socket } from 'node:net';
 import OpenAI from 'openai';
 import { onTestFinished } from 'vitest';
@@ -15,7 +16,6 @@ import type {
   ModelListing,
   RequestOptions,
 } from '../../../node/core/coordinator.ts';
-import type { WholePlan } from '../../../node/core/dispatcher.ts';
 import type { Library } from '../../../node/core/library.ts';
 import type { Log, LogFields } from '../../../node/core/log.ts';
 import type { CounterName, Labels, Telemetry } from '../../../node/core/telemetry.ts';
@@ -23,6 +23,7 @@ import type { Traces } from '../../../node/core/trace.ts';
 import { createGuards, type Guards } from '../../../node/gateway/auth.ts';
 import { Gateway, type GatewayComponents, type GatewayInit } from '../../../node/gateway/gateway.ts';
 import type { GatewayLimits } from '../../../node/gateway/limits.ts';
+import type { WholePlan } from '../../../protocol/plan.ts';
 
 export const KEY = 'weft-test-key-0123456789';
 export const SELF = '12D3KooWSelf';

@@ -8,12 +8,11 @@ import {
   RISK_DEVIATIONS,
   SPREAD_UNKNOWN,
 } from '../../../node/scheduler/limits.ts';
-import type { WholePlan } from '../../../node/scheduler/policy.ts';
 import type { Corrections, PlacementRequest, Snapshot } from '../../../node/scheduler/snapshot.ts';
 import { weftPolicy } from '../../../node/scheduler/weft-policy.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import type { Price } from '../../../protocol/plan.ts';
+import type { Price, WholePlan } from '../../../protocol/plan.ts';
 import { runs } from '../../support/property.ts';
 import { IDLE, MINILM, offer, PROFILE, peer, request, SMOL, snapshot, UNMEASURED } from './builders.ts';
 
