@@ -1,0 +1,64 @@
+// Where a graph can be cut, and what that costs on one device: a chain of segments between cut points that no other cut
+// beats, measured for inputs of certain shapes. Plain data: nodes send it to each other, and the scheduler works on it alone.
+import type { ModelRef } from './ids.ts';
+import type { DataTypeName } from './tensor.ts';
+
+/** What lies between two neighbouring cut points. */
+export interface CutSegment {
+  /** Of the whole graph's computing time; all shares together are 1. */
+  readonly share: number;
+  /** Of weights that no other segment uses. */
+  readonly weightBytes: number;
+  /** Nodes of the graph in it, for people. */
+  readonly nodes: number;
+}
+
+/** Weights that several segments use, such as tied embeddings: a part holds them once. */
+export interface SharedWeights {
+  readonly bytes: number;
+  /** Ascending; at least two. */
+  readonly segments: readonly number[];
+}
+
+/** A tensor that may have to cross. Tensors that never leave their segment aren't listed. */
+export interface CutTensor {
+  readonly name: string;
+  readonly type: DataTypeName;
+  /** As in a {@link GraphPart}'s inputs: numbers only where every run has the same. @default the rank is not told */
+  readonly dims?: readonly (number | string)[];
+  /** In the run that was measured. */
+  readonly bytes: number;
+  /** The segment that makes it; −1 for an input of the whole graph. */
+  readonly from: number;
+  /** Segments that use it, ascending, all behind `from`. */
+  readonly to: readonly number[];
+  /** It is an output of the whole graph. */
+  readonly output?: true;
+}
+
+/** How long parts of a graph take on the device that was measured. */
+export interface CutTable {
+  readonly model: ModelRef;
+  /** The inputs that it was measured with: `name:type[dims]`, by name, joined by `;`. */
+  readonly shapes: string;
+  /** In the order in which they run; one for a graph that can't be cut. */
+  readonly segments: readonly CutSegment[];
+  readonly shared: readonly SharedWeights[];
+  readonly tensors: readonly CutTensor[];
+  /** Median of the whole graph's run, unprofiled, milliseconds. */
+  readonly wholeMs: number;
+  /** What every part costs beside its share of the whole. */
+  readonly partFixedMs: number;
+  /** And for each 1e6 bytes that it takes or gives. */
+  readonly partMsPerMb: number;
+  /** Where it was measured: provider, processor and threads, and Weft's version. */
+  readonly device: string;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly measuredAtMs: number;
+  /** Why there is one segment only, or fewer than expected, for people. @default nothing was in the way */
+  readonly reason?: string;
+}
+
+/** Most segments of a table: longer chains are thinned out, the shortest segments joined to a neighbour. */
+export const CUT_SEGMENTS_MAX = 64;
