@@ -87,7 +87,7 @@ export class ChunkReader {
     return onDisk(async () => {
       for (const path of paths) {
         const expected = chunks.sha256[index];
-        if (expected === undefined || !this.#verified.mayHave(path)) continue;
+        if (expected === undefined || !this.#verified.mayHave(path, index, expected)) continue;
         await using handle = await openPlain(path);
         const stat = await handle?.stat({ bigint: true });
         if (handle === undefined || stat === undefined || !this.#verified.has(path, stat, index, expected)) continue;

@@ -24,16 +24,15 @@ export class VerifiedChunks {
     this.#wallMs = init.wallMs ?? (() => Date.now());
   }
 
-  /** False when nothing at all is known of what lies there. */
-  mayHave(path: string): boolean {
-    return this.#files.has(path);
+  /** False when a chunk wasn't found good lately, whatever lies there now: the file needn't be opened to know that. */
+  mayHave(path: string, index: number, sha256: string): boolean {
+    const chunk = this.#files.get(path)?.chunks.get(index);
+    return chunk !== undefined && chunk.sha256 === sha256 && this.#nowMs() - chunk.atMs < VERIFIED_MS;
   }
 
   /** @param stat of the open file that is to be read */
   has(path: string, stat: BigIntStats, index: number, sha256: string): boolean {
-    const file = this.#files.get(path);
-    const chunk = file?.identity === identityOf(stat) ? file.chunks.get(index) : undefined;
-    return chunk !== undefined && chunk.sha256 === sha256 && this.#nowMs() - chunk.atMs < VERIFIED_MS;
+    return this.#files.get(path)?.identity === identityOf(stat) && this.mayHave(path, index, sha256);
   }
 
   /** @param stat of the open file, from before the chunk was read */

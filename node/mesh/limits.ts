@@ -189,9 +189,12 @@ export const MESH_LIMITS = {
     graceMs: 10_000,
     /** Over which speed is measured. */
     rateWindowMs: 3_000,
-    /** Pieces that are being sent, for all peers and for one: read into memory until they have left. */
+    /**
+     * Pieces that are being sent, for all peers and for one: read into memory until they have left. Those of one connection
+     * must fit its write buffer, encrypted; and more than fills a long fat link is only memory.
+     */
     servedBytesMax: 64 * MIB,
-    servedBytesPerPeerMax: 24 * MIB,
+    servedBytesPerPeerMax: 12 * MIB,
   },
   /** How bulk work yields to inference. */
   governor: {
@@ -203,6 +206,8 @@ export const MESH_LIMITS = {
     lingerMs: 500,
     /** Whoever waits looks again this often. */
     pollMs: 50,
+    /** A timer that comes late costs those who wait nothing, up to this; beyond it they would make a burst of it. */
+    catchUpMs: 50,
     /**
      * Bytes between two collections of what bulk work leaves behind. The more often, the less memory; but what still waits
      * for a socket at two of them is taken for old, and then only a look through the whole heap frees it: at 1 and 2 MiB a
@@ -210,6 +215,8 @@ export const MESH_LIMITS = {
      */
     collectInBytes: 8 * MIB,
     collectOutBytes: 8 * MIB,
+    /** The heap keeps its room for so long after the last bytes; see young-collector.ts. */
+    roomMs: 5_000,
     /** Between two looks at the event loop. */
     sampleMs: 250,
     /** What a byte of bulk work may cost the event loop: 5 ms per MB were measured, and there are slower machines. */

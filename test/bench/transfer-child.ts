@@ -1,13 +1,7 @@
 // The process behind TransferProcess: plays one role, and answers its parent. Started by transfer-process.ts only.
-import type {
-  ChildReply,
-  ChildRequest,
-  Fetched,
-  FetchRequest,
-  MemoryTaken,
-  Opened,
-  Roles,
-} from './transfer-process.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { ChildReply, ChildRequest, Fetched, FetchRequest, Opened, Roles, Taken } from './transfer-process.ts';
 
 /** An end that has been opened. */
 export interface End extends Opened {
@@ -30,7 +24,8 @@ const ROLES: { readonly [Role in keyof Roles]: (init: Roles[Role]) => Promise<En
 const SAMPLE_MS = 20;
 const MB = 1e6;
 
-let most: MemoryTaken = { heapExternalMb: 0, residentMb: 0 };
+let most = { heapExternalMb: 0, residentMb: 0 };
+let cpuBefore = process.cpuUsage();
 setInterval(() => {
   const { heapUsed, external, rss } = process.memoryUsage();
   most = {
@@ -38,6 +33,24 @@ setInterval(() => {
     residentMb: Math.max(most.residentMb, rss / MB),
   };
 }, SAMPLE_MS);
+
+function taken(): Taken {
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const answer = { ...most, cpuMs: (user + system) / 1_000 };
+  most = { heapExternalMb: 0, residentMb: 0 };
+  cpuBefore = process.cpuUsage();
+  return answer;
+}
+
+/** Twice: what the first collection lets go of may have held something. */
+function idleMb(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  for (let time = 0; time < 2; time++) collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / MB;
+}
 
 let end: End | undefined;
 
@@ -56,11 +69,10 @@ async function answer(request: ChildRequest): Promise<unknown> {
       return end?.moved?.();
     case 'end':
       return end?.end?.();
-    case 'memory': {
-      const taken = most;
-      most = { heapExternalMb: 0, residentMb: 0 };
-      return taken;
-    }
+    case 'idle':
+      return idleMb();
+    case 'taken':
+      return taken();
   }
 }
 

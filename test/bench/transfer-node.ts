@@ -1,6 +1,7 @@
-// A whole node that receives while it chats: assembled as `weft serve` does it, with a second store to fetch into.
-
+// A whole node that receives while it chats: assembled as `weft serve` does it, with a second store to fetch into, and
+// a plain libp2p beside the mesh's.
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { systemClock } from '../../node/core/clock.ts';
 import { silentLog } from '../../node/core/log.ts';
 import { Governor } from '../../node/mesh/transfer/governor.ts';
@@ -9,6 +10,7 @@ import { until } from '../support/wait.ts';
 import { startLocal } from './nodes.ts';
 import type { End } from './transfer-child.ts';
 import type { Roles } from './transfer-process.ts';
+import { fetchPlain, plainLibp2p } from './transfer-stream.ts';
 import { fetchInto, storeIn } from './transfer-weft.ts';
 
 export async function openNode({ ticket, env, folder }: Roles['node']): Promise<End> {
@@ -17,14 +19,18 @@ export async function openNode({ ticket, env, folder }: Roles['node']): Promise<
   const governor = new Governor({ clock: systemClock }, { busy: () => engine.load().requestsInFlight > 0 });
   const transfer = new PeerTransfer({ mesh, clock: systemClock, log: silentLog, governor });
   const store = await storeIn(folder);
+  const plainHost = await plainLibp2p([]);
   let doneBytes = 0;
   let abort = new AbortController();
   let under: Promise<unknown> = Promise.resolve();
   return {
     address: node.url,
     key: node.apiKeyFile === undefined ? '' : (await readFile(node.apiKeyFile, 'utf8')).trim(),
-    begin: async ({ from, file }) => {
-      await until('the sender', () => from.every((sender) => mesh.peer(sender)?.state === 'connected'));
+    begin: async (request) => {
+      const { from, file, plain } = request;
+      if (plain === undefined) {
+        await until('the sender', () => from.every((sender) => mesh.peer(sender)?.state === 'connected'));
+      }
       abort = new AbortController();
       doneBytes = 0;
       const { signal } = abort;
@@ -34,7 +40,11 @@ export async function openNode({ ticket, env, folder }: Roles['node']): Promise<
           const onProgress = (progress: { readonly doneBytes: number }): void => {
             doneBytes = before + progress.doneBytes;
           };
-          await fetchInto(store, file, transfer, from, { signal, onProgress });
+          const onBytes = (bytes: number): void => {
+            doneBytes += bytes;
+          };
+          if (plain !== undefined) await fetchPlain(plainHost, join(folder, 'plain'), request, { signal, onBytes });
+          else await fetchInto(store, file, transfer, from, { signal, onProgress });
         }
       };
       under = again().catch((error: unknown) => {

@@ -1,5 +1,5 @@
 // One end of a transfer in a process of its own, as the benchmark sees it: opened in a role, asked to fetch, asked what
-// memory it took. What fails there fails here.
+// it took. What fails there fails here.
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { BenchFile } from './transfer-file.ts';
@@ -8,16 +8,18 @@ const CHILD = fileURLToPath(new URL('./transfer-child.ts', import.meta.url));
 
 /** What a process can be: an end of a contender, a whole node, or the links between others. */
 export interface Roles {
-  weft: {
-    readonly folder: string;
-    readonly file?: BenchFile;
-    /** Where it listens, and where others are told that it does: in front of it may be a link. */
-    readonly ports?: { readonly listen: number; readonly announce: number };
-  };
-  stream: { readonly folder: string; readonly file?: BenchFile };
+  weft: MeshEndInit;
+  stream: MeshEndInit;
   bitswap: { readonly folder: string; readonly file?: BenchFile };
   node: { readonly ticket: string; readonly env: Readonly<Record<string, string>>; readonly folder: string };
   links: { readonly links: readonly LinkInit[] };
+}
+
+export interface MeshEndInit {
+  readonly folder: string;
+  readonly file?: BenchFile;
+  /** Where it listens, and where others are told that it does: in front of it may be a link. */
+  readonly ports?: { readonly listen: number; readonly announce: number };
 }
 
 export interface LinkInit {
@@ -32,6 +34,17 @@ export interface FetchRequest {
   /** Multiaddrs of those that have it, or of a node its id. */
   readonly from: readonly string[];
   readonly file: BenchFile;
+  /** How the plain stream goes about it; a node fetches over one where this is given. @default one, at full speed */
+  readonly plain?: PlainInit;
+}
+
+export interface PlainInit {
+  /** Side by side, each for a part of the file, and on a connection of its own: one's buffers are not for more. @default 1 */
+  readonly streams?: number;
+  /** Hashes each chunk as Weft cuts them, and compares before it is written. @default false */
+  readonly isVerified?: boolean;
+  /** All streams together are held to it. @default as fast as they go */
+  readonly bytesPerSecond?: number;
 }
 
 export interface Fetched {
@@ -47,10 +60,11 @@ export interface Opened {
   readonly cid?: string;
 }
 
-/** The most that the process took since it was last asked, in MB (10^6 bytes). */
-export interface MemoryTaken {
+/** The most that the process took since it was last asked, in MB (10^6 bytes), and its processor time since then. */
+export interface Taken {
   readonly heapExternalMb: number;
   readonly residentMb: number;
+  readonly cpuMs: number;
 }
 
 export type ChildRequest =
@@ -61,7 +75,8 @@ export type ChildRequest =
   | { readonly kind: 'begin'; readonly request: FetchRequest }
   | { readonly kind: 'moved' }
   | { readonly kind: 'end' }
-  | { readonly kind: 'memory' };
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'taken' };
 
 export type ChildReply = { readonly id: number } & ({ readonly result: unknown } | { readonly error: string });
 
@@ -107,8 +122,13 @@ export class TransferProcess {
     await this.#ask({ kind: 'end' });
   }
 
-  memory(): Promise<MemoryTaken> {
-    return this.#ask({ kind: 'memory' }) as Promise<MemoryTaken>;
+  /** Heap and external memory that is left of a process that does nothing once everything is collected, in MB. */
+  idleMb(): Promise<number> {
+    return this.#ask({ kind: 'idle' }) as Promise<number>;
+  }
+
+  taken(): Promise<Taken> {
+    return this.#ask({ kind: 'taken' }) as Promise<Taken>;
   }
 
   stop(): void {

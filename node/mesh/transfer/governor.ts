@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { toAbortError } from '../../core/calls.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { MESH_LIMITS, type MeshLimits } from '../limits.ts';
-import { type Collect, youngCollector } from './young-collector.ts';
+import { type Collect, type HeapRoom, heapRoom, youngCollector } from './young-collector.ts';
 
 /** What a lane asks before it moves bytes. */
 export interface Pace {
@@ -30,6 +30,8 @@ export interface GovernorInit {
   readonly loopActiveMs?: () => number;
   /** Called now and then while bytes move. @default the runtime's collector of young objects */
   readonly collect?: Collect;
+  /** Told when bytes begin to move, and when none have for a while. @default the runtime's heap */
+  readonly room?: HeapRoom;
   /** @default MESH_LIMITS.governor */
   readonly limits?: MeshLimits['governor'];
 }
@@ -72,6 +74,7 @@ export class Governor implements Pace {
   readonly #loopActiveMs: () => number;
   readonly #limits: MeshLimits['governor'];
   readonly #collect: Collect;
+  readonly #room: HeapRoom;
   readonly #waiting: Waiting[] = [];
   /** May be below zero: what was taken beyond it is waited for. */
   #tokens: number;
@@ -83,6 +86,9 @@ export class Governor implements Pace {
   /** Share of what may gather before it is collected. */
   #uncollected = 0;
   #timer: Timer | undefined;
+  /** True while the heap has room, and whether a collection was due lately. */
+  #isRoomy = false;
+  #isMoving = false;
 
   constructor(components: { readonly clock: Clock }, init: GovernorInit) {
     this.#clock = components.clock;
@@ -90,6 +96,7 @@ export class Governor implements Pace {
     this.#loopActiveMs = init.loopActiveMs ?? (() => performance.eventLoopUtilization().active);
     this.#limits = init.limits ?? MESH_LIMITS.governor;
     this.#collect = init.collect ?? youngCollector();
+    this.#room = init.room ?? heapRoom;
     this.#tokens = this.#limits.grantBytes;
     this.#filledMs = this.#clock.now();
     this.#sample = { atMs: this.#filledMs, activeMs: this.#loopActiveMs() };
@@ -109,6 +116,25 @@ export class Governor implements Pace {
     if (this.#uncollected < 1) return;
     this.#uncollected = 0;
     this.#collect();
+    this.#isMoving = true;
+    this.#keepRoom();
+  }
+
+  #keepRoom(): void {
+    if (this.#isRoomy) return;
+    this.#isRoomy = true;
+    this.#isMoving = false;
+    this.#room(true);
+    const look = (): void => {
+      if (this.#isMoving) {
+        this.#isMoving = false;
+        this.#clock.after(this.#limits.roomMs, look);
+        return;
+      }
+      this.#isRoomy = false;
+      this.#room(false);
+    };
+    this.#clock.after(this.#limits.roomMs, look);
   }
 
   #take(bytes: number, isWhole: boolean, signal: AbortSignal): Promise<number> {
@@ -136,9 +162,9 @@ export class Governor implements Pace {
   }
 
   /** Grants what may move now, and comes back for the rest. */
-  #pour(): void {
+  #pour(hasWaited = this.#timer !== undefined): void {
     const rate = this.#rate();
-    this.#fill(rate);
+    this.#fill(rate, hasWaited);
     while (this.#tokens > 0) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
@@ -151,19 +177,21 @@ export class Governor implements Pace {
     const waitMs = Math.min(this.#limits.pollMs, Math.max(1, (-this.#tokens * 1_000) / rate));
     this.#timer = this.#clock.after(waitMs, () => {
       this.#timer = undefined;
-      this.#pour();
+      this.#pour(true);
     });
     this.#timer.hold?.();
   }
 
-  #fill(rate: number): void {
+  #fill(rate: number, hasWaited: boolean): void {
     const nowMs = this.#clock.now();
-    const { grantBytes } = this.#limits;
-    // What isn't used is lost, but for one grant: a burst is what this is to prevent.
+    const { grantBytes, catchUpMs } = this.#limits;
+    // What isn't used is lost, but for one grant: a burst is what this is to prevent. What somebody waited for while a
+    // busy event loop kept its timers waiting is made up for.
+    const most = hasWaited ? Math.max(grantBytes, (catchUpMs * rate) / 1_000) : grantBytes;
     this.#tokens =
       rate === Number.POSITIVE_INFINITY
         ? grantBytes
-        : Math.min(grantBytes, this.#tokens + ((nowMs - this.#filledMs) * rate) / 1_000);
+        : Math.min(most, this.#tokens + ((nowMs - this.#filledMs) * rate) / 1_000);
     this.#filledMs = nowMs;
   }
 

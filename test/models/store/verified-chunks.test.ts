@@ -8,7 +8,10 @@ import { VERIFIED_FILES_MAX, VERIFIED_MS } from '../../../models/limits.ts';
 import { ChunkReader, type ReadableFile } from '../../../models/store/chunk-reader.ts';
 import { DiskQueue } from '../../../models/store/disk-queue.ts';
 import type { DiskJob } from '../../../models/store/disk-thread.ts';
+import { openPlain } from '../../../models/store/durable.ts';
 import { VerifiedChunks } from '../../../models/store/verified-chunks.ts';
+
+vi.mock(import('../../../models/store/durable.ts'), { spy: true });
 
 const CHUNK = 1024;
 const SHA = 'a'.repeat(64);
@@ -53,17 +56,29 @@ describe('VerifiedChunks', () => {
     expect(verified.has('f', stat(), 7, SHA)).toBe(false);
   });
 
+  it('tells without the file which chunks need no look at it', () => {
+    let nowMs = 0;
+    const verified = new VerifiedChunks({ nowMs: () => nowMs });
+    verified.add('f', stat(), 7, SHA);
+    expect(verified.mayHave('f', 7, SHA)).toBe(true);
+    expect(verified.mayHave('f', 8, SHA)).toBe(false);
+    expect(verified.mayHave('f', 7, 'b'.repeat(64))).toBe(false);
+    expect(verified.mayHave('g', 7, SHA)).toBe(false);
+    nowMs = VERIFIED_MS;
+    expect(verified.mayHave('f', 7, SHA)).toBe(false);
+  });
+
   it('does not trust the times of a file that changed just now, or in the future', () => {
     const verified = new VerifiedChunks({ wallMs: () => 1_000 });
     verified.add('f', stat(), 7, SHA);
-    expect(verified.mayHave('f')).toBe(false);
+    expect(verified.mayHave('f', 7, SHA)).toBe(false);
   });
 
   it('remembers a bounded number of files', () => {
     const verified = new VerifiedChunks();
     for (let file = 0; file <= VERIFIED_FILES_MAX; file++) verified.add(String(file), stat(), 0, SHA);
-    expect(verified.mayHave('0')).toBe(false);
-    expect(verified.mayHave('1')).toBe(true);
+    expect(verified.mayHave('0', 0, SHA)).toBe(false);
+    expect(verified.mayHave('1', 0, SHA)).toBe(true);
   });
 });
 
@@ -102,6 +117,15 @@ describe('a chunk that is read again', () => {
       [CHUNK, true],
       [20, false],
     ]);
+  });
+
+  it('costs its file one opening, the first time and later', async () => {
+    const opened = vi.mocked(openPlain);
+    for (const offset of [0, CHUNK, 0]) {
+      opened.mockClear();
+      await read(offset, CHUNK);
+      expect(opened).toHaveBeenCalledTimes(1);
+    }
   });
 
   it('is hashed again when its file was written, whatever its time of change is set to', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { MESH_LIMITS } from '../../../../node/mesh/limits.ts';
+import type { Clock } from '../../../../node/core/clock.ts';
+import { MESH_LIMITS, type MeshLimits } from '../../../../node/mesh/limits.ts';
 import { bulkBytesPerSecond, Governor, otherUtilisation } from '../../../../node/mesh/transfer/governor.ts';
 import { youngCollector } from '../../../../node/mesh/transfer/young-collector.ts';
 import { ManualClock } from '../manual-clock.ts';
@@ -103,6 +104,42 @@ describe('Governor', () => {
     expect(one.moved).toBeLessThan(1.1 * LIMITS.bytesPerSecond);
   });
 
+  describe('when timers come late', () => {
+    const lateMs = 30;
+    /** Bytes a second beside inference. */
+    const rate = async (limits: MeshLimits['governor']): Promise<number> => {
+      const late: Clock = {
+        now: () => clock.now(),
+        wallNow: () => clock.wallNow(),
+        after: (ms, run) => clock.after(ms + lateMs, run),
+      };
+      governor = new Governor({ clock: late }, { busy: () => true, loopActiveMs: () => 0, limits });
+      const all = [lane(), lane(), lane()];
+      await clock.advance(10_000);
+      return all.reduce((sum, { moved }) => sum + moved, 0) / 10;
+    };
+
+    it('lets through as much as when they come in time', async () => {
+      expect(await rate(LIMITS)).toBeGreaterThan(0.95 * LIMITS.bytesPerSecond);
+    });
+
+    it('would lose a fifth of it without making up for that', async () => {
+      expect(await rate({ ...LIMITS, catchUpMs: 0 })).toBeLessThan(0.8 * LIMITS.bytesPerSecond);
+    });
+
+    it('makes no burst of a long pause', async () => {
+      busy = true;
+      const all = Array.from({ length: 100 }, () => lane(LIMITS.grantBytes));
+      // Nothing fires for a second, and then all of it.
+      await clock.advance(1);
+      const before = all.reduce((sum, { moved }) => sum + moved, 0);
+      clock.stall(1_000);
+      await clock.advance(1);
+      const burst = all.reduce((sum, { moved }) => sum + moved, 0) - before;
+      expect(burst).toBeLessThan((LIMITS.catchUpMs * LIMITS.bytesPerSecond) / 1_000 + 2 * LIMITS.grantBytes);
+    });
+  });
+
   it('goes on at full speed soon after the last request, and not at once', async () => {
     busy = true;
     const one = lane();
@@ -155,6 +192,23 @@ describe('what bulk work leaves behind', () => {
     expect(collected).toBe((64 * MIB) / LIMITS.collectOutBytes);
     tidy.moved('in', 16 * MIB);
     expect(collected).toBe((64 * MIB) / LIMITS.collectOutBytes + 1);
+  });
+
+  it('has room in the heap while it moves, and for a while after', async () => {
+    const told: boolean[] = [];
+    const roomy = new Governor({ clock }, { busy: () => busy, collect: () => undefined, room: (is) => told.push(is) });
+    roomy.moved('in', LIMITS.collectInBytes - 1);
+    expect(told).toEqual([]);
+    for (let second = 0; second < 20; second++) {
+      roomy.moved('in', LIMITS.collectInBytes);
+      await clock.advance(1_000);
+    }
+    expect(told).toEqual([true]);
+    await clock.advance(2 * LIMITS.roomMs);
+    expect(told).toEqual([true, false]);
+    expect(clock.timers).toBe(0);
+    roomy.moved('out', 2 * LIMITS.collectOutBytes);
+    expect(told).toEqual([true, false, true]);
   });
 
   it('is freed by the collector of young objects alone', async () => {
