@@ -7,6 +7,7 @@ import { delay } from '../core/clock.ts';
 import type { Mesh, PeerRecord } from '../core/mesh.ts';
 import { type Claim, goesBefore, isVoid, settleMs } from '../scheduler/claims.ts';
 import { CLAIM_BROKEN_MS } from '../scheduler/limits.ts';
+import { isInMemory } from '../scheduler/replicas.ts';
 
 type Kind = ModelIntent['kind'];
 
@@ -153,7 +154,7 @@ export class ClaimBook {
     for (const claim of this.#claimsOf(node, now).filter(isVoid)) {
       const { kind, digest } = claim;
       const state = offers.find(({ model }) => model.digest === digest)?.state;
-      const inMemory = state === 'loaded' || state === 'loading';
+      const inMemory = isInMemory(state);
       if (kind === 'load' ? inMemory : kind === 'pull' ? state !== undefined : !inMemory) continue;
       this.#broken.set(`${keyOf(kind, digest)} ${node}`, now + CLAIM_BROKEN_MS);
       for (const [key, untilMs] of this.#broken) {

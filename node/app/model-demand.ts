@@ -5,7 +5,8 @@ import type { ModelRef } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import { DEMANDS_MAX } from '../../protocol/limits.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Engine } from '../core/engine.ts';
+import type { Engine, WorkOptions } from '../core/engine.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { DEMAND_FADE_MS } from '../scheduler/limits.ts';
 import type { DemandSum } from '../scheduler/replicas.ts';
@@ -39,16 +40,22 @@ export class ModelDemand {
 
   /** The engine, whose answers are counted from here on. */
   watch(engine: Engine, ...seen: readonly Seen[]): Engine {
-    const counted = async <R extends { readonly timing: Timing }>(model: ModelRef, answer: Promise<R>): Promise<R> => {
+    const counted = async <R extends { readonly timing: Timing }>(
+      { digest }: ModelRef,
+      { waitedMs = 0 }: WorkOptions,
+      answer: Promise<R>,
+    ): Promise<R> => {
       const result = await answer;
-      for (const one of seen) this.add(one, model.digest, result.timing);
+      const { timing } = result;
+      for (const one of seen) this.add(one, digest, { ...timing, queueMs: timing.queueMs + waitedMs });
       return result;
     };
     return {
       node: engine.node,
-      run: (request, options) => counted(request.model, engine.run(request, options)),
-      encode: (request, options) => counted(request.model, engine.encode(request, options)),
-      generate: (request, options, onTokens) => counted(request.model, engine.generate(request, options, onTokens)),
+      run: (request, options) => counted(request.model, options, engine.run(request, options)),
+      encode: (request, options) => counted(request.model, options, engine.encode(request, options)),
+      generate: (request, options, onTokens) =>
+        counted(request.model, options, engine.generate(request, options, onTokens)),
     };
   }
 
@@ -66,7 +73,7 @@ export class ModelDemand {
       coldMs: coldMs + within(loadMs, waitedMs),
       atMs: this.#components.clock.now(),
     });
-    if (sums.size > MODELS_MAX) sums.delete(sums.keys().next().value as string);
+    keepNewest(sums, MODELS_MAX);
   }
 
   /** What this node has seen itself. */

@@ -3,12 +3,12 @@
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { ReplayedPlacement, ReplayedRequest } from '../core/control.ts';
+import { fnv1a } from '../core/fnv1a.ts';
 import type { PlacementRecord, Traces } from '../core/trace.ts';
 import { explain } from '../scheduler/explain.ts';
 import { POLICY_NAMES, policyNamed } from '../scheduler/policies.ts';
 import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { replay } from '../scheduler/record.ts';
-import { weftPolicy } from '../scheduler/weft-policy.ts';
 
 export interface ReplayComponents {
   readonly traces: Pick<Traces, 'get' | 'placements'>;
@@ -21,7 +21,7 @@ export function replayRequest(
   id: RequestId,
   policyName: string | undefined,
 ): ReplayedRequest {
-  const policy = policyName === undefined ? weftPolicy : policyNamed(policyName);
+  const policy = policyNamed(policyName ?? 'weft');
   if (policy === undefined) {
     throw new WeftError({
       code: 'bad_request',
@@ -81,11 +81,10 @@ function decideAgain(
 
 /**
  * Numbers in [0, 1) that are the same for each replay of one request: it shall not be chance that two differ.
- * Mulberry32, seeded by FNV-1a of the id.
+ * Mulberry32, seeded by a hash of the id.
  */
 function drawsOf(id: RequestId): () => number {
-  let state = 0x811c9dc5;
-  for (const character of id) state = Math.imul(state ^ (character.codePointAt(0) ?? 0), 0x01000193);
+  let state = fnv1a(id);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);

@@ -3,13 +3,9 @@
 import type { ModelOffer } from '../../protocol/capability.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type { PeerRecord } from '../core/mesh.ts';
-import {
-  BRING_MEMORY_PER_BYTE,
-  GUESS_LOAD_FIXED_MS,
-  GUESS_LOAD_MS_PER_BYTE,
-  NEWCOMER_FACTOR,
-} from '../scheduler/limits.ts';
-import type { ReplicaSnapshot, ReplicaView } from '../scheduler/replicas.ts';
+import { guessProfile } from '../scheduler/estimate.ts';
+import { BRING_MEMORY_PER_BYTE, NEWCOMER_FACTOR } from '../scheduler/limits.ts';
+import { isInMemory, type ReplicaSnapshot, type ReplicaView } from '../scheduler/replicas.ts';
 import { speedOf, speedRatio } from './demand.ts';
 import type { ReplicasComponents } from './replicas.ts';
 
@@ -72,7 +68,7 @@ export class ReplicaViews {
     });
     const first = offers[0]?.offer;
     if (first === undefined) return undefined;
-    const copies = offers.filter(({ offer }) => inMemory(offer)).map(({ node }) => node);
+    const copies = offers.filter(({ offer }) => isInMemory(offer.state)).map(({ node }) => node);
     return { copies, bounds: bounds({ id: first.model.id, aliases: first.aliases }) };
   }
 
@@ -110,12 +106,11 @@ export class ReplicaViews {
     const { digest, id } = offer.model;
     const now = clock.now();
     const loaded = engine.loaded().find((model) => model.digest === digest);
-    const copies = elsewhere.filter((other) => inMemory(other.offer));
+    const copies = elsewhere.filter((other) => isInMemory(other.offer.state));
     const state = here ? offer.state : 'away';
-    const since = this.#note(digest, state, copies.length + (state === 'loaded' || state === 'loading' ? 1 : 0));
+    const since = this.#note(digest, state, copies.length + (isInMemory(state) ? 1 : 0));
     const placed = this.#components.demand.seen('placed', digest);
     const computed = this.#components.demand.seen('computed', digest);
-    const guessedLoadMs = GUESS_LOAD_FIXED_MS + offer.sizeBytes * GUESS_LOAD_MS_PER_BYTE;
     return {
       digest,
       bounds: bounds({ id, aliases: offer.aliases }),
@@ -133,7 +128,7 @@ export class ReplicaViews {
       seenDemand: placed.lostMs >= computed.lostMs ? placed : computed,
       computedHere: computed.requests,
       slowness: here ? slowness(offer, engine.offers(), copies) : NEWCOMER_FACTOR,
-      loadMs: here && offer.profile.loadMs > 0 ? offer.profile.loadMs : guessedLoadMs,
+      loadMs: here && offer.profile.loadMs > 0 ? offer.profile.loadMs : guessProfile(offer).loadMs,
       bytes: loaded?.state === 'loaded' ? loaded.residentBytes : offer.sizeBytes * BRING_MEMORY_PER_BYTE,
     };
   }
@@ -155,8 +150,6 @@ export class ReplicaViews {
     return since;
   }
 }
-
-const inMemory = ({ state }: ModelOffer): boolean => state === 'loaded' || state === 'loading';
 
 /** This node's time for a request over that of the fastest copy. */
 function slowness(

@@ -30,7 +30,7 @@ export interface ProcessorTimes {
 export interface YieldingComponents {
   readonly clock: Clock;
   readonly log: Log;
-  /** True on battery; undefined where there is none, or nobody can say. */
+  /** True on battery; undefined where there is none, or nobody can say: it is asked no more. */
   readonly onBattery: () => Promise<boolean | undefined>;
   /** True while requests are computed here: the processor's times then say nothing of others. */
   readonly busy: () => boolean;
@@ -41,8 +41,8 @@ export interface YieldingComponents {
 }
 
 export interface YieldingInit {
-  /** Which of them count, by the settings; asked at each look. */
-  readonly heeds: () => { readonly battery: boolean; readonly owner: boolean };
+  /** The reasons that count, by the settings; asked at each look. */
+  readonly heeds: () => readonly YieldReason[];
   readonly cores: number;
 }
 
@@ -58,6 +58,7 @@ export class Yielding {
   #ownerWorks = false;
   #workedAtMs = 0;
   #onBattery = false;
+  #mayHaveBattery = true;
   #looks = 0;
   #stopped = false;
 
@@ -91,9 +92,12 @@ export class Yielding {
   async #look(): Promise<void> {
     const { clock, log, onBattery } = this.#components;
     const heeds = this.#init.heeds();
-    if (this.#looks++ % BATTERY_LOOKS === 0 && heeds.battery) {
+    if (this.#looks++ % BATTERY_LOOKS === 0 && this.#mayHaveBattery && heeds.includes('battery')) {
       try {
-        this.#onBattery = (await onBattery()) === true;
+        const answer = await onBattery();
+        this.#onBattery = answer === true;
+        // No battery comes later, and outside Linux each question is a process.
+        this.#mayHaveBattery = answer !== undefined;
       } catch (error) {
         log.debug({ error }, 'nobody can say whether this machine runs on battery');
       }
@@ -101,8 +105,8 @@ export class Yielding {
     if (this.#stopped) return;
     this.#watchOthers(clock.now());
     this.#tell([
-      ...(heeds.battery && this.#onBattery ? (['battery'] as const) : []),
-      ...(heeds.owner && this.#ownerWorks ? (['owner'] as const) : []),
+      ...(heeds.includes('battery') && this.#onBattery ? (['battery'] as const) : []),
+      ...(heeds.includes('owner') && this.#ownerWorks ? (['owner'] as const) : []),
     ]);
     this.#timer = clock.after(LOOK_MS, () => void this.#look());
   }

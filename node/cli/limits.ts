@@ -27,8 +27,15 @@ export const BODY_BYTES_MAX = 1_073_741_824;
 /** What is read from a pipe: the API's own limit for a body. */
 export const STDIN_BYTES_MAX = 16_777_216;
 
-/** Texts of one embedding request; longer lists are sent in several. */
-export const EMBED_TEXTS_MAX = 256;
+/**
+ * Texts of one embedding request, and their characters, which may take six bytes each of a body of 16 MiB; longer lists are sent
+ * in several. A node spreads what it sees whole: many of them are done sooner together.
+ */
+export const EMBED_TEXTS_MAX = 512;
+export const EMBED_CHARS_MAX = 2_097_152;
+
+/** From so many texts on `weft embed` shows how far it is: fewer are never spread over nodes. */
+export const EMBED_WATCHED_MIN = 32;
 
 /** Messages that a chat keeps: older ones are dropped in pairs. The context ends most chats earlier. */
 export const CHAT_MESSAGES_MAX = 1_000;

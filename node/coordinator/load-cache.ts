@@ -1,4 +1,5 @@
 // What is loaded once for all who ask at the same time, and kept. Used by everything here that reads models.
+import { keepNewest } from '../core/keep-newest.ts';
 
 /** Keeps what was loaded, the least recently used leaving first; who asks while a load is under way shares it. */
 export class LoadCache<T> {
@@ -23,8 +24,7 @@ export class LoadCache<T> {
     loading.catch(() => {
       if (this.#entries.get(key) === loading) this.#entries.delete(key);
     });
-    const [oldest] = this.#entries.keys();
-    if (this.#entries.size > this.#max && oldest !== undefined) this.#entries.delete(oldest);
+    keepNewest(this.#entries, this.#max);
     return loading;
   }
 }

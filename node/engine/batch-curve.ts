@@ -1,6 +1,7 @@
 // What a batch takes, learned from the batches that were run: milliseconds of so many rows, padded to so many tokens. One
 // per model; the former of batches asks it whether padding or another run is cheaper, the window how long a run goes on.
 import type { BatchPoint } from '../../protocol/capability.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import { lengthClass } from './length-class.ts';
 import { CURVE_CELL_SAMPLES, CURVE_CELLS_MAX } from './limits.ts';
 import { median } from './profile.ts';
@@ -58,10 +59,7 @@ export class BatchCurve {
     this.#cells.set(key, cell);
     cell.recent[cell.next] = (ms * rows * cell.width) / (rows * width);
     cell.next = (cell.next + 1) % CURVE_CELL_SAMPLES;
-    if (this.#cells.size > CURVE_CELLS_MAX) {
-      const [oldest] = this.#cells.keys();
-      if (oldest !== undefined) this.#cells.delete(oldest);
-    }
+    keepNewest(this.#cells, CURVE_CELLS_MAX);
     this.#samples++;
     if (this.#samples <= REFIT_EVERY || this.#samples % REFIT_EVERY === 0) this.#cost = undefined;
   }

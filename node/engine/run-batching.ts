@@ -5,6 +5,7 @@ import type { RunRequest } from '../../protocol/infer.ts';
 import { TENSOR_NAME_LENGTH_MAX, TENSORS_MAX } from '../../protocol/limits.ts';
 import { byteLength } from '../../protocol/tensor.ts';
 import type { BatchingStatus } from '../core/engine.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import {
   CALL_OVERHEAD_MS,
   CURVE_CELL_SAMPLES,
@@ -206,10 +207,7 @@ export class RunBatching {
     const curve = this.#curves.get(shape) ?? new SizeCurve();
     this.#curves.delete(shape);
     this.#curves.set(shape, curve);
-    if (this.#curves.size > RUN_SHAPES_MAX) {
-      const [oldest] = this.#curves.keys();
-      if (oldest !== undefined) this.#curves.delete(oldest);
-    }
+    keepNewest(this.#curves, RUN_SHAPES_MAX);
     return curve;
   }
 }

@@ -7,6 +7,7 @@ import { toWeftError, type WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RemoteAnswer, RemoteAnswers } from '../core/dispatcher.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { PullOutcome } from '../core/library.ts';
 import type { Log } from '../core/log.ts';
 import type { LibraryStore } from './components.ts';
@@ -108,7 +109,7 @@ export class Bringing {
     seen.requests = [...seen.requests, { ...request, at: now }]
       .filter(({ at }) => now - at <= DEMAND_WINDOW_MS)
       .slice(-DEMAND_SAMPLES_MAX);
-    keepNewest(this.#seen);
+    keepNewest(this.#seen, DEMAND_MODELS_MAX);
     // One at a time: what is brought takes from the links that requests need.
     if (this.#bringing !== undefined || (this.#paused.get(digest) ?? now) > now) return;
     const { bring, reason } = decide(this.#demand(seen));
@@ -147,7 +148,7 @@ export class Bringing {
     const giveBack = lease === undefined ? () => undefined : await this.#leased(digest, lease);
     if (giveBack === undefined) {
       this.#paused.set(digest, clock.now() + LEASE_PAUSE_MS);
-      keepNewest(this.#paused);
+      keepNewest(this.#paused, DEMAND_MODELS_MAX);
       return;
     }
     log.info({ model: id, digest, reason }, 'brings a model here');
@@ -182,7 +183,7 @@ export class Bringing {
         )
           continue;
         this.#paused.set(model.digest, clock.now() + BRING_PAUSE_MS);
-        keepNewest(this.#paused);
+        keepNewest(this.#paused, DEMAND_MODELS_MAX);
         log.warn({ model: model.id, digest: model.digest, code, reason: message }, 'a model could not be brought here');
         return;
       }
@@ -208,7 +209,7 @@ export class Bringing {
       await letGo(digest);
       const freedBytes = await store.remove(digest);
       this.#left.set(digest, clock.now());
-      keepNewest(this.#left);
+      keepNewest(this.#left, DEMAND_MODELS_MAX);
       log.info({ model: id, digest, bytes: freedBytes }, 'deleted a model that was brought, for another one');
       return true;
     } catch (thrown) {
@@ -216,13 +217,5 @@ export class Bringing {
       log.warn({ model: id, digest, reason: toWeftError(thrown).message }, 'a model that was brought stays');
       return false;
     }
-  }
-}
-
-/** Forgets what was set first, beyond the bound. */
-function keepNewest(map: Map<string, unknown>): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= DEMAND_MODELS_MAX) return;
-    map.delete(oldest);
   }
 }

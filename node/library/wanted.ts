@@ -1,6 +1,7 @@
 // Models that are, or were, on their way here: what peers may be told of them while they are not whole.
 import type { Manifest } from '../../models/manifest.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import { WANTED_MANIFESTS_MAX } from './limits.ts';
 
 /** A model whose manifest is known, so that its files mean something to others. */
@@ -21,10 +22,7 @@ export class WantedModels {
     const { digest } = model.ref;
     this.#byDigest.delete(digest);
     this.#byDigest.set(digest, model);
-    for (const oldest of this.#byDigest.keys()) {
-      if (this.#byDigest.size <= WANTED_MANIFESTS_MAX) return;
-      this.#byDigest.delete(oldest);
-    }
+    keepNewest(this.#byDigest, WANTED_MANIFESTS_MAX);
   }
 
   /** It is here, or not wanted any more. */

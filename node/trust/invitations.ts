@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { Store } from '../core/store.ts';
 import type { DeviceKey, Invitation, Invitations } from '../core/trust.ts';
 import { base64Bytes, StoredDocument, toBase64 } from './document.ts';
@@ -188,10 +189,7 @@ export class InvitationBook implements Invitations {
     };
     this.#hellos.delete(newcomer);
     this.#hellos.set(newcomer, { entry, context });
-    for (const oldest of this.#hellos.keys()) {
-      if (this.#hellos.size <= PENDING_HELLOS_MAX) break;
-      this.#hellos.delete(oldest);
-    }
+    keepNewest(this.#hellos, PENDING_HELLOS_MAX);
     return { nonce, proof: this.#proof(entry.secret, 'inviter', context) };
   }
 

@@ -2,6 +2,7 @@
 // root makes one and starts it once the node answers; the engine asks it where a model is to be loaded.
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { DeviceSetting } from '../../core/devices.ts';
+import { keepNewest } from '../../core/keep-newest.ts';
 import type { Log } from '../../core/log.ts';
 import type { Store } from '../../core/store.ts';
 import { type ChoiceInput, chooseDevices, type DeviceChoice, type DevicePlan, untriedDevices } from './choose.ts';
@@ -121,10 +122,7 @@ export class DeviceBook implements DeviceChooser {
     // The model that failed last is the last of the map, and the first to be kept.
     this.#failures.delete(digest);
     this.#failures.set(digest, ofModel.set(deviceKey({ kind: provider, index }), shortReason(reason)));
-    for (const oldest of this.#failures.keys()) {
-      if (this.#failures.size <= FAILURES_MAX) break;
-      this.#failures.delete(oldest);
-    }
+    keepNewest(this.#failures, FAILURES_MAX);
     this.#keep();
   }
 

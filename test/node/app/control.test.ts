@@ -72,6 +72,11 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       traces,
       logs,
       models,
+      cuts: {
+        measure: async () => {
+          throw new WeftError({ code: 'unsupported', message: 'This node does not measure where models can be cut.' });
+        },
+      },
       mesh: { self: SELF, peer: () => undefined } as unknown as Mesh,
       membership: {
         meshId: 'ab'.repeat(32),

@@ -2,60 +2,14 @@
 // engines that load in a fixed time and adverts that are delayed and lost as a seed says.
 import { createCopies } from '../../../node/app/copies.ts';
 import type { ReplicaSetting } from '../../../node/config/replicas.ts';
-import type { Clock, Timer } from '../../../node/core/clock.ts';
 import type { LoadedModel } from '../../../node/core/engine.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { PeerRecord } from '../../../node/core/mesh.ts';
 import type { Advert, ModelIntent, ModelOffer } from '../../../protocol/capability.ts';
+import { VirtualClock } from '../../sim/virtual-clock.ts';
 import { IDLE, offer, PROFILE, peer, SMOL } from '../scheduler/builders.ts';
 
 export const LOAD_MS = 3_000;
-
-/** Runs callbacks in the order of their times, each at its own time. */
-export class EventClock implements Clock {
-  #now = 0;
-  #count = 0;
-  readonly #due: { readonly at: number; readonly order: number; readonly callback: () => void }[] = [];
-
-  now(): number {
-    return this.#now;
-  }
-
-  wallNow(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): Timer {
-    const one = { at: this.#now + Math.max(0, ms), order: this.#count++, callback };
-    let low = 0;
-    for (let high = this.#due.length; low < high; ) {
-      const middle = (low + high) >> 1;
-      const other = this.#due[middle] as typeof one;
-      // Soonest last: taken from the end.
-      if (other.at > one.at || (other.at === one.at && other.order > one.order)) low = middle + 1;
-      else high = middle;
-    }
-    this.#due.splice(low, 0, one);
-    return {
-      cancel: () => {
-        const at = this.#due.indexOf(one);
-        if (at >= 0) this.#due.splice(at, 1);
-      },
-    };
-  }
-
-  async run(untilMs: number): Promise<void> {
-    for (;;) {
-      const next = this.#due.at(-1);
-      if (next === undefined || next.at > untilMs) break;
-      this.#due.pop();
-      this.#now = next.at;
-      next.callback();
-      for (let turn = 0; turn < 6; turn++) await Promise.resolve();
-    }
-    this.#now = untilMs;
-  }
-}
 
 export interface CopiesMeshInit {
   readonly nodes: number;
@@ -72,7 +26,7 @@ export interface CopiesMeshInit {
 }
 
 export class CopiesMesh {
-  readonly clock = new EventClock();
+  readonly clock = new VirtualClock();
   readonly nodes: SimNode[];
   /** When and where a load or an unload began. */
   readonly done: { readonly atMs: number; readonly node: string; readonly what: 'load' | 'unload' }[] = [];

@@ -7,8 +7,8 @@ import type { LoadedModel } from '../../../node/core/engine.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { PeerRecord } from '../../../node/core/mesh.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
+import { VirtualClock } from '../../sim/virtual-clock.ts';
 import { IDLE, MINILM, offer, peer, SMOL } from '../scheduler/builders.ts';
-import { EventClock } from './copies-mesh.ts';
 
 interface SceneInit {
   readonly offers?: readonly ModelOffer[];
@@ -20,7 +20,7 @@ interface SceneInit {
 }
 
 function scene({ offers = [], peers = [peer('a')], min = 0, max = 9, memoryFreeBytes = 8e9, fails }: SceneInit = {}) {
-  const clock = new EventClock();
+  const clock = new VirtualClock();
   const done: string[] = [];
   const states = new Map(offers.map(({ model, state }) => [model.digest, state]));
   let kept: readonly string[] = [];

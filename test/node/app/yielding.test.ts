@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Yielding } from '../../../node/app/yielding.ts';
 import { silentLog } from '../../../node/core/log.ts';
+import type { YieldReason } from '../../../protocol/capability.ts';
 import { ManualClock } from '../core/manual-clock.ts';
 
 const CORES = 4;
@@ -9,7 +10,7 @@ const LOOK_MS = 5_000;
 let clock: ManualClock;
 let battery: () => Promise<boolean | undefined>;
 let busy: boolean;
-let heeds: { battery: boolean; owner: boolean };
+let heeds: readonly YieldReason[];
 let totalMs: number;
 let busyMs: number;
 let ownMs: number;
@@ -20,7 +21,7 @@ beforeEach(async () => {
   clock = new ManualClock();
   battery = async () => undefined;
   busy = false;
-  heeds = { battery: true, owner: true };
+  heeds = ['battery', 'owner'];
   totalMs = busyMs = ownMs = 0;
   told = [];
   yielding = new Yielding(
@@ -98,11 +99,11 @@ describe('the owner of the machine', () => {
   });
 
   it('counts only where the settings say so, at once', async () => {
-    heeds = { battery: true, owner: false };
+    heeds = ['battery'];
     await start();
     for (let look = 0; look < 3; look++) await pass(2);
     expect(yielding.reasons()).toEqual([]);
-    heeds = { battery: true, owner: true };
+    heeds = ['battery', 'owner'];
     await pass(2);
     expect(yielding.reasons()).toEqual(['owner']);
   });
@@ -128,13 +129,27 @@ describe('the battery', () => {
     expect(told).toEqual([]);
   });
 
+  it('is asked for once where there is none, and again where the question failed', async () => {
+    let asked = 0;
+    battery = async () => {
+      if (++asked === 1) throw new Error('no answer in time');
+      return undefined;
+    };
+    await start();
+    for (let look = 0; look < 6; look++) await pass(0);
+    expect(asked).toBe(2);
+    for (let look = 0; look < 12; look++) await pass(0);
+    expect(asked).toBe(2);
+    expect(told).toEqual([]);
+  });
+
   it('is not even asked for where it does not count', async () => {
     let asked = 0;
     battery = async () => {
       asked++;
       return true;
     };
-    heeds = { battery: false, owner: false };
+    heeds = [];
     await start();
     for (let look = 0; look < 7; look++) await pass(0);
     expect(asked).toBe(0);
