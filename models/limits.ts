@@ -66,6 +66,18 @@ export const INLINE_TENSOR_BYTES_MAX = 16 << 10;
  */
 export const ONNX_HEAP_BYTES_MAX = 512 << 20;
 
+/** Places of a graph at which it is looked for cones that are cheaper to repeat than to send; of more, every so many. */
+export const CONE_BOUNDARIES_MAX = 1024;
+
+/** Nodes of the cones at one such place. A mask has some thirty. */
+export const CONE_STEPS_MAX = 512;
+
+/** Cones that are tried; each try looks at the whole graph once. */
+export const CONE_TRIALS_MAX = 256;
+
+/** Tensors that a node needs once its cheap cones are computed with it. Cones that widen the need are sent instead. */
+export const CONE_INPUTS_MAX = 16;
+
 /** Longest text that is tokenised on the caller's own thread: at most 13 ms (a run of 4,096 spaces), prose 4 ms. */
 export const TEXT_CHARS_INLINE_MAX = 4096;
 

@@ -47,6 +47,7 @@ import {
   TOP_LOGPROBS_MAX,
 } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
+import { partFromMessage, partToMessage } from './part-message.ts';
 import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
 import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
 
@@ -138,13 +139,18 @@ function checkIds(ids: Int32Array | readonly number[]): void {
 const INT32_MAX = 0x7fff_ffff;
 
 export const runRequestCodec: Codec<RunRequest> = {
-  encode: ({ model, inputs, outputs }) => ({
-    payload: writeMessage(pb.RunRequestSchema, { model, outputs: [...outputs] }),
+  encode: ({ model, inputs, outputs, part }) => ({
+    payload: writeMessage(pb.RunRequestSchema, {
+      model,
+      outputs: [...outputs],
+      ...(part === undefined ? {} : { part: partToMessage(part) }),
+    }),
     tensors: inputs,
   }),
   decode: ({ payload, tensors }) => {
-    const message = readMessage(pb.RunRequestSchema, payload);
-    return { model: modelFromMessage(message.model), inputs: tensors, outputs: message.outputs };
+    const { model, outputs, part } = readMessage(pb.RunRequestSchema, payload);
+    const request = { model: modelFromMessage(model), inputs: tensors, outputs };
+    return part === undefined ? request : { ...request, part: partFromMessage(part) };
   },
 };
 
@@ -579,5 +585,25 @@ export const readFileResponseCodec: Codec<FilePiece> = {
     const { type, data } = tensorNamed(tensors, 'bytes');
     if (type !== 'uint8') throw bad('The piece of a file is not bytes.');
     return { bytes: data, sizeBytes: Number(readMessage(pb.ReadFileResponseSchema, payload).sizeBytes) };
+  },
+};
+
+// ── Cuts ────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a runner is to measure of where a graph can be cut. */
+export interface MeasureCutsRequest extends Omit<Plain<pb.MeasureCutsRequest>, 'model'> {
+  readonly model: ModelRef;
+  /** None = they are made up. */
+  readonly inputs: readonly NamedTensor[];
+}
+
+export const measureCutsRequestCodec: Codec<MeasureCutsRequest> = {
+  encode: ({ inputs, ...request }) => ({
+    payload: writeMessage(pb.MeasureCutsRequestSchema, request),
+    tensors: inputs,
+  }),
+  decode: ({ payload, tensors }) => {
+    const { model, ...request } = readMessage(pb.MeasureCutsRequestSchema, payload);
+    return { ...request, model: modelFromMessage(model), inputs: tensors };
   },
 };

@@ -62,3 +62,16 @@ export interface CutTable {
 
 /** Most segments of a table: longer chains are thinned out, the shortest segments joined to a neighbour. */
 export const CUT_SEGMENTS_MAX = 64;
+
+/** Tensors that the part of the segments [from, to) takes: inputs of the graph, or made before it. */
+export function takenBy({ tensors }: Pick<CutTable, 'tensors'>, from: number, to: number): CutTensor[] {
+  return tensors.filter((tensor) => tensor.from < from && tensor.to.some((user) => user >= from && user < to));
+}
+
+/** Tensors that it gives: made in it, and used behind it or outputs of the graph. */
+export function givenBy({ tensors }: Pick<CutTable, 'tensors'>, from: number, to: number): CutTensor[] {
+  return tensors.filter(
+    (tensor) =>
+      tensor.from >= from && tensor.from < to && (tensor.output === true || tensor.to.some((user) => user >= to)),
+  );
+}

@@ -1,5 +1,6 @@
 // What an Engine is asked for, and what it answers: the same whether it works here or on a peer.
 import type { ModelRef, NodeId } from './ids.ts';
+import type { GraphPart } from './part.ts';
 import type { NamedTensor } from './tensor.ts';
 
 /** Where the time of one piece of work went, in milliseconds. */
@@ -20,6 +21,8 @@ export interface RunRequest {
   readonly inputs: readonly NamedTensor[];
   /** Names of the outputs wanted; empty = all. */
   readonly outputs: readonly string[];
+  /** Only this part of the model's graph: its inputs are the tensors, its outputs the names. @default the whole graph */
+  readonly part?: GraphPart;
 }
 export interface RunResult {
   readonly outputs: readonly NamedTensor[];

@@ -25,6 +25,12 @@ export const TENSORS_MAX = 512;
 /** Longest tensor name. */
 export const TENSOR_NAME_LENGTH_MAX = 512;
 
+/** Length of a dimension's name where a part of a graph is described; exporters write sums and divisions of names. */
+export const DIM_NAME_LENGTH_MAX = 256;
+
+/** UTF-16 units of all names of one part together: they travel in a frame's header, at three bytes each at most. */
+export const PART_NAME_UNITS_MAX = HEADER_BYTES_MAX / 8;
+
 /** Calls that one link may have open at once, whatever the methods' own quotas. */
 export const CALLS_PER_LINK_MAX = 256;
 

@@ -1,7 +1,14 @@
 // A part of a graph by the tensors where it begins and ends: whoever has the model's verified files builds the same part
 // from these names, so no part needs to be trusted that another node made.
-import { createHash } from 'node:crypto';
-import type { DataTypeName } from './tensor.ts';
+import { WeftError } from './errors.ts';
+import {
+  DIM_NAME_LENGTH_MAX,
+  PART_NAME_UNITS_MAX,
+  TENSOR_NAME_LENGTH_MAX,
+  TENSOR_RANK_MAX,
+  TENSORS_MAX,
+} from './limits.ts';
+import { DataType, type DataTypeName } from './tensor.ts';
 
 /** A tensor that a part takes: an input of the whole graph, or what another part gives. */
 export interface PartInput {
@@ -23,11 +30,43 @@ export interface GraphPart {
   readonly outputs: readonly string[];
 }
 
-/** Which part it is, among all parts of one model: 64 hex digits, whatever order its tensors are named in. */
-export function partDigest(part: GraphPart): string {
+/**
+ * Checks what can be checked without the graph: numbers, names, types, ranks.
+ * @throws WeftError `bad_request` with the fact `param`
+ */
+export function checkPart({ inputs, outputs }: GraphPart): void {
+  if (outputs.length === 0) throw bad('The part gives nothing.');
+  if (inputs.length > TENSORS_MAX || outputs.length > TENSORS_MAX) {
+    throw bad(`A part takes, and gives, at most ${TENSORS_MAX} tensors.`);
+  }
+  const names = inputs.map(({ name }) => name);
+  if (new Set(names).size < names.length || new Set(outputs).size < outputs.length) {
+    throw bad('The part names a tensor twice.');
+  }
+  let units = 0;
+  for (const name of [...names, ...outputs]) {
+    if (name === '' || name.length > TENSOR_NAME_LENGTH_MAX) throw bad('A name in the part is empty, or too long.');
+    units += name.length;
+  }
+  for (const { name, type, dims = [] } of inputs) {
+    if (!Object.hasOwn(DataType, type)) throw bad(`"${name}" has an element type that is not known.`);
+    if (dims.length > TENSOR_RANK_MAX) throw bad(`"${name}" has more than ${TENSOR_RANK_MAX} dimensions.`);
+    for (const dim of dims) {
+      if (typeof dim === 'string') units += dim.length;
+      const isSound =
+        typeof dim === 'string' ? dim.length <= DIM_NAME_LENGTH_MAX : Number.isSafeInteger(dim) && dim >= 0;
+      if (!isSound) throw bad(`"${name}" has a dimension that can't be.`);
+    }
+  }
+  if (units > PART_NAME_UNITS_MAX) throw bad('The names in the part are too long together.');
+}
+
+const bad = (message: string): WeftError => new WeftError({ code: 'bad_request', message, facts: { param: 'part' } });
+
+/** Which part it is, among all parts of one model: one text for one part, whatever order its tensors are named in. */
+export function partText(part: GraphPart): string {
   const inputs = part.inputs.map(({ name, type, dims }) => [name, type, dims ?? null]);
-  const canonical = JSON.stringify([inputs.sort(byFirst), [...part.outputs].sort()]);
-  return createHash('sha256').update(canonical).digest('hex');
+  return JSON.stringify([inputs.sort(byFirst), [...part.outputs].sort()]);
 }
 
 const byFirst = (a: readonly unknown[], b: readonly unknown[]): number => (String(a[0]) < String(b[0]) ? -1 : 1);

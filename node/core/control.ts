@@ -1,5 +1,6 @@
 // What the node's owner can see and do: the control API's port, implemented by the composition root.
 import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capability.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { LoadedModel } from './engine.ts';
@@ -185,6 +186,11 @@ export interface NodeControl {
   /** Newest first. */
   requests(): readonly TraceRecord[];
   request(id: RequestId): TraceRecord | undefined;
+  /**
+   * Where an installed model's graph can be cut; measured now where that isn't known.
+   * @throws WeftError `model_not_found`, `unsupported`, or what measuring it fails with
+   */
+  cuts(name: string, options: { readonly again: boolean; readonly signal: AbortSignal }): Promise<CutTable>;
   /** @param leftMs until the answer must be there; undefined = no deadline */
   explain(plan: WholePlan, leftMs: number | undefined): PlanExplanation;
   /**

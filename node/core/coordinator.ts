@@ -4,6 +4,7 @@ import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
 import type { LogitBias, Timing } from '../../protocol/infer.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
+import type { ConsideredCut, CutWish } from './dispatcher.ts';
 import type { Priority } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
 
@@ -16,6 +17,10 @@ export interface RequestOptions {
   readonly leftMs?: () => number;
   /** Where its way is noted down. */
   readonly trace?: RequestTrace;
+  /** Whether and where the graph of a run is cut. @default 'auto' */
+  readonly cut?: CutWish;
+  /** What must not leave this node: all that the request brings, or inputs of a graph by name. @default nothing */
+  readonly rawLocal?: true | readonly string[];
 }
 
 /** A model as clients see it. */
@@ -325,7 +330,10 @@ export interface PlanAnswer {
   readonly inputTokens: number;
   /** Pieces of work that the request is sent in; the plan is that of the first. */
   readonly requests: number;
+  /** The best one for the whole. */
   readonly plan: WholePlan;
+  /** Where something is said of cuts, or of what must stay here. */
+  readonly cut?: ConsideredCut;
 }
 
 export interface Coordinator {

@@ -1,5 +1,6 @@
 // Places work on a node and sees it through: the coordinator's only way to an engine.
 import type { ModelOffer, ModelState } from '../../protocol/capability.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
@@ -10,7 +11,7 @@ import type {
   RunRequest,
   RunResult,
 } from '../../protocol/infer.ts';
-import type { Plan, WholePlan } from '../../protocol/plan.ts';
+import type { Part, Plan, Rejection, WholePlan } from '../../protocol/plan.ts';
 import type { WorkOptions } from './engine.ts';
 import type { RequestTrace } from './trace.ts';
 
@@ -33,10 +34,48 @@ export interface PlacedOptions extends Omit<WorkOptions, 'withinMs'> {
    * once, and nothing is waited for any longer. @default none
    */
   readonly deadlineMs?: number;
-  /** Texts of an encoding that are done, of how many: called where it is scattered over several nodes. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /**
+   * Texts of an encoding that are done, of how many, and by whom where that is told: called where it is scattered over several
+   * nodes.
+   */
+  readonly onProgress?: (done: number, total: number, byNode?: ReadonlyMap<NodeId, number>) => void;
   /** Where its way is noted down. */
   readonly trace?: RequestTrace;
+  /** Whether and where the graph of a run is cut. @default 'auto' */
+  readonly cut?: CutWish;
+  /**
+   * What must not leave this node: all that the request brings, or inputs of a graph by name. A plan that would send any of
+   * it is refused by name; what follows from it may leave. @default nothing
+   */
+  readonly rawLocal?: true | readonly string[];
+}
+
+/**
+ * `auto`: where the answer is sooner by it, or no node can do the whole. `at`: at these cut points, each a number as
+ * `weft show --cuts` has them, or a tensor that crosses there.
+ */
+export type CutWish = 'auto' | 'never' | { readonly at: readonly (number | string)[] };
+
+/** What stands behind the choice between a cut and whole plans, for people. */
+export interface ConsideredCut {
+  readonly table: CutTable;
+  readonly choice: {
+    readonly chosen: 'whole' | 'cut';
+    /** None where it is refused. */
+    readonly nodes: readonly NodeId[];
+    /** Of a cut: segments of the table, in the order in which they run. */
+    readonly parts: readonly Part[];
+    readonly totalMs: number;
+    /** What else was possible, best first. */
+    readonly lostBy: readonly {
+      readonly what: 'whole' | 'cut' | 'balance';
+      readonly nodes: readonly NodeId[];
+      readonly totalMs: number;
+    }[];
+    readonly rejected: readonly Rejection[];
+    /** Why nothing can run as asked. @default something can */
+    readonly refused?: string;
+  };
 }
 
 /** A model that some node of the mesh offers. */
@@ -83,10 +122,24 @@ export interface Dispatcher {
   encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement>;
   generate(request: GenerateRequest, options: PlacedOptions, onTokens: OnTokens): Promise<GenerateResult & Placement>;
   /**
-   * The plan by which a request would be carried out now. Nothing is sent.
+   * The plan for the whole by which a request would be carried out now. Nothing is sent.
    * @throws WeftError `no_capable_node`
    */
-  plan<Kind extends keyof WorkRequests>(kind: Kind, request: WorkRequests[Kind]): WholePlan;
+  plan<Kind extends keyof WorkRequests>(
+    kind: Kind,
+    request: WorkRequests[Kind],
+    options?: Pick<PlacedOptions, 'rawLocal'>,
+  ): WholePlan;
+  /**
+   * Which cut would be made of a run now, and what it was better or worse than. A graph that was never measured is measured
+   * first, which takes seconds.
+   * @returns undefined where nothing is said of cuts or of what must stay here, or nothing is ever cut
+   * @throws WeftError `bad_request` for a cut point that isn't there; as CutTables.measure
+   */
+  planCut(
+    request: RunRequest,
+    options: Pick<PlacedOptions, 'cut' | 'rawLocal' | 'signal'>,
+  ): Promise<ConsideredCut | undefined>;
   /** What the mesh offers, this node included, one entry per digest. */
   models(): readonly AvailableModel[];
   /** Requests placed from here that are not finished. */

@@ -1,7 +1,8 @@
 // The one interface for "run this on these tensors" and "generate from these ids". LocalEngine and RemoteEngine both
 // implement it, so dispatch never knows where work happens; one compliance suite runs on both.
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
-import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
+import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
   EncodeResult,
@@ -11,6 +12,8 @@ import type {
   RunRequest,
   RunResult,
 } from '../../protocol/infer.ts';
+import type { GraphPart } from '../../protocol/part.ts';
+import type { NamedTensor } from '../../protocol/tensor.ts';
 
 /** Interactive work goes before batch work wherever both wait; nobody starves. */
 export type Priority = 'interactive' | 'batch';
@@ -28,8 +31,12 @@ export interface WorkOptions {
   readonly withinMs?: number;
   /** Milliseconds that are left for the whole of it; absent = the method's own bound. */
   readonly budgetMs?: number;
+  /** For how long it has waited already, where it came from, because every node was busy: demand, as its queue here is. */
+  readonly waitedMs?: number;
   /** W3C traceparent of the request, passed on to peers. */
   readonly traceParent?: string;
+  /** The node that asks, where it is another one. Never sent: a peer is known by its connection. */
+  readonly caller?: NodeId;
   /** The executor has the request. Never called by an engine that works here. */
   readonly onAck?: () => void;
   /**
@@ -55,8 +62,10 @@ export interface Engine {
 /** A loaded or loading model, for `weft ps`. */
 export interface LoadedModel {
   readonly id: string;
-  /** Several variants of one id may be loaded. */
+  /** Several variants of one id may be loaded. Of a part it is the part's own, which no model has. */
   readonly digest: string;
+  /** It is a part of a model's graph. @default the whole */
+  readonly part?: LoadedPart | undefined;
   readonly state: 'loading' | 'loaded' | 'quarantined';
   readonly provider: string;
   /** Why it isn't the provider that was asked for. */
@@ -75,6 +84,15 @@ export interface LoadedModel {
   readonly generation: GenerationStatus | undefined;
   /** Whether requests on its graph share runs. Of other models that are loaded. */
   readonly batching?: BatchingStatus | undefined;
+}
+
+/** A part of a graph that is in memory by itself. */
+export interface LoadedPart {
+  /** Of the whole model. */
+  readonly model: string;
+  /** Names of the tensors that it takes, and gives. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
 }
 
 export interface BatchingStatus {
@@ -124,16 +142,31 @@ export interface LoadingProgress {
 
 /** The work that load is asked for. */
 export interface LoadOf {
-  /** Of this model: what stands before work on others doesn't count, where those have another runner. @default any */
+  /** Of this model or part: what stands before work on others doesn't count, where those have another runner. @default any */
   readonly digest?: string;
   /** @default 'interactive' */
   readonly priority?: Priority;
+}
+
+/** How a table of cuts is asked for. */
+export interface CutsOptions {
+  readonly signal: AbortSignal;
+  /** Inputs of a request. @default inputs are made up */
+  readonly sample?: readonly NamedTensor[];
+  /** Measure anew what has been measured. @default false */
+  readonly refresh?: boolean;
 }
 
 /** The engine of this node, with what only its own node may ask. */
 export interface LocalEngine extends Engine {
   /** What this node offers now, with measured profiles. */
   offers(): readonly ModelOffer[];
+  /**
+   * A part of a graph as an offer: its state and what its runs were seen to take. Its digest is the part's own, for
+   * {@link LocalEngine.load}, `unload` and {@link LoadedModel}.
+   * @returns undefined for a part that was not asked for lately, of which nothing is known
+   */
+  partOffer(model: ModelRef, part: GraphPart): ModelOffer | undefined;
   /** @param work what others are told of is interactive work on any model: the default */
   load(work?: LoadOf): Load;
   loaded(): readonly LoadedModel[];
@@ -150,13 +183,22 @@ export interface LocalEngine extends Engine {
   /** Calls back while models load. Returns what ends the subscription. */
   onLoading(listener: (progress: LoadingProgress) => void): () => void;
   /**
-   * Frees a model's memory, pinned or not. Its requests under way are answered first; later ones load it again.
-   * @param digest of the model
+   * Frees the memory of a model and of its parts, pinned or not. Its requests under way are answered first; later ones load
+   * it again.
+   * @param digest of the model, or of one part
    * @returns false when it wasn't loaded
    */
   unload(digest: string): Promise<boolean>;
   /** Stops offering a model, and frees its memory, because its files are about to go. */
   withdraw(digest: string): Promise<void>;
+  /**
+   * Where a model's graph can be cut and what its parts take here: kept from an earlier measurement, else measured now, which
+   * takes some seconds of a node that has nothing else to do; requests go before.
+   * @param options `sample`: inputs to measure with, else some are made up; `refresh`: measure anew what is kept
+   * @throws WeftError `model_not_found`; `unsupported` where this node doesn't measure, or no inputs could be made up;
+   *   `overloaded` where it is never quiet; `out_of_memory`; what the measurement fails with
+   */
+  cuts(model: ModelRef, options: CutsOptions): Promise<CutTable>;
   /** Calls back whenever an offer's state changes. Returns what ends the subscription. */
   onChange(listener: () => void): () => void;
   start(): Promise<void>;

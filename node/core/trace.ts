@@ -15,6 +15,8 @@ export interface Span {
   readonly startMs: number;
   readonly durationMs: number;
   readonly predictedMs?: number;
+  /** Of `up` to a peer that has a part of a graph: what left this node for it. */
+  readonly tensors?: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 /** The executor's own times, one behind the other. What it calls its queue holds the wait for a load, which counts as that. */
@@ -47,6 +49,14 @@ export interface TraceInit {
   readonly traceParent?: string | undefined;
 }
 
+/** How far a request of many items is, such as texts to encode. */
+export interface BatchProgress {
+  readonly done: number;
+  readonly total: number;
+  /** Items that are done, by the node that did them; absent where that isn't known of all. */
+  readonly byNode?: ReadonlyMap<NodeId, number>;
+}
+
 export interface TraceOutcome {
   readonly status: 'ok' | 'error' | 'cancelled';
   /** Error code. */
@@ -69,6 +79,8 @@ export interface RequestTrace {
    */
   placed(plan: Plan, record?: PlanRecord): void;
   failed(node: NodeId, code: string): void;
+  /** Told where items are done in several pieces, or on several nodes: after each. */
+  progress(progress: BatchProgress): void;
   /** Tokens or rows that were made. */
   usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void;
   end(outcome: TraceOutcome): void;

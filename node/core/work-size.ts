@@ -16,10 +16,14 @@ export interface WorkSize {
   readonly answerRows: number;
 }
 
-/** Tensors in, tensors out. An answer is about as large as the question, for want of anything better known of any graph. */
-export function sizeOfRun(request: RunRequest): WorkSize {
-  const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
-  return { inputTokens: 1, outputTokens: 0, requestBytes: bytes, answerBytes: bytes, answerRows: 0 };
+/**
+ * Tensors in, tensors out.
+ * @param answerBytes known of a part of a graph that was measured. @default as large as the question, for want of anything
+ *   better known of any graph
+ */
+export function sizeOfRun({ inputs }: RunRequest, answerBytes?: number): WorkSize {
+  const bytes = inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
+  return { inputTokens: 1, outputTokens: 0, requestBytes: bytes, answerBytes: answerBytes ?? bytes, answerRows: 0 };
 }
 
 /** Token ids of texts in, one vector each out. */

@@ -1,6 +1,6 @@
 // Sees one request through: places it, lets one node or two race for it, and places it again where they failed or declined.
 // Made by MeshDispatcher for every request.
-import type { ErrorCode, WeftError } from '../../protocol/errors.ts';
+import type { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
@@ -9,7 +9,7 @@ import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { WorkOptions } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { Failures } from './failures.ts';
+import { Failures, PEER_GAVE_UP } from './failures.ts';
 import type { Hedging } from './hedging.ts';
 import type { Ended, Lessons } from './lessons.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -20,6 +20,7 @@ import { Quotes } from './quotes.ts';
 import { Race, type Referee, type Won } from './race.ts';
 import { spansOf } from './spans.ts';
 import type { Trial } from './trial.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 import type { Beginner, Work } from './work.ts';
 
 export interface DeliveryComponents {
@@ -30,6 +31,7 @@ export interface DeliveryComponents {
   readonly health: NodeHealth;
   readonly hedging: Hedging;
   readonly lessons: Lessons;
+  readonly waiting: WaitingRoom;
   /** Round trip to a peer, for its spans. */
   readonly rttMs: (node: NodeId) => number | undefined;
 }
@@ -43,9 +45,6 @@ export interface DeliveryInit {
   readonly silentMsMin: number;
 }
 
-/** Codes by which a peer says that its offer was out of date, or that it gave up a call which nobody here cancelled. */
-const PEER_GAVE_UP: ReadonlySet<ErrorCode> = new Set(['cancelled', 'model_not_found']);
-
 export class Delivery<R extends Ended> implements Referee<R> {
   readonly #components: DeliveryComponents;
   readonly #init: DeliveryInit;
@@ -57,6 +56,10 @@ export class Delivery<R extends Ended> implements Referee<R> {
   /** What had come of the answer when the placement began. */
   #progress = 0;
   #last: Trial | undefined;
+  /** Until a node was free. */
+  #waitedMs = 0;
+  /** A node may be free now. */
+  readonly #lookAgain = (): void => this.#components.waiting.look();
 
   constructor(components: DeliveryComponents, work: Work<R>, options: PlacedOptions, init: DeliveryInit) {
     this.#components = components;
@@ -68,18 +71,38 @@ export class Delivery<R extends Ended> implements Referee<R> {
 
   /** @throws WeftError when no node is left, or as the request is itself at fault or was ended */
   async run(): Promise<R & Placement> {
-    const { placer, clock } = this.#components;
+    const { clock, waiting } = this.#components;
     const { lifetime, attemptsMax, silentMsMin } = this.#init;
     while (this.#failures.count < attemptsMax) {
-      const placed = placer.place(this.#work, this.#circumstances());
+      const askedMs = clock.now();
+      const first = this.#firstPlaced();
+      const placed = first instanceof Promise ? await first : first;
+      this.#waitedMs += clock.now() - askedMs;
       this.#progress = this.#work.progress;
       const race = new Race<R>({ clock }, { lifetime, referee: this, silentMsMin });
-      const won = await race.run(placed, this.#hedgeAfterMs(placed));
+      const racing = race.run(placed, this.#hedgeAfterMs(placed));
+      waiting.look();
+      const won = await racing.finally(this.#lookAgain);
       if (won !== undefined) return this.#won(won);
       const recovered = this.#last === undefined ? undefined : this.#work.recovered(this.#last.placed.engine);
       if (recovered !== undefined) return this.#placement(recovered, this.#last as Trial);
     }
     throw this.#failures.giveUp();
+  }
+
+  /** Where it goes now; a request that nobody has seen yet may have to wait for that. */
+  #firstPlaced(): Placed | Promise<Placed> {
+    const { placer, waiting } = this.#components;
+    const { lifetime } = this.#init;
+    const look = (aheadMs: number): Placed => placer.place(this.#work, { ...this.#circumstances(), aheadMs });
+    const isNew = this.#failures.count === 0 && this.#quotes.quoted === undefined && this.#work.progress === 0;
+    if (!isNew) return placer.place(this.#work, this.#circumstances());
+    return waiting.enter({
+      digest: this.#work.model.digest,
+      isBatch: this.#options.priority === 'batch',
+      lifetime,
+      look,
+    });
   }
 
   begin(trial: Trial, beginner: Beginner): Promise<R> {
@@ -100,6 +123,7 @@ export class Delivery<R extends Ended> implements Referee<R> {
       requestId,
       budgetMs: this.#init.lifetime.leftMs(),
       ...(priority !== undefined && { priority }),
+      ...(this.#waitedMs > 0 && { waitedMs: this.#waitedMs }),
       ...(plan.withinMs !== undefined && { withinMs: plan.withinMs }),
       ...(trace !== undefined && { traceParent: trace.traceParent }),
       ...(plan.kind === 'remote' && { onAck: trial.acknowledged }),
@@ -151,8 +175,9 @@ export class Delivery<R extends Ended> implements Referee<R> {
   }
 
   hedge(first: Trial): Placed | undefined {
-    const { placer, hedging } = this.#components;
-    if (!hedging.mayHedge) return undefined;
+    const { placer, hedging, waiting } = this.#components;
+    // Whoever waits here for a free node comes before a second try.
+    if (!hedging.mayHedge || waiting.size > 0) return undefined;
     return placer.placeHedge(this.#work, this.#circumstances(), [first.placed.plan.node]);
   }
 
@@ -220,6 +245,7 @@ export class Delivery<R extends Ended> implements Referee<R> {
       // What has begun is gone on with until its time is over.
       leftMs: deadlineMs === undefined || begun ? undefined : deadlineMs - this.#components.clock.now(),
       recorded: this.#options.trace !== undefined,
+      here: this.#options.rawLocal !== undefined,
     };
   }
 

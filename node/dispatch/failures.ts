@@ -2,8 +2,11 @@
 import { type ErrorCode, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 
-/** The node itself is well: its runner is being started again. */
-const RUNNER_RESTARTS: ReadonlySet<ErrorCode> = new Set(['runner_lost', 'runner_timeout']);
+/** The node itself is well: its runner is being started again. What it worked on may be the reason. */
+export const RUNNER_RESTARTS: ReadonlySet<ErrorCode> = new Set(['runner_lost', 'runner_timeout']);
+
+/** Codes by which a peer says that its offer was out of date, or that it gave up a call which nobody here cancelled. */
+export const PEER_GAVE_UP: ReadonlySet<ErrorCode> = new Set(['cancelled', 'model_not_found']);
 
 /** Codes that tell the caller more than "no node is left" would: that it may come back, or what is broken. */
 const SAYS_MORE: ReadonlySet<ErrorCode> = new Set([

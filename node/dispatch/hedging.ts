@@ -1,6 +1,7 @@
 // When a request that nothing has come of yet is sent to a second node as well: after the time in which nineteen of twenty
 // requests of its class had begun to answer, and within a share of all requests (Dean and Barroso, "The Tail at Scale", 2013).
 import type { WorkRequests } from '../core/dispatcher.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import {
   HEDGE_AFTER_MS_MIN,
   HEDGE_MODELS_MAX,
@@ -76,10 +77,7 @@ export class Hedging {
       const ring = new Float64Array(HEDGE_SAMPLES_KEPT);
       known = { ring, next: 0, count: 0, slowest: Number.POSITIVE_INFINITY };
       classes.set(digest, known);
-      if (classes.size > HEDGE_MODELS_MAX) {
-        const [oldest] = classes.keys();
-        if (oldest !== undefined) classes.delete(oldest);
-      }
+      keepNewest(classes, HEDGE_MODELS_MAX);
     }
     known.ring[known.next] = measuredMs / predictedMs;
     known.next = (known.next + 1) % HEDGE_SAMPLES_KEPT;

@@ -1,6 +1,7 @@
 // Buries ghosts: of a node that was started again only the newest incarnation is placed on, whatever else is still told of
 // it. Looked through for every snapshot.
 import type { NodeId } from '../../protocol/ids.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { PeerRecord } from '../core/mesh.ts';
 import { INCARNATIONS_MAX } from './limits.ts';
 
@@ -27,7 +28,7 @@ export class Incarnations {
         continue;
       }
       this.#newest.set(advert.node, advert.incarnation);
-      this.#forgetOldest();
+      keepNewest(this.#newest, INCARNATIONS_MAX);
       if (newest === undefined) continue;
       // A list in which a node stands twice may name its ghost first.
       ghosts = true;
@@ -40,11 +41,5 @@ export class Incarnations {
 
   #isGhost({ advert }: PeerRecord): boolean {
     return (this.#newest.get(advert.node) ?? advert.incarnation) > advert.incarnation;
-  }
-
-  #forgetOldest(): void {
-    if (this.#newest.size <= INCARNATIONS_MAX) return;
-    const [oldest] = this.#newest.keys();
-    if (oldest !== undefined) this.#newest.delete(oldest);
   }
 }

@@ -17,6 +17,18 @@ export const OUTPUT_TOKENS_EXPECTED = 128;
 export const OUTPUT_MODELS_MAX = 256;
 export const OUTPUT_LENGTHS_KEPT = 64;
 
+/** Nodes of which it is known how many requests they do at once. */
+export const PLACES_NODES_MAX = 1024;
+
+/** Models of which requests wait here, by class; those of further ones are sent at once. */
+export const WAITING_LINES_MAX = 64;
+
+/** While some wait, they look again after so long at the least, when nobody could be sent; and at the most, when nothing comes. */
+export const LOOK_AGAIN_MS = { min: 2, max: 250 } as const;
+
+/** Of so many requests that were waiting, one is the oldest of the batch class: nobody starves. */
+export const BATCH_TURN_EVERY = 8;
+
 /** Offers of one request that may be declined: each costs a round trip. The next one has no condition. */
 export const DECLINES_MAX = 3;
 
@@ -151,3 +163,10 @@ export const PREFIX_KEPT_MS = 600_000;
 export const SCATTER_ROWS_MIN = 32;
 export const SCATTER_GAIN_SHARE = 0.2;
 export const SCATTER_GAIN_MS = 20;
+
+/** Parts of graphs whose last node is remembered, and for how long: an idle session leaves its node's memory after a while. */
+export const PART_HOLDERS_MAX = 1024;
+export const PART_KEPT_MS = 120_000;
+
+/** Models of which it is remembered what requests lost by being run whole. */
+export const CUT_MODELS_MAX = 256;

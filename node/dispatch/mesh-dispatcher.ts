@@ -16,8 +16,10 @@ import type {
 import type { WholePlan } from '../../protocol/plan.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Random } from '../core/clock.ts';
+import type { CutTables } from '../core/cut-tables.ts';
 import type {
   AvailableModel,
+  ConsideredCut,
   Dispatcher,
   PlacedOptions,
   Placement,
@@ -34,6 +36,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { weftPolicy } from '../scheduler/weft-policy.ts';
 import { availableModels } from './available-models.ts';
+import { Cutting } from './cutting.ts';
 import { Delivery, type DeliveryComponents } from './delivery.ts';
 import { dryRun } from './dry-run.ts';
 import { Hedging } from './hedging.ts';
@@ -42,10 +45,12 @@ import { Lifetime } from './lifetime.ts';
 import { ATTEMPTS_MAX, BUDGET_DEFAULT_MS, REQUESTS_IN_FLIGHT_MAX, SCATTER_ROWS_MIN, SILENT_MS_MIN } from './limits.ts';
 import { NodeHealth } from './node-health.ts';
 import { OutputLengths } from './output-lengths.ts';
+import { PartMemory } from './part-memory.ts';
 import { Placer } from './placer.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { Residuals } from './residuals.ts';
 import { spread } from './spread.ts';
+import { WaitingRoom } from './waiting-room.ts';
 import { EncodeWork, GenerateWork, RunWork, type Work } from './work.ts';
 
 export interface MeshDispatcherComponents {
@@ -55,6 +60,8 @@ export interface MeshDispatcherComponents {
   readonly telemetry: Telemetry;
   readonly mesh: Pick<Mesh, 'peers'>;
   readonly local: Pick<LocalEngine, keyof Engine | 'offers' | 'load'>;
+  /** Where graphs of this node can be cut. @default none ever is */
+  readonly cuts?: CutTables;
   /** The engine of a peer. */
   readonly remote: (node: NodeId) => Engine;
   /** Why this node would rather have others do it; asked for each placement. @default it wouldn't */
@@ -88,6 +95,7 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
   readonly #lengths = new OutputLengths();
   readonly #placer: Placer;
   readonly #delivering: DeliveryComponents;
+  readonly #cutting: Cutting;
   readonly #drain: DrainRate;
   readonly #remoteListeners = new Set<(answer: RemoteAnswer) => void>();
   #inFlight = 0;
@@ -107,17 +115,58 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
     this.#health = health;
     this.#hedging = hedging;
     this.#placer = placer;
-    this.#delivering = { clock, log, telemetry, placer, health, hedging, lessons, rttMs: this.#rttMs };
+    this.#delivering = {
+      clock,
+      log,
+      telemetry,
+      placer,
+      health,
+      hedging,
+      lessons,
+      waiting: new WaitingRoom({ clock }),
+      rttMs: this.#rttMs,
+    };
+    const { local, remote } = components;
+    const { attemptsMax = ATTEMPTS_MAX, silentMsMin = SILENT_MS_MIN } = init;
+    this.#cutting = new Cutting(
+      {
+        clock,
+        log,
+        telemetry,
+        health,
+        residuals,
+        placer,
+        cuts: components.cuts,
+        parts: new PartMemory(components),
+        self: local.node,
+        engineOf: (node) => (node === local.node ? local : remote(node)),
+        rttMs: this.#rttMs,
+      },
+      { attemptsMax, silentMsMin },
+    );
     telemetry.gauge('weft_prediction_error_ratio', () => lessons.predictionError());
   }
 
   run(request: RunRequest, options: PlacedOptions): Promise<RunResult & Placement> {
-    return this.#admit(options, (lifetime) => this.#deliver(new RunWork(request), options, lifetime));
+    return this.#admit(options, async (lifetime) => {
+      const inParts = await this.#cut(request, options, lifetime);
+      if (inParts !== undefined) return inParts;
+      try {
+        return await this.#deliver(new RunWork(request), options, lifetime);
+      } catch (error) {
+        const failure = toWeftError(error);
+        if (failure.code !== 'out_of_memory') throw failure;
+        // What fits nowhere whole may fit in parts.
+        const inNeed = await this.#cut(request, options, lifetime, failure);
+        if (inNeed !== undefined) return inNeed;
+        throw failure;
+      }
+    });
   }
 
   encode(request: EncodeRequest, options: PlacedOptions): Promise<EncodeResult & Placement> {
     return this.#admit(options, async (lifetime) => {
-      const many = request.lengths.length >= SCATTER_ROWS_MIN;
+      const many = request.lengths.length >= SCATTER_ROWS_MIN && options.rawLocal === undefined;
       const scattered = many ? await this.#spread(request, options, lifetime) : undefined;
       return scattered ?? this.#deliver(new EncodeWork(request), options, lifetime);
     });
@@ -135,8 +184,20 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
     });
   }
 
-  plan<Kind extends keyof WorkRequests>(kind: Kind, request: WorkRequests[Kind]): WholePlan {
-    return this.#placer.plan(dryRun(kind, request, this.#lengths));
+  plan<Kind extends keyof WorkRequests>(
+    kind: Kind,
+    request: WorkRequests[Kind],
+    { rawLocal }: Pick<PlacedOptions, 'rawLocal'> = {},
+  ): WholePlan {
+    return this.#placer.plan(dryRun(kind, request, this.#lengths), rawLocal !== undefined);
+  }
+
+  async planCut(
+    request: RunRequest,
+    options: Pick<PlacedOptions, 'cut' | 'rawLocal' | 'signal'>,
+  ): Promise<ConsideredCut | undefined> {
+    if (options.cut === undefined && options.rawLocal === undefined) return undefined;
+    return this.#cutting.consider(request, { ...options, dryRun: true });
   }
 
   models(): readonly AvailableModel[] {
@@ -190,6 +251,27 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
     const result = await delivery.run();
     if (result.plan.kind === 'remote') this.#tellRemote(work, result.plan.node, clock.now() - begunMs);
     return result;
+  }
+
+  /** Undefined where the graph is to be run whole. @param tooLarge what every node said that was to run the whole */
+  async #cut(
+    request: RunRequest,
+    options: PlacedOptions,
+    lifetime: Lifetime,
+    tooLarge?: WeftError,
+  ): Promise<(RunResult & Placement) | undefined> {
+    const controller = new AbortController();
+    lifetime.watch({ end: (reason) => controller.abort(reason) });
+    lifetime.alarm(Number.POSITIVE_INFINITY, () => undefined);
+    try {
+      const asked = { ...options, signal: controller.signal };
+      return await this.#cutting.run(request, asked, { lifetime, tooLarge: tooLarge?.message });
+    } catch (error) {
+      if (lifetime.ended !== undefined) throw lifetime.ended;
+      throw error;
+    } finally {
+      lifetime.watch(undefined);
+    }
   }
 
   /** Undefined where one node alone does as well, or those that were asked could not. */

@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import { AVOID_DEFAULT_MS, AVOID_MS, DECLINER_AVOID_MS, DECLINES_IN_A_ROW_MAX, FAILED_NODES_MAX } from './limits.ts';
 
 const NONE: ReadonlyMap<NodeId, string> = new Map();
@@ -48,7 +49,7 @@ export class NodeHealth {
     if (decliner === undefined) {
       decliner = { declines: 0, lastMs: Number.NEGATIVE_INFINITY, avoidMs: DECLINER_AVOID_MS.min };
       this.#decliners.set(node, decliner);
-      forgetOldest(this.#decliners);
+      keepNewest(this.#decliners, FAILED_NODES_MAX);
     }
     // Offers that were under way when it declined didn't know better.
     if (offeredMs >= decliner.lastMs) decliner.declines++;
@@ -80,12 +81,6 @@ export class NodeHealth {
   #avoid(node: NodeId, reason: string, forMs: number): void {
     this.#failures.delete(node);
     this.#failures.set(node, { reason, untilMs: this.#clock.now() + forMs });
-    forgetOldest(this.#failures);
+    keepNewest(this.#failures, FAILED_NODES_MAX);
   }
-}
-
-function forgetOldest(nodes: Map<NodeId, unknown>): void {
-  if (nodes.size <= FAILED_NODES_MAX) return;
-  const [oldest] = nodes.keys();
-  if (oldest !== undefined) nodes.delete(oldest);
 }

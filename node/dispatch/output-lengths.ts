@@ -1,5 +1,6 @@
 // How many tokens a model's answers have: learned from those that came, so that a generation is priced by what it will
 // take and not by what it may take at most.
+import { keepNewest } from '../core/keep-newest.ts';
 import { OUTPUT_LENGTHS_KEPT, OUTPUT_MODELS_MAX, OUTPUT_TOKENS_EXPECTED } from './limits.ts';
 
 interface Lengths {
@@ -21,10 +22,7 @@ export class OutputLengths {
     if (lengths === undefined) {
       lengths = { ring: [], next: 0, median: OUTPUT_TOKENS_EXPECTED };
       this.#models.set(digest, lengths);
-      if (this.#models.size > OUTPUT_MODELS_MAX) {
-        const [oldest] = this.#models.keys();
-        if (oldest !== undefined) this.#models.delete(oldest);
-      }
+      keepNewest(this.#models, OUTPUT_MODELS_MAX);
     }
     lengths.ring[lengths.next] = whole ? tokens : Math.max(tokens, lengths.median);
     lengths.next = (lengths.next + 1) % OUTPUT_LENGTHS_KEPT;

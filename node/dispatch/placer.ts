@@ -10,8 +10,9 @@ import type { Random } from '../core/clock.ts';
 import type { Engine, LocalEngine } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { WorkSize } from '../core/work-size.ts';
-import { unmeetable } from '../scheduler/admission.ts';
-import { computeMs } from '../scheduler/estimate.ts';
+import { type Unmeetable, unmeetable } from '../scheduler/admission.ts';
+import { bindInMs } from '../scheduler/binding.ts';
+import { computeMs, queueDeviationMs } from '../scheduler/estimate.ts';
 import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { recordOf } from '../scheduler/record.ts';
 import type { PlacementRequest, Snapshot } from '../scheduler/snapshot.ts';
@@ -19,6 +20,7 @@ import { Failures } from './failures.ts';
 import { Incarnations } from './incarnations.ts';
 import { EXPLORE_SHARE } from './limits.ts';
 import type { NodeHealth } from './node-health.ts';
+import { Places } from './places.ts';
 import type { PrefixMemory } from './prefix-memory.ts';
 import { Quotes } from './quotes.ts';
 import type { Residuals } from './residuals.ts';
@@ -50,8 +52,12 @@ export interface Circumstances {
   readonly quotes: Quotes;
   /** Absent = no deadline. */
   readonly leftMs?: number | undefined;
+  /** Milliseconds that what waits here before it takes. @default nothing does */
+  readonly aheadMs?: number;
   /** Whether the record of the decision is wanted. @default false */
   readonly recorded?: boolean;
+  /** Nothing of it may leave this node. @default false */
+  readonly here?: boolean;
 }
 
 /** A plan, and what it rests on. */
@@ -66,6 +72,8 @@ export interface Placed {
   /** Predicted until the first token of a generation, or the whole answer of anything else. */
   readonly firstByteMs: number;
   readonly record: PlanRecord | undefined;
+  /** Milliseconds for which the request had better wait here. @default 0: it is to be sent now */
+  readonly bindInMs?: number;
 }
 
 /** What a dry run knows of failures and quotes. */
@@ -74,6 +82,7 @@ const NOTHING_YET: Circumstances = { failures: new Failures(), quotes: new Quote
 export class Placer {
   readonly #components: PlacerComponents;
   readonly #incarnations: Incarnations;
+  readonly #places = new Places();
   readonly #draw = (): number => this.#components.random.next();
 
   constructor(components: PlacerComponents) {
@@ -87,7 +96,7 @@ export class Placer {
   /** @throws WeftError when no node is left, or `deadline_unmeetable` */
   place(work: Placeable, circumstances: Circumstances): Placed {
     const { failures, quotes, leftMs } = circumstances;
-    const snapshot = this.#snapshot();
+    const snapshot = this.snapshot(circumstances.here);
     // A request that lost a node once, or was declined, has waited enough to be no one's first try.
     const explore = failures.count === 0 && quotes.quoted === undefined && this.#draw() < EXPLORE_SHARE;
     const request = this.#request(work, circumstances, explore);
@@ -100,13 +109,13 @@ export class Placer {
   }
 
   /** Where it would go now. @throws WeftError `no_capable_node` */
-  plan(work: Placeable): WholePlan {
-    return this.#components.policy.choose(this.#request(work, NOTHING_YET, false), this.#snapshot(), this.#draw);
+  plan(work: Placeable, here = false): WholePlan {
+    return this.#components.policy.choose(this.#request(work, NOTHING_YET, false), this.snapshot(here), this.#draw);
   }
 
   /** A second node, beside those that work on it already; undefined where there is none that isn't in doubt. */
   placeHedge(work: Placeable, circumstances: Circumstances, busy: readonly NodeId[]): Placed | undefined {
-    const snapshot = this.#snapshot();
+    const snapshot = this.snapshot(circumstances.here);
     const excluded = new Map(circumstances.failures.excluded());
     for (const node of busy) excluded.set(node, 'works on it already');
     const request = { ...this.#request(work, circumstances, false), excluded };
@@ -119,11 +128,21 @@ export class Placer {
     }
   }
 
-  #snapshot(): Snapshot {
+  #bindInMs(plan: WholePlan, { model }: PlacementRequest, { self, peers }: Snapshot): number {
+    const { node, kind, price } = plan;
+    const peer = kind === 'local' ? undefined : peers.find(({ advert }) => advert.node === node);
+    const load = kind === 'local' ? self.load : peer?.load;
+    if (load === undefined) return 0;
+    const deviationMs = queueDeviationMs(price, this.#components.residuals.spread(model.digest));
+    return bindInMs(plan, deviationMs, peer?.callsInFlight ?? load.requestsInFlight, this.#places.at(node, load));
+  }
+
+  /** What is known of the mesh now. @param here this node alone: nothing of the request may leave it */
+  snapshot(here = false): Snapshot {
     const { local, mesh, health, residuals } = this.#components;
     const yields = this.#components.yields?.() ?? [];
     // First, because it may find that a node came back.
-    const peers = this.#incarnations.living(mesh.peers());
+    const living = this.#incarnations.living(mesh.peers());
     return {
       self: {
         node: local.node,
@@ -131,13 +150,13 @@ export class Placer {
         load: local.load(),
         ...(yields.length > 0 && { yields }),
       },
-      peers,
+      peers: here ? [] : living,
       avoided: health.avoided(),
       corrections: residuals.current(),
     };
   }
 
-  #request(work: Placeable, { failures, quotes, leftMs }: Circumstances, explore: boolean): PlacementRequest {
+  #request(work: Placeable, { failures, quotes, leftMs, aheadMs }: Circumstances, explore: boolean): PlacementRequest {
     const { model } = work;
     const { inputTokens, outputTokens, requestBytes, answerBytes, answerRows } = work.size();
     const prefix = work.prefix?.();
@@ -153,6 +172,7 @@ export class Placer {
       quoted: quotes.quoted,
       cached: prefix === undefined ? undefined : this.#components.prefixes.cached(model.digest, prefix),
       leftMs,
+      ...(aheadMs !== undefined && { aheadMs }),
     };
   }
 
@@ -189,6 +209,7 @@ export class Placer {
       claimedMs,
       firstByteMs: firstByteMs(plan, request, offer),
       record: recorded === true ? recordOf(request, snapshot) : undefined,
+      bindInMs: policy.bindsLate === true ? this.#bindInMs(plan, request, snapshot) : 0,
     };
   }
 }
@@ -213,7 +234,8 @@ function firstByteMs({ price }: WholePlan, request: PlacementRequest, offer: Mod
   return price.totalMs - price.computeMs * (1 - prefill / whole);
 }
 
-function tooLate({ quotedMs, retryAfterMs }: { quotedMs: number; retryAfterMs: number }, leftMs: number): WeftError {
+/** What a request that can't be in time is refused with. */
+export function tooLate({ quotedMs, retryAfterMs }: Unmeetable, leftMs: number): WeftError {
   return new WeftError({
     code: 'deadline_unmeetable',
     message: `The answer would take ${quotedMs} ms, and ${Math.max(0, Math.round(leftMs))} ms are left for it.`,

@@ -2,6 +2,7 @@
 // tokens is known by the hash of itself and everything before it. Guesses: the executor's own word comes with its answer.
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import { PREFIX_BLOCK_TOKENS, PREFIX_BLOCKS_MAX, PREFIX_HOLDERS_MAX, PREFIX_KEPT_MS } from './limits.ts';
 
 interface Holder {
@@ -38,10 +39,7 @@ export class PrefixMemory {
       this.#blocks.delete(hash);
       this.#blocks.set(hash, [holder, ...others.slice(0, PREFIX_HOLDERS_MAX - 1)]);
     }
-    for (const oldest of this.#blocks.keys()) {
-      if (this.#blocks.size <= this.#blocksMax) break;
-      this.#blocks.delete(oldest);
-    }
+    keepNewest(this.#blocks, this.#blocksMax);
   }
 
   /** Leading tokens of these ids that nodes hold, by node; the last token is always computed. Undefined = none holds any. */

@@ -2,6 +2,7 @@
 // turned slow, sooner than its own advert does. Fed with every answer; read for every placement.
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { Correction, Corrections } from '../scheduler/snapshot.ts';
 import { RESIDUAL_FACTOR_MAX, RESIDUAL_HALF_LIFE_MS, RESIDUAL_MODELS_MAX, RESIDUAL_NODES_MAX } from './limits.ts';
 
@@ -167,7 +168,7 @@ export class Residuals implements Corrections {
       };
       model = made;
       this.#models.set(digest, model);
-      dropOldest(this.#models, RESIDUAL_MODELS_MAX);
+      keepNewest(this.#models, RESIDUAL_MODELS_MAX);
     }
     return model;
   }
@@ -188,7 +189,7 @@ export class Residuals implements Corrections {
         correctedMs: Number.NEGATIVE_INFINITY,
       };
       nodes.set(node, residual);
-      dropOldest(nodes, RESIDUAL_NODES_MAX);
+      keepNewest(nodes, RESIDUAL_NODES_MAX);
     }
     return residual;
   }
@@ -238,10 +239,4 @@ function forget(residual: Residual): void {
   residual.strays = 0;
   residual.farStrays = 0;
   residual.strayed = 0;
-}
-
-function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
-  if (map.size <= sizeMax) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
 }

@@ -1,13 +1,13 @@
 // Does a batch on several workers at once: each pulls chunks as fast as it shows itself to be, what is lost with one goes to
 // another, and every item is answered once. Who gets what is decided by scheduler/scatter.ts. Called by scatter-encode.ts.
-import { type ErrorCode, toWeftError, WeftError } from '../../protocol/errors.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import { assert } from '../core/assert.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { type ItemRange, nextStep, type ScatterState, type ScatterStep, weightOf } from '../scheduler/scatter.ts';
-import { Failures } from './failures.ts';
+import { Failures, PEER_GAVE_UP, RUNNER_RESTARTS } from './failures.ts';
 import { CANCELLED_STOP_MS, CHUNK_LOSSES_MAX, SCATTER_WORKERS_MAX, STALL_FACTOR, TAIL_LOOK_MS } from './limits.ts';
 import { type Chunk, type Copy, Lane } from './scatter-lane.ts';
 
@@ -57,8 +57,8 @@ export interface ScatterOptions {
    * @default STALL_FACTOR
    */
   readonly stallFactor?: number;
-  /** Called after every chunk: items that are done, of all. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called after every chunk: items that are done, of all, and who did how many. */
+  readonly onProgress?: (done: number, total: number, byNode: ReadonlyMap<NodeId, number>) => void;
   /** A node went on with work that was cancelled, for longer than is good. */
   readonly onDeaf?: (node: NodeId) => void;
 }
@@ -95,12 +95,6 @@ export function scatter<R>(
 ): Promise<Scattered> {
   return new Scattering(components, batch, options).run();
 }
-
-/** Codes by which a peer says that its offer was out of date, or that it gave up a call which nobody here cancelled. */
-const GAVE_UP: ReadonlySet<ErrorCode> = new Set(['cancelled', 'model_not_found']);
-
-/** Codes that the items themselves may be the reason of. */
-const LOSSES: ReadonlySet<ErrorCode> = new Set(['runner_lost', 'runner_timeout']);
 
 interface Waiting extends ItemRange {
   readonly losses: number;
@@ -283,7 +277,7 @@ class Scattering<R> {
     const { lane } = copy;
     const nowMs = this.#components.clock.now();
     lane.failed(copy, nowMs, error);
-    if (!error.elsewhere && !GAVE_UP.has(error.code)) {
+    if (!error.elsewhere && !PEER_GAVE_UP.has(error.code)) {
       this.#fail(error);
       return;
     }
@@ -315,7 +309,8 @@ class Scattering<R> {
     this.#failures.add(node, error, false);
     this.#failed.push({ node, error });
     this.#components.log.debug({ node, code: error.code, items: to - from }, 'a part of a batch came back');
-    if (LOSSES.has(error.code)) chunk.losses++;
+    // The items themselves may be the reason.
+    if (RUNNER_RESTARTS.has(error.code)) chunk.losses++;
     if (chunk.losses >= CHUNK_LOSSES_MAX) this.#fail(error);
     if (copies.length > 0) return;
     this.#open.delete(chunk);
@@ -355,7 +350,10 @@ class Scattering<R> {
   }
 
   #tell(): void {
-    this.#quietly(() => this.#options.onProgress?.(this.#done, this.#batch.weights.length));
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    const byNode = new Map([...this.#taken].map(([lane, { items }]) => [lane.node, items]));
+    this.#quietly(() => onProgress(this.#done, this.#batch.weights.length, byNode));
   }
 
   /** Whoever only looks on must not fail the batch. */

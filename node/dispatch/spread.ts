@@ -6,8 +6,10 @@ import type { Clock } from '../core/clock.ts';
 import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { Engine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
+import { unmeetable } from '../scheduler/admission.ts';
 import { SCATTER_GAIN_MS, SCATTER_GAIN_SHARE, SCATTER_ROWS_MIN } from './limits.ts';
 import type { NodeHealth } from './node-health.ts';
+import { tooLate } from './placer.ts';
 import { scatterEncode } from './scatter-encode.ts';
 
 export interface SpreadComponents {
@@ -54,7 +56,7 @@ export function sharesOf(
 /**
  * Encodes the texts on several nodes, each text once.
  * @returns undefined where it is better done on one
- * @throws WeftError as scatterEncode
+ * @throws WeftError as scatterEncode, or `deadline_unmeetable` where all nodes together are predicted to be too late
  */
 export async function spread(
   components: SpreadComponents,
@@ -69,10 +71,14 @@ export async function spread(
   const found = sharesOf(plan, request.lengths.length);
   if (found === undefined) return undefined;
   const { clock, log, health, engineOf } = components;
+  const price = { ...plan.price, computeMs: found.totalMs - overheadMs(plan), totalMs: found.totalMs };
+  const { deadlineMs } = placed;
+  const late = deadlineMs === undefined ? undefined : unmeetable({ ...plan, price }, deadlineMs);
+  if (late !== undefined && deadlineMs !== undefined) throw tooLate(late, deadlineMs);
   const scattered: Plan = {
     kind: 'scatter',
     parts: partsOf(found.shares, found.totalMs, request.lengths.length),
-    price: { ...plan.price, computeMs: found.totalMs - overheadMs(plan), totalMs: found.totalMs },
+    price,
     ...(plan.policy !== undefined && { policy: plan.policy }),
     others: [{ node: plan.node, price: plan.price, samples: 1 }],
     rejected: plan.rejected,

@@ -273,6 +273,15 @@ export const LIFELINE_LINE_CHARS_MAX = 128;
 /** After which a runner that is above its cap dies though its last words are still on the way. */
 export const LAST_WORDS_MS = 50;
 
+/**
+ * Parts of graphs that the engine knows at a time, in memory or not: a part that nobody has asked for lately is forgotten, and
+ * with it what its runs took. A model that runs in parts has a few of them.
+ */
+export const PARTS_MAX = 128;
+
+/** Reserved to look at the graph of a part, beside a runner: graphs without their weights have some megabytes. */
+export const PART_GRAPH_BYTES = 16 << 20;
+
 /** Steps in which the progress of a load is told. */
 export const LOAD_PROGRESS_STEP = 0.05;
 

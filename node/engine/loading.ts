@@ -2,6 +2,7 @@
 // many threads as the other runners leave. Tells how far it is. Called by the runner slot for every load.
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import { type MethodSpec, RUNNER_METHODS } from '../../protocol/methods.ts';
+import { partToMessage } from '../../protocol/part-message.ts';
 import { LOAD_PHASES, type LoadingProgress, type LoadPhase } from '../core/engine.ts';
 import { loadWhereItWorks } from './devices/attempts.ts';
 import { type DeviceChoice, type DevicePlan, PROCESSOR_CHOICE } from './devices/choose.ts';
@@ -56,6 +57,27 @@ export class Loader {
   constructor(components: LoaderComponents, init: LoaderInit) {
     this.#components = components;
     this.#init = init;
+  }
+
+  /**
+   * Of a part, how much of the weights is its own: a device is chosen and memory reserved by it. Only the graph says it, which
+   * no daemon reads; asked for once.
+   * @throws WeftError `tensor_invalid`, `bad_request` for a part that the graph doesn't have; `model_corrupt`;
+   *   `out_of_memory`
+   */
+  async weigh(model: ModelState): Promise<void> {
+    const { part, installed } = model;
+    if (part === undefined || !model.isUnweighed) return;
+    const { runner, memory } = this.#components;
+    const isNew = runner.process === undefined;
+    this.#progress(model, 'room');
+    await memory.makeRoom(model, isNew);
+    if (isNew) this.#progress(model, 'start');
+    await runner.start();
+    memory.limitRunners();
+    const request = { folder: installed.folder, graph: installed.manifest.graph, part: partToMessage(part.graph) };
+    const { weightBytes } = await runner.call(model, RUNNER_METHODS.weigh, request, () => undefined);
+    model.weighed(Number(weightBytes));
   }
 
   /** Where the model is to be tried. May wait for devices that are just being looked for. */
@@ -127,6 +149,7 @@ export class Loader {
       exact: this.#init.exact,
       decoderChecked: model.decoderChecked.has(choice.provider),
       spareBytes: BigInt(spareBytes),
+      ...(model.part === undefined ? {} : { part: partToMessage(model.part.graph) }),
     };
     this.#progress(model, verifyLarge ? 'verify' : 'load');
     const onItem = (item: { readonly phase: string; readonly fraction: number }): void => {

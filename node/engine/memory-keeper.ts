@@ -251,8 +251,10 @@ function stateOf(model: ModelState): Resident['state'] {
 /** What is reserved for everything but keys and values. */
 function weightBytes(model: ModelState, newProcess: boolean): number {
   const measured = Math.max(model.measuredBytes, model.loadPeakBytes);
-  if (measured > 0) return withHeadroom(measured);
-  return (model.device === RAM ? predictedBytes : hostBytes)(model.sizeBytes, newProcess);
+  const predicted = (model.device === RAM ? predictedBytes : hostBytes)(model.sizeBytes, newProcess);
+  // A part's process was seen while only its graph was looked at: that says little of its load.
+  if (model.part !== undefined && model.measuredBytes === 0) return Math.max(predicted, withHeadroom(measured));
+  return measured > 0 ? withHeadroom(measured) : predicted;
 }
 
 /** How much more may be reserved for a runner: what it was promised and a margin, or all there is while a load is a guess. */

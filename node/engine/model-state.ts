@@ -1,5 +1,5 @@
-// One installed model as the supervisor sees it: its state, what it takes, how fast it is, and who waits for it.
-// Changed by the runner slot that it belongs to; read by the engine for offers, load and `weft ps`.
+// One installed model, or a part of one, as the supervisor sees it: its state, what it takes, how fast it is, and who waits
+// for it. Changed by the runner slot that it belongs to; read by the engine for offers, load and `weft ps`.
 import type { InstalledModel } from '../../models/installed.ts';
 import { canonicalJson, sizeOf } from '../../models/manifest.ts';
 import type { ModelOffer } from '../../protocol/capability.ts';
@@ -11,6 +11,8 @@ import { type DeviceChoice, PROCESSOR_CHOICE } from './devices/choose.ts';
 import { deviceKey, RAM } from './devices/device.ts';
 import { GeneratorStats } from './generator-stats.ts';
 import type { EncodeJob, GenerateJob, RunJob } from './jobs.ts';
+import { PART_GRAPH_BYTES } from './limits.ts';
+import type { PartOfModel } from './part-model.ts';
 import type { PendingRequest } from './pending.ts';
 import { ModelProfile } from './profile.ts';
 import { DeathLedger } from './quarantine.ts';
@@ -26,8 +28,11 @@ export class ModelState {
   readonly installed: InstalledModel;
   /** As the runner gets it. */
   readonly manifestJson: string;
-  /** Bytes of all files. */
-  readonly sizeBytes: number;
+  /** Set for a part of a graph. */
+  readonly part: PartOfModel | undefined;
+  readonly #fileBytes: number;
+  /** Of a part: bytes of its weights, once its graph was looked at. */
+  #weightBytes: number | undefined;
   readonly ledger = new DeathLedger();
   readonly profile = new ModelProfile();
   /** What the mesh was told last. */
@@ -114,11 +119,28 @@ export class ModelState {
   readonly batching: RunBatching;
   readonly generations: GenerateJob[] = [];
 
-  constructor(installed: InstalledModel) {
+  constructor(installed: InstalledModel, part?: PartOfModel) {
     this.installed = installed;
+    this.part = part;
+    this.#fileBytes = sizeOf(installed.manifest);
     this.manifestJson = canonicalJson(installed.manifest);
     this.batching = new RunBatching(installed.manifest);
-    this.sizeBytes = sizeOf(installed.manifest);
+  }
+
+  /** Bytes of all files; of a part, of its weights, or until that is known of what it takes to look at its graph. */
+  get sizeBytes(): number {
+    if (this.part === undefined) return this.#fileBytes;
+    return this.#weightBytes ?? PART_GRAPH_BYTES;
+  }
+
+  /** Nobody knows what it will take: it is a part whose graph was not looked at. */
+  get isUnweighed(): boolean {
+    return this.part !== undefined && this.#weightBytes === undefined;
+  }
+
+  /** @param weightBytes what its runner says, which may have been taken over: a part has no more than the whole */
+  weighed(weightBytes: number): void {
+    this.#weightBytes = Math.min(weightBytes, this.part?.modelBytes ?? weightBytes);
   }
 
   get digest(): string {

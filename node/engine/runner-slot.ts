@@ -304,23 +304,37 @@ export class RunnerSlot implements KeptSlot {
   /** Loads the model for all who wait for it, here or where it belongs. Never rejects: it is they who are told. */
   async #load(model: ModelState): Promise<void> {
     this.#enter(model, 'loading');
+    const { clock } = this.#components;
+    const begunMs = clock.now();
+    if (model.isUnweighed) {
+      const failure = await this.#startedAgain(model, () => this.#loader.weigh(model)).then(
+        () => undefined,
+        (error: unknown) => toWeftError(error),
+      );
+      if (failure !== undefined) {
+        await this.#notLoaded(model, failure);
+        return;
+      }
+    }
+    const weighedInMs = clock.now() - begunMs;
     const plan = await this.#loader.choose(model);
     const onDevice = plan.order[0]?.provider !== 'cpu';
     const home = this.#stopped.signal.aborted ? this : this.#components.home(model, onDevice);
-    await Promise.all([home.#loadHere(model, plan), home === this ? undefined : this.#endIfEmpty()]);
+    await Promise.all([home.#loadHere(model, plan, weighedInMs), home === this ? undefined : this.#endIfEmpty()]);
   }
 
-  async #loadHere(model: ModelState, plan: DevicePlan): Promise<void> {
+  /** @param weighedInMs that was part of the wait for this load, and is of no other */
+  async #loadHere(model: ModelState, plan: DevicePlan, weighedInMs: number): Promise<void> {
     const begun = this.#components.clock.now();
     try {
-      const processBytes = await this.#loader.load(model, plan).catch((error: unknown) => {
-        // A runner that died by this, once, may have been killed from outside: it is started again at once.
-        const { code } = toWeftError(error);
-        if (model.reason !== undefined || (code !== 'runner_lost' && code !== 'runner_timeout')) throw error;
-        return this.#loader.load(model);
-      });
-      model.lastLoadMs = this.#components.clock.now() - begun;
-      model.profile.loaded(model.lastLoadMs);
+      const processBytes = await this.#startedAgain(
+        model,
+        () => this.#loader.load(model, plan),
+        () => this.#loader.load(model),
+      );
+      const loadMs = this.#components.clock.now() - begun;
+      model.lastLoadMs = weighedInMs + loadMs;
+      model.profile.loaded(loadMs);
       model.answers = 0;
       model.ledger.loaded();
       this.#enter(model, 'loaded');
@@ -338,16 +352,31 @@ export class RunnerSlot implements KeptSlot {
       this.#components.memory.loaded(this, model, processBytes);
       for (const waiting of model.awaitingLoad.splice(0)) waiting.resolve();
       this.released(model);
+      this.pump();
     } catch (thrown) {
-      const error = toWeftError(thrown);
-      this.#components.log.warn({ model: model.id, code: error.code, cause: error.message }, 'a model was not loaded');
-      if (model.phase === 'loading') {
-        this.#enter(model, model.reason === undefined ? 'disk' : 'quarantined');
-        this.#components.memory.limitRunners();
-      }
-      model.rejectAll(model.reason === undefined ? error : model.quarantineError());
-      await this.#endIfEmpty();
+      await this.#notLoaded(model, toWeftError(thrown));
     }
+  }
+
+  /** A runner that died by this, once, may have been killed from outside: it is started again at once. */
+  async #startedAgain<T>(model: ModelState, work: () => Promise<T>, again: () => Promise<T> = work): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = toWeftError(error);
+      if (model.reason !== undefined || (code !== 'runner_lost' && code !== 'runner_timeout')) throw error;
+      return again();
+    }
+  }
+
+  async #notLoaded(model: ModelState, error: WeftError): Promise<void> {
+    this.#components.log.warn({ model: model.id, code: error.code, cause: error.message }, 'a model was not loaded');
+    if (model.phase === 'loading') {
+      this.#enter(model, model.reason === undefined ? 'disk' : 'quarantined');
+      this.#components.memory.limitRunners();
+    }
+    model.rejectAll(model.reason === undefined ? error : model.quarantineError());
+    await this.#endIfEmpty();
     this.pump();
   }
 

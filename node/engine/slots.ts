@@ -1,5 +1,5 @@
-// Which runner slot each model belongs to: a language model and a model on another device than the processor has its own,
-// all others share one. Made by the engine, which asks it for the slot of every request.
+// Which runner slot each model belongs to: a language model and a model on another device than the processor has its own, the
+// parts of one model share one, and so do all other models. Made by the engine, which asks it for the slot of every request.
 import { assert } from '../core/assert.ts';
 import type { Backlog } from './backlog.ts';
 import type { RunnerThreads } from './devices/threads.ts';
@@ -97,7 +97,11 @@ const newPlace = (slot: RunnerSlot, makeBacklog: SlotsComponents['makeBacklog'])
   backlog: makeBacklog(slot),
 });
 
-/** A language model's KV caches fill a runner; a driver that crashes takes its whole process along. */
-function keyOf({ installed: { ref, manifest } }: ModelState, onDevice: boolean): string {
+/**
+ * A language model's KV caches fill a runner; a driver that crashes takes its whole process along. Cuts come from other
+ * nodes, and nobody has tried them before: they endanger no model.
+ */
+function keyOf({ installed: { ref, manifest }, part }: ModelState, onDevice: boolean): string {
+  if (part !== undefined && !onDevice) return `parts of ${part.model}`;
   return onDevice || manifest.generation !== undefined ? ref.digest : SHARED;
 }

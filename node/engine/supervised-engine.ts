@@ -3,6 +3,7 @@
 
 import type { InstalledModel } from '../../models/installed.ts';
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type {
@@ -15,9 +16,11 @@ import type {
   RunResult,
 } from '../../protocol/infer.ts';
 import { RUNNER_METHODS } from '../../protocol/methods.ts';
+import type { GraphPart } from '../../protocol/part.ts';
 import { toAbortError } from '../core/calls.ts';
 import type { Clock } from '../core/clock.ts';
 import type {
+  CutsOptions,
   GenerationStatus,
   LoadedModel,
   LoadingProgress,
@@ -26,13 +29,15 @@ import type {
   WorkOptions,
 } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
+import type { PartFiles } from '../core/part-files.ts';
 import type { MeasurableEngine, MeasuredProfile, ProfileReport } from '../core/profile.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { unlessAborted } from '../core/waiting.ts';
 import { Backlog, type Cost } from './backlog.ts';
+import { Cutter, type CutterComponents, type CutterInit } from './cutting/cutter.ts';
 import { type DeviceChooser, processorOnly } from './devices/chooser.ts';
 import { RAM } from './devices/device.ts';
-import { planThreads } from './devices/threads.ts';
+import { planThreads, type RunnerThreads, type ThreadPlan } from './devices/threads.ts';
 import { Intake } from './intake.ts';
 import { encodeJob, rowsOf } from './jobs.ts';
 import { RunnerRecords } from './leftovers.ts';
@@ -45,7 +50,10 @@ import {
 } from './limits.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { ModelState } from './model-state.ts';
+import { digestOfPart, loadedPart } from './part-model.ts';
+import { Parts } from './parts.ts';
 import type { Pending } from './pending.ts';
+import type { RunnerLaunch } from './runner-process.ts';
 import { RunnerSlot, type RunnerSlotInit } from './runner-slot.ts';
 import { batchGenerationsMax } from './sending.ts';
 import { Slots } from './slots.ts';
@@ -58,6 +66,10 @@ export interface SupervisedEngineComponents {
   readonly telemetry: Telemetry;
   /** @default everything runs on the processor */
   readonly devices?: DeviceChooser;
+  /** Brings the files of parts whose models are not here. @default such parts are refused */
+  readonly partFiles?: PartFiles;
+  /** Keeps what was measured of cuts. @default nothing is: where a model can be cut is not known */
+  readonly cutStore?: CutterComponents['store'];
 }
 
 export interface SupervisedEngineInit {
@@ -86,6 +98,8 @@ export interface SupervisedEngineInit {
   readonly liveness?: { readonly intervalMs?: number; readonly timeoutMs?: number };
   /** @default by what the work was predicted to take */
   readonly hangMs?: RunnerSlotInit['hangMs'];
+  /** Needed with a `cutStore`. */
+  readonly cuts?: Omit<CutterInit, 'launch'>;
 }
 
 /** A generation's share of the queue is predicted with at most this many tokens: few answers are longer. */
@@ -97,12 +111,14 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   readonly #init: SupervisedEngineInit;
   readonly #records: RunnerRecords;
   readonly #models = new Map<string, ModelState>();
+  readonly #parts: Parts;
   readonly #slots: Slots;
   readonly #devices: DeviceChooser;
   readonly #memory: MemoryKeeper;
   readonly #listeners = new Set<() => void>();
   readonly #loadListeners = new Set<(progress: LoadingProgress) => void>();
   readonly #intake: Intake;
+  readonly #cutter: Cutter | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(components: SupervisedEngineComponents, init: SupervisedEngineInit) {
@@ -114,7 +130,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     const { queueMsMax = () => QUEUE_MS_MAX, generationsMax = GENERATIONS_IN_FLIGHT_MAX, memoryBytesMax } = init;
     this.#devices = components.devices ?? processorOnly(memoryBytesMax);
     this.#memory = new MemoryKeeper(
-      { clock: components.clock, slots: () => this.#slots.slots() },
+      { clock: components.clock, slots: () => [...this.#slots.slots(), ...(this.#cutter?.slots() ?? [])] },
       {
         budgetOf: (pool) =>
           pool === RAM ? memoryBytesMax : (this.#devices.budgets().get(pool) ?? Number.POSITIVE_INFINITY),
@@ -134,23 +150,39 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
           },
         ),
     });
+    this.#parts = new Parts({
+      clock: components.clock,
+      slots: this.#slots,
+      files: components.partFiles,
+      run: (model, request, options) => this.#run(model, request, options),
+    });
     this.#intake = new Intake({
       clock: components.clock,
       slots: this.#slots,
-      models: () => this.#models.values(),
+      models: () => this.#all(),
       onSettled: (model) => {
         this.#slots.of(model).released(model);
         // A device may have failed on it, which only its runner knows.
         if (model.provider !== 'cpu') this.#refreshStats(model);
       },
     });
+    this.#cutter = this.#makeCutter(verified);
     for (const installed of init.models) this.#add(installed);
   }
 
   // ── Engine ────────────────────────────────────────────────────────────────────────────────────
 
   async run(request: RunRequest, options: WorkOptions): Promise<RunResult> {
-    const model = this.#find(request.model);
+    const { part } = request;
+    if (part === undefined) return this.#run(this.#find(request.model), request, options);
+    if (this.#state !== 'running') throw stopping();
+    const whole = this.#models.get(request.model.digest)?.installed;
+    return this.#parts.run(request, part, options, whole);
+  }
+
+  async #run(model: ModelState, { inputs, outputs }: RunRequest, options: WorkOptions): Promise<RunResult> {
+    // To its runner a part is a model.
+    const request = { model: model.installed.ref, inputs, outputs };
     checkRun(request, model.installed.manifest);
     const cost = model.profile.predictMs(1);
     const pending = this.#takeIn<RunResult>(model, options, RUNNER_METHODS.run.timeouts.totalMs, { work: cost });
@@ -199,13 +231,17 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     return [...this.#models.values()].map((model) => model.offer());
   }
 
+  partOffer(model: ModelRef, part: GraphPart): ModelOffer | undefined {
+    return this.#parts.get(digestOfPart(model, part))?.offer();
+  }
+
   /**
    * A node tells others one number of its queue: that of interactive work, which has somebody waiting for it. Behind batch
    * work it waits only for what the runner has in hand; batch work that trusts the number is declined here where it asked
    * within which time, and is in no hurry where it didn't.
    */
   load({ digest, priority = 'interactive' }: LoadOf = {}): Load {
-    const model = digest === undefined ? undefined : this.#models.get(digest);
+    const model = digest === undefined ? undefined : (this.#models.get(digest) ?? this.#parts.get(digest));
     let queuedMs = 0;
     let requestsInFlight = 0;
     for (const backlog of this.#slots.backlogs()) {
@@ -219,13 +255,14 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
 
   loaded(): readonly LoadedModel[] {
     const now = this.#components.clock.now();
-    return [...this.#models.values()].flatMap((model) => {
-      const { phase } = model;
+    return [...this.#all()].flatMap((model) => {
+      const { phase, part } = model;
       const { manifest } = model.installed;
       if (phase === 'disk' || phase === 'unloading') return [];
       return {
         id: model.id,
         digest: model.digest,
+        ...(part === undefined ? {} : { part: loadedPart(part) }),
         state: phase,
         provider: model.provider,
         fallbackReason: model.fallbackReason,
@@ -277,9 +314,11 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   }
 
   async unload(digest: string): Promise<boolean> {
-    const model = this.#models.get(digest);
+    const model = this.#models.get(digest) ?? this.#parts.get(digest);
     if (model !== undefined) model.pinnedByRequest = false;
-    return model === undefined ? false : this.#slots.of(model).leave(model);
+    const leaving = [...(model === undefined ? [] : [model]), ...this.#parts.ofModel(digest)];
+    const left = await Promise.all(leaving.map((each) => this.#slots.of(each).leave(each)));
+    return left.includes(true);
   }
 
   /** Offers a model that was installed since; one that is offered stays as it is. */
@@ -299,14 +338,27 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     const model = this.#models.get(digest);
     if (model === undefined) return;
     this.#models.delete(digest);
-    model.rejectAll(notOffered(model.id));
-    await this.#slots.of(model).leave(model);
+    const parts = this.#parts.ofModel(digest).filter(({ part }) => part?.prepared === false);
+    await Promise.all(
+      [model, ...parts].map((each) => {
+        each.rejectAll(notOffered(model.id));
+        return this.#slots.of(each).leave(each);
+      }),
+    );
     this.#slots.remove(model);
+    for (const part of parts) this.#parts.remove(part);
     for (const listener of this.#listeners) listener();
   }
 
   quietMs(): number {
     return this.#intake.quietMs();
+  }
+
+  async cuts(ref: ModelRef, options: CutsOptions): Promise<CutTable> {
+    if (this.#state !== 'running') throw stopping();
+    const { installed } = this.#find(ref);
+    if (this.#cutter !== undefined) return this.#cutter.table(installed, options);
+    throw new WeftError({ code: 'unsupported', message: 'This node does not measure where models can be cut.' });
   }
 
   claim(digest: string, claim: MeasuredProfile): void {
@@ -334,14 +386,16 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     if (this.#state !== 'new') return;
     const { clock, log, telemetry } = this.#components;
     await this.#records.endLeftovers({ clock, log });
-    telemetry.gauge('weft_models_loaded', () => this.loaded().filter(({ state }) => state === 'loaded').length);
+    const isModel = ({ state, part }: LoadedModel): boolean => state === 'loaded' && part === undefined;
+    telemetry.gauge('weft_models_loaded', () => this.loaded().filter(isModel).length);
     this.#state = 'running';
   }
 
   async stop(): Promise<void> {
     this.#state = 'stopped';
-    for (const model of this.#models.values()) model.rejectAll(stopping());
-    await Promise.all(this.#slots.slots().map((slot) => slot.stop()));
+    this.#parts.stop(stopping());
+    for (const model of this.#all()) model.rejectAll(stopping());
+    await Promise.all([this.#cutter?.stop(), ...this.#slots.slots().map((slot) => slot.stop())]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -349,6 +403,12 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
   }
 
   // ── Taking work in ────────────────────────────────────────────────────────────────────────────
+
+  /** Models and parts. */
+  *#all(): Generator<ModelState> {
+    yield* this.#models.values();
+    yield* this.#parts.values();
+  }
 
   #find(ref: ModelRef): ModelState {
     const model = this.#models.get(ref.digest);
@@ -382,10 +442,34 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
 
   // ── Parts ─────────────────────────────────────────────────────────────────────────────────────
 
+  #launch(): RunnerLaunch {
+    const { nodePath, execArgv = [], runnerEntry } = this.#init;
+    const liveness = { intervalMs: LIVENESS_INTERVAL_MS, timeoutMs: LIVENESS_TIMEOUT_MS, ...this.#init.liveness };
+    return { nodePath, execArgv, entry: runnerEntry, args: [], liveness };
+  }
+
+  #threadsBeside(others: readonly RunnerThreads[]): ThreadPlan {
+    const { threads } = this.#init;
+    return planThreads(typeof threads === 'number' ? threads : threads(), others);
+  }
+
+  #makeCutter(verified: VerifiedFiles): Cutter | undefined {
+    const { clock, log, cutStore: store } = this.#components;
+    const { cuts } = this.#init;
+    if (store === undefined || cuts === undefined) return undefined;
+    const records = this.#records;
+    // Nothing else computes meanwhile, and what is loaded sleeps.
+    const threads = (): ThreadPlan => this.#threadsBeside([]);
+    const quietMs = (): number => this.quietMs();
+    return new Cutter(
+      { clock, log, store, records, memory: this.#memory, verified, threads, quietMs },
+      { ...cuts, launch: this.#launch() },
+    );
+  }
+
   #makeSlot(verified: VerifiedFiles, generationsMax: number): RunnerSlot {
     const { clock, log, telemetry } = this.#components;
-    const { nodePath, execArgv = [], runnerEntry, threads, keepAliveMs, hangMs } = this.#init;
-    const liveness = { intervalMs: LIVENESS_INTERVAL_MS, timeoutMs: LIVENESS_TIMEOUT_MS, ...this.#init.liveness };
+    const { keepAliveMs, hangMs } = this.#init;
     const slot: RunnerSlot = new RunnerSlot(
       {
         clock,
@@ -396,7 +480,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
         jobs: { now: () => clock.now(), node: this.node },
         memory: this.#memory,
         devices: this.#devices,
-        threads: () => planThreads(typeof threads === 'number' ? threads : threads(), this.#slots.othersThan(slot)),
+        threads: () => this.#threadsBeside(this.#slots.othersThan(slot)),
         home: (model, onDevice) => this.#slots.home(model, onDevice),
         onChange: () => {
           for (const listener of this.#listeners) listener();
@@ -406,7 +490,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
         },
       },
       {
-        launch: { nodePath, execArgv, entry: runnerEntry, args: [], liveness },
+        launch: this.#launch(),
         keepAliveMs,
         generationsMax,
         exact: this.#init.exact ?? false,

@@ -11,6 +11,7 @@ import type {
   RunResult,
 } from '../../protocol/infer.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
+import type { GraphPart } from '../../protocol/part.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 
@@ -25,6 +26,7 @@ export class RemoteEngine implements Engine {
 
   async run(request: RunRequest, options: WorkOptions): Promise<RunResult> {
     const result = await this.#mesh.call(this.node, PEER_METHODS.run, request, options);
+    if (request.part !== undefined) checkOutputs(result, request.outputs, request.part);
     return { ...result, node: this.node };
   }
 
@@ -53,4 +55,13 @@ export class RemoteEngine implements Engine {
     }
     return { ...result, node: this.node };
   }
+}
+
+/** What a part gives goes into the next one: it must be exactly what was asked for. */
+function checkOutputs({ outputs }: RunResult, asked: readonly string[], part: GraphPart): void {
+  const missing = new Set(asked.length > 0 ? asked : part.outputs);
+  const wanted = missing.size;
+  for (const { name } of outputs) missing.delete(name);
+  if (missing.size === 0 && outputs.length === wanted) return;
+  throw new WeftError({ code: 'frame_invalid', message: "The peer answered with other tensors than the part's." });
 }

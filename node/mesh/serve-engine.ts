@@ -3,6 +3,7 @@ import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import { type AnyMethod, PEER_METHODS } from '../../protocol/methods.ts';
+import type { GraphPart } from '../../protocol/part.ts';
 import type { CallContext } from '../core/calls.ts';
 import type { Engine, Priority, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -18,16 +19,18 @@ export interface ServeEngineComponents {
   /** Where this node's part of a peer's request is noted down. */
   readonly traces?: Pick<Traces, 'begin'>;
   /**
-   * Predicted milliseconds of work that arrives now, queue and load included; undefined = not offered. Asked for requests
-   * with a condition only; must be cheap, because whoever is declined has paid nothing. @default nothing is declined
+   * Predicted milliseconds of work that arrives now, queue and load included; undefined = not offered, or not known. Asked
+   * for requests with a condition only; must be cheap, because whoever is declined has paid nothing.
+   * @param part only this of the model's graph @default nothing is declined
    */
-  readonly quote?: (model: ModelRef, size: WorkSize, priority: Priority) => number | undefined;
+  readonly quote?: (model: ModelRef, size: WorkSize, priority: Priority, part?: GraphPart) => number | undefined;
 }
 
 /** What a method of work needs of a call. */
 interface Served<Item, Result> {
   readonly method: AnyMethod;
   readonly model: ModelRef;
+  readonly part?: GraphPart | undefined;
   readonly context: CallContext<Item>;
   readonly size: () => WorkSize;
   readonly work: (options: WorkOptions) => Promise<Result>;
@@ -52,6 +55,7 @@ export function serveEngine(components: ServeEngineComponents): void {
       const result = await work({
         signal,
         requestId,
+        caller,
         priority,
         ...(budgetMs > 0 ? { budgetMs } : {}),
         ...(traceParent === undefined ? {} : { traceParent }),
@@ -70,6 +74,7 @@ export function serveEngine(components: ServeEngineComponents): void {
     serve({
       method: PEER_METHODS.run,
       model: request.model,
+      part: request.part,
       context,
       size: () => sizeOfRun(request),
       work: (options) => engine.run(request, options),
@@ -104,12 +109,12 @@ export function serveEngine(components: ServeEngineComponents): void {
 /** @throws WeftError `declined` with the fact `quotedMs`, where the call has a condition that this node can't keep */
 function declineIfLate<Item>(
   { quote }: Pick<ServeEngineComponents, 'quote'>,
-  { model, context, size }: Pick<Served<Item, unknown>, 'model' | 'context' | 'size'>,
+  { model, part, context, size }: Pick<Served<Item, unknown>, 'model' | 'part' | 'context' | 'size'>,
   priority: Priority,
 ): void {
   const { withinMs } = context;
   if (withinMs === undefined || quote === undefined) return;
-  const quotedMs = quote(model, size(), priority);
+  const quotedMs = quote(model, size(), priority, part);
   if (quotedMs === undefined || !(quotedMs > withinMs)) return;
   throw new WeftError({
     code: 'declined',

@@ -9,6 +9,11 @@ const BINS = 1 << 9;
 /** Of 2 to the power of -12, a quarter of a microsecond: exponents are stored with 1,023 added. */
 const FIRST_BIN = (1_023 - 12) * BINS_PER_DOUBLING;
 
+// Used again by every call, which leaves nothing in the first two.
+const counts = new Float64Array(BINS);
+const sums = new Float64Array(BINS);
+const means = new Float64Array(BINS);
+
 /**
  * Replaces every time by the mean of the times that are as near to it as chance alone makes them: one that stands apart
  * keeps its own, and so does each of a row of ever faster ones.
@@ -21,24 +26,25 @@ export function likenAlike(times: Float64Array, noise: number): void {
   if (reach < 1) return;
   const words = new Int32Array(times.buffer, times.byteOffset, times.length * 2);
   const bins = new Uint16Array(times.length);
-  const counts = new Float64Array(BINS);
-  const sums = new Float64Array(BINS);
+  let first = BINS;
   let last = 0;
   for (let at = 0; at < times.length; at++) {
     const bin = binOf(words, at);
     bins[at] = bin;
     counts[bin] = (counts[bin] ?? 0) + 1;
     sums[bin] = (sums[bin] ?? 0) + (times[at] ?? 0);
+    if (bin < first) first = bin;
     if (bin > last) last = bin;
   }
-  const means = new Float64Array(last + 1);
-  for (let bin = 0; bin <= last; bin++) {
-    if ((counts[bin] ?? 0) > 0) means[bin] = meanAround(bin, reach, counts, sums);
+  for (let bin = first; bin <= last; bin++) {
+    if ((counts[bin] ?? 0) > 0) means[bin] = meanAround(bin, reach);
   }
   for (let at = 0; at < times.length; at++) times[at] = means[bins[at] ?? 0] ?? 0;
+  counts.fill(0, first, last + 1);
+  sums.fill(0, first, last + 1);
 }
 
-function meanAround(bin: number, reach: number, counts: Float64Array, sums: Float64Array): number {
+function meanAround(bin: number, reach: number): number {
   const to = Math.min(counts.length - 1, bin + reach);
   let count = 0;
   let sum = 0;

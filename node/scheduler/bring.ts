@@ -1,6 +1,7 @@
 // Whether a model that only peers have is brought here: the time that the demand seen takes elsewhere, against fetching the
 // model once and answering here. Pure: no clock, no randomness, no I/O. Asked by whoever watches the demand.
 import type { ServiceProfile } from '../../protocol/capability.ts';
+import { decodeMsOf, guessProfile, sane } from './estimate.ts';
 import {
   BRING_AGAIN_MS,
   BRING_DISK_SPARE_BYTES,
@@ -8,11 +9,6 @@ import {
   BRING_MEMORY_PER_BYTE,
   BRING_REQUESTS_MIN,
   GOODPUT_UNKNOWN_BYTES_PER_SECOND,
-  GUESS_FIXED_MS,
-  GUESS_INPUT_MS_PER_BYTE,
-  GUESS_LOAD_FIXED_MS,
-  GUESS_LOAD_MS_PER_BYTE,
-  GUESS_OUTPUT_MS_PER_BYTE,
   NEWCOMER_FACTOR,
   PART_MS_MAX,
 } from './limits.ts';
@@ -135,21 +131,16 @@ function localTimes(
   { profile, speedRatio, sizeBytes, queuedMs }: BringSnapshot,
 ): { readonly eachMs: number; readonly loadMs: number; readonly basis: BringDecision['basis'] } {
   const isProfiled = profile !== undefined && profile.samples > 0;
-  const bytes = Math.max(0, sizeBytes);
-  const guessedLoadMs = GUESS_LOAD_FIXED_MS + bytes * GUESS_LOAD_MS_PER_BYTE;
-  const times = isProfiled
-    ? profile
-    : { fixedMs: GUESS_FIXED_MS, perTokenMs: bytes * GUESS_INPUT_MS_PER_BYTE, decodeMs: 0, loadMs: 0 };
-  // A model may have been measured by its prefill alone, when no answer was longer than one token.
-  const decodeMs = times.decodeMs === 0 ? bytes * GUESS_OUTPUT_MS_PER_BYTE : times.decodeMs;
+  const guess = guessProfile({ sizeBytes });
+  const times = isProfiled ? profile : guess;
   const ratio = speedRatio !== undefined && speedRatio > 0 ? speedRatio : undefined;
   // The guess by size is for a slow core already; a peer's times may be those of a far faster machine.
   const factor = isProfiled ? (ratio ?? NEWCOMER_FACTOR) : 1;
-  const outputMs = outputTokens > 0 ? outputTokens * sane(decodeMs) : 0;
+  const outputMs = outputTokens > 0 ? outputTokens * decodeMsOf(times, { sizeBytes }) : 0;
   const computeMs = sane(times.fixedMs) + Math.max(0, inputTokens) * sane(times.perTokenMs) + outputMs;
   return {
     eachMs: sane(sane(queuedMs) + computeMs * factor),
-    loadMs: sane(times.loadMs > 0 ? times.loadMs * factor : guessedLoadMs),
+    loadMs: sane(times.loadMs > 0 ? times.loadMs * factor : guess.loadMs),
     basis: isProfiled ? (ratio === undefined ? 'peer' : 'measured') : 'size',
   };
 }
@@ -157,11 +148,6 @@ function localTimes(
 function fetchTime({ fetchBytes, goodputBytesPerSecond }: BringSnapshot): number {
   const bytesPerMs = (goodputBytesPerSecond || GOODPUT_UNKNOWN_BYTES_PER_SECOND) / 1000;
   return sane(fetchBytes / bytesPerMs);
-}
-
-/** A number that can be added up, whatever a peer said. */
-function sane(value: number): number {
-  return value >= 0 ? Math.min(value, PART_MS_MAX) : PART_MS_MAX;
 }
 
 /** What isn't known is taken to be always so. */

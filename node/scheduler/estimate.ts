@@ -8,9 +8,11 @@ import type { Price } from '../../protocol/plan.ts';
 import type { LinkEstimate } from '../core/mesh.ts';
 import type { WorkSize } from '../core/work-size.ts';
 import { likenAlike } from './alike.ts';
+import { givenAheadMs } from './binding.ts';
 import { type Candidates, type Host, hostAt, offerAt } from './candidates.ts';
 import {
   AMOUNT_MAX,
+  BIND_DEVIATIONS,
   COMPUTE_MS_MIN,
   CORRECTION_MAX,
   CORRECTION_MIN,
@@ -49,7 +51,7 @@ export function amount(count: number): number {
 }
 
 /** What a model of this size costs at most on a slow core. */
-export function guessProfile(offer: ModelOffer): ServiceProfile {
+export function guessProfile(offer: Pick<ModelOffer, 'sizeBytes'>): ServiceProfile {
   const bytes = amount(offer.sizeBytes);
   return {
     fixedMs: GUESS_FIXED_MS,
@@ -66,7 +68,7 @@ export function computeMs(size: WorkSize, profile: ServiceProfile, offer: ModelO
 }
 
 /** A model may have been measured by its prefill alone, when no answer was longer than one token. */
-function decodeMsOf({ decodeMs }: ServiceProfile, offer: ModelOffer): number {
+export function decodeMsOf({ decodeMs }: ServiceProfile, offer: Pick<ModelOffer, 'sizeBytes'>): number {
   return sane(decodeMs === 0 ? guessProfile(offer).decodeMs : decodeMs);
 }
 
@@ -130,7 +132,7 @@ export class Estimates {
   /** What is made of claims and factors: alike for nodes that are alike. */
   readonly #computeMs: Float64Array;
   readonly #totals: Float64Array;
-  readonly #risks: Float64Array;
+  readonly #scores: Float64Array;
   /** Compute time on the fastest node that was measured from here; 0 = nobody else's claims are doubted by it. */
   #provenMs = 0;
 
@@ -141,10 +143,12 @@ export class Estimates {
     this.#request = request;
     this.#candidates = candidates;
     this.#odds = oddsOf(spread);
-    this.#rows = new Float64Array(this.count * WIDTH);
-    this.#computeMs = new Float64Array(this.count);
-    this.#totals = new Float64Array(this.count);
-    this.#risks = new Float64Array(this.count);
+    const { count } = this;
+    const room = candidates.known.room(count * (WIDTH + 3));
+    this.#computeMs = room.subarray(0, count);
+    this.#totals = room.subarray(count, 2 * count);
+    this.#scores = room.subarray(2 * count, 3 * count);
+    this.#rows = room.subarray(3 * count, (3 + WIDTH) * count);
     this.#read(corrections === undefined ? undefined : factorsOf(corrections, digest));
     likenAlike(this.#computeMs, spread * ESTIMATE_NOISE_SHARE);
     this.#add();
@@ -156,12 +160,12 @@ export class Estimates {
   }
 
   /**
-   * What it may take longer than that: of two queues that are predicted to be as long, the one that is made of many short
+   * That, and what it may take longer: of two queues that are predicted to be as long, the one that is made of many short
    * waits is the surer one, and whoever goes where the queue is predicted to be short goes where that is an error. And what a
    * node costs on top that would rather have others do it.
    */
-  riskMs(at: number): number {
-    return this.#risks[at] ?? 0;
+  scoreMs(at: number): number {
+    return this.#scores[at] ?? Number.POSITIVE_INFINITY;
   }
 
   /** As {@link totalMs}, by part. */
@@ -224,15 +228,18 @@ export class Estimates {
       const queued = sane(load.queuedMs);
       let up = 0;
       let down = 0;
+      let roundTrip = 0;
+      let transfer = 0;
       if (link !== undefined) {
         const oneWay = oneWayMs(link);
         const perByte = msPerByte(link);
-        const transfer = sane(request.requestBytes * perByte);
+        transfer = sane(request.requestBytes * perByte);
         up = oneWay + transfer;
         down = oneWay + sane(answerBytes(request, facts[fact + DIMENSIONS] ?? 0) * perByte);
-        rows[row + ROUND_TRIP] = 2 * oneWay;
-        rows[row + TRANSFER] = transfer;
+        roundTrip = 2 * oneWay;
       }
+      rows[row + ROUND_TRIP] = roundTrip;
+      rows[row + TRANSFER] = transfer;
       rows[row + AROUND] = (facts[fact + LOADING] ?? 0) + up + down;
       rows[row + AGE] = amount(heardAgoMs) + up;
       rows[row + QUEUED] = queued;
@@ -244,6 +251,8 @@ export class Estimates {
       const fixed = facts[fact + FIXED] ?? -1;
       if (fixed < 0) {
         isAnyoneGuessed = true;
+        rows[row + CLAIMED] = 0;
+        times[at] = 0;
         continue;
       }
       const cachedTokens = cached === undefined ? 0 : (cached.get(advert.node) ?? 0);
@@ -303,7 +312,6 @@ export class Estimates {
     const asked = quoted !== undefined && quoted.size > 0;
     const rows = this.#rows;
     const times = this.#computeMs;
-    const deviations = RISK_DEVIATIONS * this.#odds.deviation;
     for (let at = 0; at < times.length; at++) {
       const compute = times[at] ?? 0;
       let queue = this.#queueMs(at);
@@ -314,8 +322,9 @@ export class Estimates {
         total = price.totalMs;
       }
       this.#totals[at] = total;
-      const risk = deviations * Math.sqrt(queue * compute);
-      this.#risks[at] = known.yields(places[at] ?? 0) ? risk + YIELD_SHARE * total : risk;
+      const risk = RISK_DEVIATIONS * deviationOf(queue, compute, this.#odds);
+      const score = total + risk;
+      this.#scores[at] = known.yields(places[at] ?? 0) ? score + YIELD_SHARE * total : score;
     }
   }
 
@@ -345,9 +354,19 @@ export class Estimates {
     if (calls > told) queue += this.#comingMs(calls - told, each * mean, row);
     // What others have sent there since.
     if (foreign > 0) queue += foreign * each * (age / (age + each));
+    const { aheadMs } = this.#request;
+    if (aheadMs !== undefined) {
+      const linkMs = (rows[row + AROUND] ?? 0) - this.#loadMs(at);
+      const mayBe = queue + BIND_DEVIATIONS * deviationOf(queue, each, this.#odds);
+      if (mayBe > givenAheadMs(linkMs)) queue += aheadMs;
+    }
     if (!this.#isDoubted(at)) return sane(queue);
     // No answer has proven anything of it yet: each call there counts as if it were no faster than the best that has.
     return sane(Math.max(queue, this.#provenMs * calls));
+  }
+
+  #loadMs(at: number): number {
+    return this.#candidates.known.facts[(this.#candidates.places[at] ?? 0) * FACTS + LOADING] ?? 0;
   }
 
   /**
@@ -401,6 +420,16 @@ interface Odds {
   readonly rest: number;
   /** What waits at a node on average that other nodes have sent there, in times that this work takes there. */
   foreign: number;
+}
+
+/** How far a queue is from what it is predicted to be: the standard deviation. */
+function deviationOf(queueMs: number, computeMs: number, { deviation }: Odds): number {
+  return deviation * Math.sqrt(queueMs * computeMs);
+}
+
+/** The same of one price. @param spread as {@link Corrections.spread} */
+export function queueDeviationMs({ queueMs, computeMs: each }: Price, spread: number | undefined): number {
+  return deviationOf(queueMs, each, oddsOf(believableSpread(spread)));
 }
 
 function believableSpread(spread = SPREAD_UNKNOWN): number {

@@ -68,6 +68,18 @@ export const YIELD_SHARE = 3;
 /** A queue counts as so many standard deviations longer than it is predicted to be. */
 export const RISK_DEVIATIONS = 1.5;
 
+/**
+ * A node is given so many of its round trips ahead, transfers included, so that it never waits for a request that is on its
+ * way…
+ */
+export const AHEAD_TRIPS = 4;
+
+/** …and so much at least: requests shorter than that make a batch there, and nobody notices a wait of a tenth of a second. */
+export const AHEAD_MS_MIN = 100;
+
+/** What it has ahead counts as so many standard deviations more: behind work of any length at all, a request is bound last. */
+export const BIND_DEVIATIONS = 0.5;
+
 /** Requests of other nodes that one node counts as, in the average of what these keep busy: one that drowns says little of all. */
 export const FOREIGN_MAX = 4;
 
@@ -205,3 +217,35 @@ export const CLAIM_MS = 60_000;
 export const CLAIM_PULL_MS = 30 * 60_000;
 /** Whose claim came to nothing is not believed again for this model: the claims of one member must not keep all others away. */
 export const CLAIM_BROKEN_MS = 10 * 60_000;
+
+// Graphs in parts.
+
+/**
+ * A cut must be predicted to be sooner by both of these than the best whole plan. Times of parts are predicted to within 2 %
+ * mostly and 10 % nearly always, and a plan over several nodes has more that can fail.
+ */
+export const CUT_GAIN_SHARE = 0.05;
+export const CUT_GAIN_MS = 2;
+
+/** Parts of one plan: each way between two nodes costs a round trip, so more are never sooner. */
+export const CUT_PARTS_MAX = 4;
+
+/** Peers that a search looks at, those that would run the whole graph soonest. */
+export const CUT_PEERS_MAX = 16;
+
+/**
+ * Further parts that one search tries. The bound on what is left leads to the best plan almost directly; only memory that two
+ * parts on one node share can make it look further: this many take some 20 ms.
+ */
+export const CUT_TRIES_MAX = 1_000_000;
+
+/** Where raw inputs stay here, so much of the computing does as well unless told otherwise: a graph's first nodes may only reshape. */
+export const RAW_SHARE_MIN = 0.1;
+
+/** Of two plans for a stream, one that keeps up with this much less per millisecond of its answers' delay is as good. */
+export const STREAM_DELAY_SHARE = 1e-3;
+
+/** What is left of float32 as int8 in blocks of 32 with a scale of two bytes. */
+export const COMPRESSED_SHARE = 34 / 128;
+/** What compression must save of each tensor. */
+export const COMPRESS_GAIN_MS_MIN = 1;

@@ -1,5 +1,6 @@
 // Routing policies by name: Weft's own and the published ones that it is compared with, in replays (`weft plan --replay`)
 // and in the simulator. All choose among the same candidates; the published ones never look at a price.
+import { draw } from './draw.ts';
 import { KnownOffers } from './known-offers.ts';
 import type { RoutingPolicy } from './policy.ts';
 import { Prequal } from './prequal.ts';
@@ -21,11 +22,6 @@ export const POLICY_NAMES: readonly string[] = Object.keys(MAKERS);
 /** A policy as new: those that remember begin with nothing. Undefined for a name that is none of {@link POLICY_NAMES}. */
 export function policyNamed(name: string): RoutingPolicy | undefined {
   return Object.hasOwn(MAKERS, name) ? MAKERS[name]?.() : undefined;
-}
-
-/** A whole number from 0 up to, not including, `count`. */
-export function draw(count: number, random: () => number): number {
-  return Math.min(count - 1, Math.floor(random() * count));
 }
 
 function byDraw(name: string, choose: (survey: Survey, random: () => number) => number): RoutingPolicy {

@@ -5,6 +5,8 @@ import type { PlacementRequest, Snapshot } from './snapshot.ts';
 
 export interface RoutingPolicy {
   readonly name: string;
+  /** Whether a request may wait here while those nodes are busy that would end it soonest. @default no: it is sent at once */
+  readonly bindsLate?: boolean;
   /**
    * @param random uniform in [0, 1)
    * @throws WeftError `no_capable_node`, with each node's reason in `facts.rejected`

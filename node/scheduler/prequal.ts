@@ -5,6 +5,7 @@
 
 import type { NodeId } from '../../protocol/ids.ts';
 import type { WholePlan } from '../../protocol/plan.ts';
+import { draw } from './draw.ts';
 import { KnownOffers } from './known-offers.ts';
 import {
   HOT_QUANTILE,
@@ -54,7 +55,7 @@ export class Prequal implements RoutingPolicy {
 
   #probe(survey: Survey, random: () => number): void {
     for (let probes = 0; probes < PREQUAL_PROBES; probes++) {
-      const at = Math.min(survey.count - 1, Math.floor(random() * survey.count));
+      const at = draw(survey.count, random);
       const node = survey.node(at);
       const requests = survey.requestsAt(at);
       this.#pool = this.#pool.filter((probe) => probe.node !== node);

@@ -2,6 +2,7 @@
 // go. Pure: no clock, no randomness, no I/O. Asked every second by the loop that also holds the claims.
 import type { ModelState } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
+import { fnv1a } from '../core/fnv1a.ts';
 import type { Claim } from './claims.ts';
 import {
   DEMAND_FADE_MS,
@@ -25,6 +26,10 @@ export interface ReplicaBounds {
   /** Infinity = as many as pay. */
   readonly max: number;
 }
+
+/** A model takes memory in this state: it is there, or on its way. */
+export const isInMemory = (state: ReplicaView['state'] | undefined): boolean =>
+  state === 'loaded' || state === 'loading';
 
 /** Fading sums, as those of an advert. */
 export interface DemandSum {
@@ -119,7 +124,7 @@ export function hasRoom(
 export function keptReplicas({ self, models }: ReplicaSnapshot): readonly string[] {
   return models
     .filter(({ state, bounds, digest, copies }) => {
-      if (bounds.min === 0 || (state !== 'loaded' && state !== 'loading')) return false;
+      if (bounds.min === 0 || !isInMemory(state)) return false;
       // All agree whose are kept; other models are kept elsewhere.
       const before = copies.filter((node) => placeOf(node, digest) < placeOf(self, digest));
       return before.length < bounds.min;
@@ -226,12 +231,7 @@ function hesitation({ slowness }: ReplicaView, kind: 'load' | 'pull', evict: rea
   return Math.min(slow + room, HESITATE_MS_MAX) + (kind === 'pull' ? HESITATE_PULL_MS : 0);
 }
 
-/** A number for each node and model that every node computes alike (FNV-1a). */
-function placeOf(node: NodeId, digest: string): number {
-  let hash = 0x811c9dc5;
-  const text = `${digest} ${node}`;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return hash >>> 0;
-}
+/** A number for each node and model that every node computes alike. */
+const placeOf = (node: NodeId, digest: string): number => fnv1a(`${digest} ${node}`);
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -70,6 +70,8 @@ export interface PlacementRequest {
   readonly quoted?: ReadonlyMap<NodeId, number>;
   /** Of the input tokens, those whose keys and values a node holds already, by node. @default none */
   readonly cached?: ReadonlyMap<NodeId, number>;
+  /** Milliseconds that a busy node is taken by what waits here before this request. @default nothing does */
+  readonly aheadMs?: number;
   /** Milliseconds until the answer must be there. @default no deadline */
   readonly leftMs?: number;
 }

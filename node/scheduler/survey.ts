@@ -40,7 +40,7 @@ export class Survey {
 
   /** That, and what it may well take longer: by this candidates are compared. */
   scoreMs(at: number): number {
-    return this.#estimates.totalMs(at) + this.#estimates.riskMs(at);
+    return this.#estimates.scoreMs(at);
   }
 
   /** Of the total, what is spent on the way there and back. */

@@ -24,6 +24,7 @@ const KNOWN = new KnownOffers();
  */
 export const weftPolicy: RoutingPolicy = {
   name: 'weft',
+  bindsLate: true,
   choose(request: PlacementRequest, snapshot: Snapshot): WholePlan {
     const survey = new Survey(request, snapshot, KNOWN);
     const chosen = chosenFrom(survey);
@@ -34,6 +35,8 @@ export const weftPolicy: RoutingPolicy = {
 function chosenFrom(survey: Survey): number {
   let best = 0;
   for (let at = 1; at < survey.count; at++) if (isBetter(survey, at, best)) best = at;
+  // Nobody has less than nothing: an idle node is never hot.
+  if (survey.requestsAt(best) === 0) return best;
   const requestsMax = hotAbove(survey);
   // Mostly the best is cold, and that is the whole answer.
   if (survey.requestsAt(best) <= requestsMax) return best;

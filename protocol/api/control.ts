@@ -1,5 +1,6 @@
 // The control API: what the command line and the desktop ask of the node beside them, under /api/v1. Field names are
 // those of the ports in node/core. Readers keep to these schemas and ignore what a newer node adds.
+export * from './control/cuts.ts';
 export * from './control/events.ts';
 export * from './control/infer.ts';
 export * from './control/members.ts';
@@ -7,6 +8,7 @@ export * from './control/models.ts';
 export * from './control/node.ts';
 export * from './control/operation.ts';
 export {
+  ConsideredCut,
   PLAN_TEXTS_MAX,
   PlanAnswer,
   PlanRequest,

@@ -2,6 +2,7 @@
 // can't say anything else. The gateway serves it; a test holds it against the gateway's endpoints.
 import { z } from 'zod';
 import * as control from './control.ts';
+import { CUT_HEADER, RAW_HEADER } from './locality.ts';
 import * as openai from './openai.ts';
 import * as ranking from './rerank.ts';
 import { DEADLINE_HEADER, DEADLINE_MS_MAX, PRIORITIES, PRIORITY_HEADER } from './urgency.ts';
@@ -25,8 +26,10 @@ interface Operation {
   readonly events?: keyof typeof ANSWERS;
   /** Answered without a key. */
   readonly open?: true;
-  /** It runs models, or prepares to: deadline and priority may stand in its headers. */
+  /** It runs models, or prepares to: deadline, priority and what must stay here may stand in its headers. */
   readonly work?: true;
+  /** It runs graphs, or prepares to: where they are cut may stand in its headers. */
+  readonly graph?: true;
 }
 
 const Health = z.object({ status: z.string() });
@@ -73,6 +76,7 @@ const ANSWERS = {
   VerboseTranscription: openai.VerboseTranscription,
   ConfigAnswer: control.ConfigAnswer,
   ControlEvent: control.ControlEvent,
+  CutsAnswer: control.CutsAnswer,
   DoctorAnswer: control.DoctorAnswer,
   Health,
   InferAnswer: control.InferAnswer,
@@ -282,6 +286,7 @@ const OPERATIONS: readonly Operation[] = [
     path: `${V1}/infer`,
     summary: 'Runs any graph of the mesh on tensors',
     work: true,
+    graph: true,
     request: 'InferRequest',
     answer: 'InferAnswer',
   },
@@ -310,8 +315,16 @@ const OPERATIONS: readonly Operation[] = [
     path: `${V1}/plan`,
     summary: 'Where a request would go now, and why: nothing is run',
     work: true,
+    graph: true,
     request: 'PlanRequest',
     answer: 'PlanAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/cuts`,
+    summary: 'Where the graph of an installed model can be cut; measured now where it is not known',
+    query: control.CutsQuery,
+    answer: 'CutsAnswer',
   },
   {
     method: 'get',
@@ -380,6 +393,25 @@ const WORK_PARAMETERS = [
     description: 'Interactive work goes before batch work wherever both wait.',
     schema: { type: 'string', enum: [...PRIORITIES], default: PRIORITIES[0] },
   },
+  {
+    name: RAW_HEADER,
+    in: 'header',
+    required: false,
+    description:
+      '"local": nothing that the request brings leaves this node. Of a graph also "local:NAME,NAME": these inputs do not.',
+    schema: { type: 'string', pattern: '^local(:.+)?$' },
+  },
+] as const;
+
+/** And of every request for a graph. */
+const GRAPH_PARAMETERS = [
+  {
+    name: CUT_HEADER,
+    in: 'header',
+    required: false,
+    description: '"auto", "never", or where the graph is cut: numbers of cut points or names of tensors, by commas.',
+    schema: { type: 'string', default: 'auto' },
+  },
 ] as const;
 
 const SCHEMAS = '#/components/schemas/';
@@ -420,7 +452,7 @@ export function openApiDocument({ version }: { readonly version: string }): Read
 }
 
 function describe(operation: Operation): object {
-  const { method, path, summary, query, request, form, answer, events, open, work } = operation;
+  const { method, path, summary, query, request, form, answer, events, open, work, graph } = operation;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
@@ -430,6 +462,7 @@ function describe(operation: Operation): object {
     })),
     ...(query === undefined ? [] : queryParameters(query)),
     ...(work === true ? WORK_PARAMETERS : []),
+    ...(graph === true ? GRAPH_PARAMETERS : []),
   ];
   const content = contentOf(answer);
   if (events !== undefined) content['text/event-stream'] = ref(events);

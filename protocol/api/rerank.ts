@@ -1,6 +1,7 @@
 // POST /v1/rerank, in the shape that Cohere's and Jina's APIs share with vLLM and LocalAI.
 import { z } from 'zod';
-import { custom, flag, ignored, integerIn, isObject, model, unsupported } from './openai/fields.ts';
+import { custom, flag, ignored, integerIn, isObject, unsupported } from './openai/fields.ts';
+import { ModelName } from './shared-fields.ts';
 
 /** Documents of one request. */
 export const RERANK_DOCUMENTS_MAX = 1_000;
@@ -30,7 +31,7 @@ const documents = custom(
 
 /** `POST /v1/rerank`. */
 export const RerankRequest = z.strictObject({
-  model,
+  model: ModelName,
   query,
   documents,
   top_n: integerIn(1, Number.MAX_SAFE_INTEGER, 'must be an integer of at least 1'),

@@ -442,6 +442,8 @@ export declare type Timing = Message<"weft.v1.Timing"> & {
 export declare const TimingSchema: GenMessage<Timing>;
 
 /**
+ * tensors: the inputs
+ *
  * @generated from message weft.v1.RunRequest
  */
 export declare type RunRequest = Message<"weft.v1.RunRequest"> & {
@@ -454,6 +456,13 @@ export declare type RunRequest = Message<"weft.v1.RunRequest"> & {
    * @generated from field: repeated string outputs = 2;
    */
   outputs: string[];
+
+  /**
+   * of the graph, only this; absent = the whole
+   *
+   * @generated from field: weft.v1.GraphPart part = 3;
+   */
+  part?: GraphPart | undefined;
 };
 
 /**
@@ -482,6 +491,92 @@ export declare type RunResponse = Message<"weft.v1.RunResponse"> & {
  * Use `create(RunResponseSchema)` to create a new message.
  */
 export declare const RunResponseSchema: GenMessage<RunResponse>;
+
+/**
+ * What computes the outputs from the inputs, all of them tensors of the whole graph.
+ *
+ * @generated from message weft.v1.GraphPart
+ */
+export declare type GraphPart = Message<"weft.v1.GraphPart"> & {
+  /**
+   * @generated from field: repeated weft.v1.PartInput inputs = 1;
+   */
+  inputs: PartInput[];
+
+  /**
+   * @generated from field: repeated string outputs = 2;
+   */
+  outputs: string[];
+};
+
+/**
+ * Describes the message weft.v1.GraphPart.
+ * Use `create(GraphPartSchema)` to create a new message.
+ */
+export declare const GraphPartSchema: GenMessage<GraphPart>;
+
+/**
+ * @generated from message weft.v1.PartInput
+ */
+export declare type PartInput = Message<"weft.v1.PartInput"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * onnx.TensorProto.DataType
+   *
+   * @generated from field: uint32 data_type = 2;
+   */
+  dataType: number;
+
+  /**
+   * its rank is told: as many dims follow
+   *
+   * @generated from field: bool ranked = 3;
+   */
+  ranked: boolean;
+
+  /**
+   * @generated from field: repeated weft.v1.PartDim dims = 4;
+   */
+  dims: PartDim[];
+};
+
+/**
+ * Describes the message weft.v1.PartInput.
+ * Use `create(PartInputSchema)` to create a new message.
+ */
+export declare const PartInputSchema: GenMessage<PartInput>;
+
+/**
+ * @generated from message weft.v1.PartDim
+ */
+export declare type PartDim = Message<"weft.v1.PartDim"> & {
+  /**
+   * @generated from oneof weft.v1.PartDim.kind
+   */
+  kind: {
+    /**
+     * @generated from field: uint64 size = 1;
+     */
+    value: bigint;
+    case: "size";
+  } | {
+    /**
+     * @generated from field: string name = 2;
+     */
+    value: string;
+    case: "name";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message weft.v1.PartDim.
+ * Use `create(PartDimSchema)` to create a new message.
+ */
+export declare const PartDimSchema: GenMessage<PartDim>;
 
 /**
  * tensors: "ids" int32 [total] and "lengths" int32 [texts], ragged rows one after the other; where texts are pairs,
@@ -915,6 +1010,13 @@ export declare type LoadModelRequest = Message<"weft.v1.LoadModelRequest"> & {
    * @generated from field: uint64 spare_bytes = 13;
    */
   spareBytes: bigint;
+
+  /**
+   * of the graph, only this; absent = the whole
+   *
+   * @generated from field: weft.v1.GraphPart part = 14;
+   */
+  part?: GraphPart | undefined;
 };
 
 /**
@@ -1118,6 +1220,137 @@ export declare type StatsResponse = Message<"weft.v1.StatsResponse"> & {
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export declare const StatsResponseSchema: GenMessage<StatsResponse>;
+
+/**
+ * How much a part of a graph weighs: asked before memory is reserved for it, because only the graph says it.
+ *
+ * @generated from message weft.v1.WeighPartRequest
+ */
+export declare type WeighPartRequest = Message<"weft.v1.WeighPartRequest"> & {
+  /**
+   * @generated from field: string folder = 1;
+   */
+  folder: string;
+
+  /**
+   * @generated from field: string graph = 2;
+   */
+  graph: string;
+
+  /**
+   * @generated from field: weft.v1.GraphPart part = 3;
+   */
+  part?: GraphPart | undefined;
+};
+
+/**
+ * Describes the message weft.v1.WeighPartRequest.
+ * Use `create(WeighPartRequestSchema)` to create a new message.
+ */
+export declare const WeighPartRequestSchema: GenMessage<WeighPartRequest>;
+
+/**
+ * @generated from message weft.v1.WeighPartResponse
+ */
+export declare type WeighPartResponse = Message<"weft.v1.WeighPartResponse"> & {
+  /**
+   * @generated from field: uint64 weight_bytes = 1;
+   */
+  weightBytes: bigint;
+};
+
+/**
+ * Describes the message weft.v1.WeighPartResponse.
+ * Use `create(WeighPartResponseSchema)` to create a new message.
+ */
+export declare const WeighPartResponseSchema: GenMessage<WeighPartResponse>;
+
+/**
+ * Where a graph can be cut, and what its parts take; tensors: inputs to measure with, none = they are made up.
+ *
+ * @generated from message weft.v1.MeasureCutsRequest
+ */
+export declare type MeasureCutsRequest = Message<"weft.v1.MeasureCutsRequest"> & {
+  /**
+   * @generated from field: weft.v1.ModelRef model = 1;
+   */
+  model?: ModelRef | undefined;
+
+  /**
+   * @generated from field: string folder = 2;
+   */
+  folder: string;
+
+  /**
+   * @generated from field: string manifest_json = 3;
+   */
+  manifestJson: string;
+
+  /**
+   * @generated from field: uint32 threads = 4;
+   */
+  threads: number;
+
+  /**
+   * as in LoadModelRequest
+   *
+   * @generated from field: bool spin = 5;
+   */
+  spin: boolean;
+
+  /**
+   * an empty folder for files as large as the weights
+   *
+   * @generated from field: string scratch = 6;
+   */
+  scratch: string;
+
+  /**
+   * as the table is to tell it
+   *
+   * @generated from field: string device = 7;
+   */
+  device: string;
+
+  /**
+   * @generated from field: string version = 8;
+   */
+  version: string;
+
+  /**
+   * @generated from field: bool verify_large = 9;
+   */
+  verifyLarge: boolean;
+
+  /**
+   * weights in memory at a time; 0 = all
+   *
+   * @generated from field: uint64 weight_bytes_max = 10;
+   */
+  weightBytesMax: bigint;
+};
+
+/**
+ * Describes the message weft.v1.MeasureCutsRequest.
+ * Use `create(MeasureCutsRequestSchema)` to create a new message.
+ */
+export declare const MeasureCutsRequestSchema: GenMessage<MeasureCutsRequest>;
+
+/**
+ * @generated from message weft.v1.MeasureCutsResponse
+ */
+export declare type MeasureCutsResponse = Message<"weft.v1.MeasureCutsResponse"> & {
+  /**
+   * @generated from field: string table_json = 1;
+   */
+  tableJson: string;
+};
+
+/**
+ * Describes the message weft.v1.MeasureCutsResponse.
+ * Use `create(MeasureCutsResponseSchema)` to create a new message.
+ */
+export declare const MeasureCutsResponseSchema: GenMessage<MeasureCutsResponse>;
 
 /**
  * @generated from message weft.v1.UnloadModelRequest

@@ -53,6 +53,8 @@ export const route: Benchmark = {
     );
     const byScenario = group(runs, results);
     for (const line of table(scenarios, byScenario)) say(line);
+    const open = scenarios.filter(({ name }) => !standing(name, byScenario.get(name) ?? new Map()).holds);
+    if (open.length > 0) say(`  not held: ${open.map(({ name }) => name).join(', ')}`);
     return resultOf(scenarios, byScenario, { decisions, speedups });
   },
 };

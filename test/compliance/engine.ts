@@ -4,7 +4,8 @@ import type { Engine, WorkOptions } from '../../node/core/engine.ts';
 import type { WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { GenerateRequest, GenerateResult, Sampling, TokenLogprob } from '../../protocol/infer.ts';
-import { float32Elements, tensorNamed, tensorOf } from '../../protocol/tensor.ts';
+import type { GraphPart } from '../../protocol/part.ts';
+import { float32Elements, type NamedTensor, tensorNamed, tensorOf } from '../../protocol/tensor.ts';
 import {
   encodeRequest,
   FRANCE,
@@ -126,6 +127,71 @@ export function engineCompliance(name: string, setup: () => Promise<EngineUnderT
       expect((await run([])).code).toBe('tensor_invalid');
       expect((await run([tensor('input_ids', [1, 5])])).code).toBe('tensor_invalid');
       expect((await run([tensor('no_such_input', [1, 5])])).code).toBe('tensor_invalid');
+    });
+
+    /** The first three of MiniLM's six layers, and the rest. */
+    const cut = (): { readonly head: GraphPart; readonly tail: GraphPart; readonly inputs: NamedTensor[] } => {
+      const names = ['input_ids', 'attention_mask', 'token_type_ids'];
+      const ports = names.map((name) => ({ name, type: 'int64' as const, dims: ['batch', 'tokens'] }));
+      const hidden = { name: 'layer_norm_6', type: 'float32' as const, dims: ['batch', 'tokens', 384] };
+      const values = [HELLO, HELLO.map(() => 1), HELLO.map(() => 0)];
+      return {
+        head: { inputs: ports, outputs: [hidden.name] },
+        tail: { inputs: [hidden, ...ports.slice(1)], outputs: ['last_hidden_state'] },
+        inputs: names.map((name, at) =>
+          tensorOf(name, 'int64', [1, HELLO.length], BigInt64Array.from(values[at] ?? [], BigInt)),
+        ),
+      };
+    };
+
+    it('runs parts of a graph, which give together what the whole gives', async () => {
+      const { head, tail, inputs } = cut();
+      const { engine, encoder: model } = under;
+      const whole = await engine.run({ model, inputs, outputs: [] }, workOptions());
+      const first = await engine.run({ model, inputs, outputs: [], part: head }, workOptions());
+      expect(first.outputs.map(({ name, type, dims }) => [name, type, dims])).toEqual([
+        ['layer_norm_6', 'float32', [1, HELLO.length, 384]],
+      ]);
+      const second = await engine.run(
+        { model, inputs: [...first.outputs, ...inputs.slice(1)], outputs: ['last_hidden_state'], part: tail },
+        workOptions(),
+      );
+      const [expected, actual] = [whole, second].map(({ outputs }) => float32Elements(outputs[0] as NamedTensor));
+      expect(maxDifference(actual as Float32Array, expected as Float32Array)).toBeLessThan(1e-4);
+      expect([first.node, second.node]).toEqual([engine.node, engine.node]);
+      expect(second.timing.computeMs).toBeGreaterThan(0);
+    });
+
+    it('refuses a part that the graph does not have, and tensors that the part does not take', async () => {
+      const { head, tail, inputs } = cut();
+      const codeOf = async (part: GraphPart, given: readonly NamedTensor[]): Promise<string> => {
+        const request = { model: under.encoder, inputs: given, outputs: [], part };
+        return (await failure(under.engine.run(request, workOptions()))).code;
+      };
+      expect(await codeOf({ ...head, outputs: ['no_such_tensor'] }, inputs)).toBe('tensor_invalid');
+      expect(await codeOf({ ...head, inputs: head.inputs.slice(1) }, inputs.slice(1))).toBe('bad_request');
+      expect(await codeOf({ ...head, outputs: [] }, inputs)).toBe('bad_request');
+      expect(await codeOf(tail, inputs)).toBe('tensor_invalid');
+      const unknown = { id: 'nobody/nothing', digest: `sha256:${'0'.repeat(64)}` };
+      const request = { model: unknown, inputs, outputs: [], part: head };
+      expect((await failure(under.engine.run(request, workOptions()))).code).toBe('model_not_found');
+    });
+
+    it('gives a part up when its caller cancels, and at the deadline', async () => {
+      const { head, inputs } = cut();
+      // Another part for each: its load takes longer than the caller waits.
+      const ask = (outputs: string[], options: Partial<WorkOptions>) =>
+        failure(
+          under.engine.run(
+            { model: under.encoder, inputs, outputs: [], part: { ...head, outputs } },
+            workOptions(options),
+          ),
+        );
+      const abort = new AbortController();
+      const cancelled = ask(['layer_norm_4'], { signal: abort.signal });
+      abort.abort();
+      expect((await cancelled).code).toBe('cancelled');
+      expect((await ask(['layer_norm_3'], { budgetMs: 2 })).code).toBe('deadline_exceeded');
     });
 
     it('generates numbered tokens without a gap, the same every time', async () => {

@@ -1,6 +1,7 @@
 // Random tensors, headers and cuts, for the tests of what crosses a process.
 import fc from 'fast-check';
 import type { HeaderKind } from '../../protocol/frame.ts';
+import type { GraphPart } from '../../protocol/part.ts';
 import { byteLength, DataType, type DataTypeName, type NamedTensor, packStrings } from '../../protocol/tensor.ts';
 
 const TYPES = Object.keys(DataType) as DataTypeName[];
@@ -29,6 +30,24 @@ export const tensor: fc.Arbitrary<NamedTensor> = fc
 
 /** Tensors of one message. */
 export const tensors = fc.uniqueArray(tensor, { maxLength: 5, selector: ({ name }) => name });
+
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 });
+
+/** A part of some graph. */
+export const parts: fc.Arbitrary<GraphPart> = fc.record({
+  inputs: fc.uniqueArray(
+    fc.record(
+      {
+        name,
+        type: fc.constantFrom(...TYPES),
+        dims: fc.array(fc.oneof(fc.maxSafeNat(), fc.string({ maxLength: 20 })), { maxLength: 6 }),
+      },
+      { requiredKeys: ['name', 'type'] },
+    ),
+    { maxLength: 8, selector: (input) => input.name },
+  ),
+  outputs: fc.uniqueArray(name, { minLength: 1, maxLength: 8 }),
+});
 
 const uint32 = fc.nat({ max: 0xffff_ffff });
 const payload = fc.uint8Array({ maxLength: 200 });

@@ -10,7 +10,7 @@ import type { NamedTensor } from '../../protocol/tensor.ts';
 import { tensorOf } from '../../protocol/tensor.ts';
 import { MESSAGES, METHODS } from '../fixtures/wire/values.ts';
 import { runs } from '../support/property.ts';
-import { tensors } from './arbitraries.ts';
+import { parts, tensors } from './arbitraries.ts';
 
 const { encode, generate, run, sync, readFile } = PEER_METHODS;
 const error = (...codes: string[]): unknown =>
@@ -80,6 +80,54 @@ describe('run', () => {
       const payload = writeMessage(pb.RunRequestSchema, message);
       expect(() => run.request.decode({ payload, tensors: [] })).toThrow(bad);
     }
+  });
+
+  it('carries any part of a graph', () => {
+    fc.assert(
+      fc.property(parts, (part) => {
+        const request = { model, inputs: [], outputs: [], part };
+        expect(run.request.decode(run.request.encode(request))).toEqual(request);
+      }),
+      runs(100),
+    );
+  });
+
+  it('carries no part where there is none', () => {
+    const request = { model, inputs: [], outputs: [] };
+    expect(run.request.decode(run.request.encode(request))).not.toHaveProperty('part');
+  });
+
+  const input = { name: 'x', dataType: 1, ranked: true, dims: [{ kind: { case: 'size' as const, value: 4n } }] };
+  const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `t${index}`);
+  const hostile: [string, object][] = [
+    ['gives nothing', { inputs: [input], outputs: [] }],
+    ['gives thousands of tensors', { inputs: [input], outputs: many(5_000) }],
+    ['takes thousands of tensors', { inputs: many(5_000).map((name) => ({ ...input, name })), outputs: ['y'] }],
+    ['takes a tensor twice', { inputs: [input, input], outputs: ['y'] }],
+    ['gives a tensor twice', { inputs: [input], outputs: ['y', 'y'] }],
+    ['takes one without a name', { inputs: [{ ...input, name: '' }], outputs: ['y'] }],
+    ['gives one of a long name', { inputs: [input], outputs: ['y'.repeat(513)] }],
+    ['has long names together', { inputs: [input], outputs: many(300).map((name) => name.padEnd(512, 'y')) }],
+    ['takes an element type that is not known', { inputs: [{ ...input, dataType: 99 }], outputs: ['y'] }],
+    ['has a rank of 17', { inputs: [{ ...input, dims: Array(17).fill(input.dims[0]) }], outputs: ['y'] }],
+    ['has a dimension that says nothing', { inputs: [{ ...input, dims: [{}] }], outputs: ['y'] }],
+    [
+      'has a dimension that no number holds',
+      { inputs: [{ ...input, dims: [{ kind: { case: 'size', value: 2n ** 60n } }] }], outputs: ['y'] },
+    ],
+    [
+      'has a dimension of a long name',
+      { inputs: [{ ...input, dims: [{ kind: { case: 'name', value: 'd'.repeat(257) } }] }], outputs: ['y'] },
+    ],
+  ];
+  it.each(hostile)('refuses a part that %s', (_what, part) => {
+    const payload = writeMessage(pb.RunRequestSchema, { model, part });
+    expect(() => run.request.decode({ payload, tensors: [] })).toThrow(error('bad_request', 'tensor_invalid'));
+  });
+
+  it('sends no part that nobody would take', () => {
+    const part = { inputs: [], outputs: [] };
+    expect(() => run.request.encode({ model, inputs: [], outputs: [], part })).toThrow(bad);
   });
 });
 

@@ -24,6 +24,8 @@ describe('the table of methods', () => {
       '100 load/1',
       '101 unload/1',
       '102 stats/1',
+      '103 weigh/1',
+      '104 cuts/1',
     ];
     const rows = new Set([...peers, ...runners].map(({ id, name, version }) => `${id} ${name}/${version}`));
     expect([...rows]).toEqual(used);
@@ -73,20 +75,22 @@ describe('the table of methods', () => {
       // The fourth column is words.
       return /^\d+$/.test(cells[1] ?? '') && cells.length === 13 ? [cells.slice(1, 5).concat(cells.slice(6, 12))] : [];
     });
-    const { load, unload, stats } = RUNNER_METHODS;
+    const { load, unload, stats, weigh, cuts } = RUNNER_METHODS;
     expect(rows).toEqual(
-      [...peers, load, unload, stats].map(({ id, name, version, access, pooledStreams, quota, timeouts }) => [
-        `${id}`,
-        name,
-        `${version}`,
-        access,
-        `${pooledStreams}`,
-        `${quota.callsPerPeer}`,
-        size(quota.requestBytesMax),
-        size(quota.answerBytesMax),
-        `${timeouts.ackMs / 1000} s`,
-        `${timeouts.totalMs / 1000} s`,
-      ]),
+      [...peers, load, unload, stats, weigh, cuts].map(
+        ({ id, name, version, access, pooledStreams, quota, timeouts }) => [
+          `${id}`,
+          name,
+          `${version}`,
+          access,
+          `${pooledStreams}`,
+          `${quota.callsPerPeer}`,
+          size(quota.requestBytesMax),
+          size(quota.answerBytesMax),
+          `${timeouts.ackMs / 1000} s`,
+          `${timeouts.totalMs / 1000} s`,
+        ],
+      ),
     );
   });
 });

@@ -35,6 +35,34 @@ describe('VirtualClock', () => {
     expect(clock.fired).toBe(4);
   });
 
+  it('lets time pass until a promise settles, whichever way, and no longer', async () => {
+    const clock = new VirtualClock();
+    const slept = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));
+    clock.after(1_000, () => undefined);
+    expect(
+      await clock.until(
+        slept(30)
+          .then(() => slept(20))
+          .then(() => clock.now()),
+      ),
+    ).toBe(50);
+    await expect(clock.until(slept(50).then(() => Promise.reject(new Error('broken'))))).rejects.toThrow('broken');
+    expect([clock.now(), clock.pending]).toEqual([100, 1]);
+    expect(await clock.until(Promise.resolve('at once'))).toBe('at once');
+    expect([clock.now(), clock.pending]).toEqual([100, 1]);
+  });
+
+  it('says so when a promise never settles, or not in time', async () => {
+    const clock = new VirtualClock();
+    const late = new Promise<void>((resolve) => clock.after(60, resolve));
+    await expect(clock.until(late, 50)).rejects.toThrow('goes on at 50 ms');
+    await clock.until(late, 60);
+    await expect(clock.until(new Promise(() => undefined))).rejects.toThrow('waits for ever, from 60 ms');
+    const again = (): void => void clock.after(1_000, again);
+    again();
+    await expect(clock.until(new Promise(() => undefined))).rejects.toThrow('goes on at 3600060 ms');
+  });
+
   it('keeps the order of events of one moment, and takes none back in time', async () => {
     const clock = new VirtualClock();
     const order: string[] = [];

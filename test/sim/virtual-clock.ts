@@ -20,6 +20,8 @@ const FANOUT = 4;
 /** Events between two turns of the real event loop, so that signals and timeouts of the process still get through. */
 const BREATH = 4_096;
 
+const HOUR_MS = 3_600_000;
+
 /** 2026-01-01: what the machines' clocks say when the world begins. */
 const EPOCH_MS = 1_767_225_600_000;
 
@@ -81,6 +83,27 @@ export class VirtualClock implements Clock {
 
   /** Lets everything happen up to and including this moment. */
   async run(untilMs: number): Promise<void> {
+    await this.#run(untilMs, () => false);
+    if (untilMs > this.#nowMs) this.#nowMs = untilMs;
+  }
+
+  /**
+   * Lets things happen until this settles, and no longer.
+   * @param untilMs what looks again and again would else go on for ever. @default in an hour
+   * @throws Error when nothing is left to happen that could settle it, or not up to and including this moment
+   */
+  async until<T>(promise: Promise<T>, untilMs = this.#nowMs + HOUR_MS): Promise<T> {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+    };
+    promise.then(end, end);
+    await this.#run(untilMs, () => isOver);
+    if (isOver) return promise;
+    throw new Error(this.pending === 0 ? `It waits for ever, from ${this.#nowMs} ms.` : `It goes on at ${untilMs} ms.`);
+  }
+
+  async #run(untilMs: number, isOver: () => boolean): Promise<void> {
     if (this.#running) throw new Error('The clock runs already.');
     this.#running = true;
     try {
@@ -88,7 +111,7 @@ export class VirtualClock implements Clock {
       await turn();
       await carriedOn();
       const heap = this.#heap;
-      for (let next = heap[0]; next !== undefined && next.atMs <= untilMs; next = heap[0]) {
+      for (let next = heap[0]; next !== undefined && next.atMs <= untilMs && !isOver(); next = heap[0]) {
         this.cancel(next);
         this.#nowMs = next.atMs;
         this.#fired++;
@@ -97,7 +120,6 @@ export class VirtualClock implements Clock {
         if (this.#settled) await carriedOn();
         if (this.#fired % BREATH === 0) await turn();
       }
-      if (untilMs > this.#nowMs) this.#nowMs = untilMs;
     } finally {
       this.#running = false;
     }

@@ -2,18 +2,25 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Manifest } from '../../../models/manifest.ts';
 import type { GenerateRequest } from '../../../protocol/infer.ts';
+import type { GraphPart } from '../../../protocol/part.ts';
 import type { LoadMemory } from './decoder/float-form.ts';
 import { type DecoderOpenInit, openDecoder } from './decoder/open-decoder.ts';
 import type { TextDecoder } from './decoder/text-decoder.ts';
 import { TextEncoder } from './encode.ts';
 import type { TextGenerator } from './generator.ts';
+import { openPart } from './open-part.ts';
 import { openSpeech } from './open-speech.ts';
 import { type OpenedSession, openSession } from './session.ts';
 import type { SpeechGenerators } from './speech.ts';
 import type { Turns } from './turns.ts';
 
+export interface ModelOpenInit extends DecoderOpenInit {
+  /** Of the graph, only this. @default the whole */
+  readonly part?: GraphPart | undefined;
+}
+
 export interface LoadedModelParts {
-  readonly init: DecoderOpenInit;
+  readonly init: ModelOpenInit;
   readonly opened: OpenedSession;
   readonly encoder: TextEncoder | undefined;
   readonly decoder: TextDecoder | undefined;
@@ -38,8 +45,13 @@ export class LoadedModel {
    * Verifies and opens a model in all the forms that its task needs. Blocks this thread while the runtime reads graphs.
    * @throws WeftError `model_corrupt`, `model_load_failed`
    */
-  static async open(init: DecoderOpenInit, turns: Turns, signal: AbortSignal): Promise<LoadedModel> {
-    const { manifest } = init;
+  static async open(init: ModelOpenInit, turns: Turns, signal: AbortSignal): Promise<LoadedModel> {
+    const { manifest, part } = init;
+    if (part !== undefined) {
+      const opened = await turns.take(signal, () => openPart(init, part));
+      const none = { encoder: undefined, decoder: undefined, decoderReason: undefined, speech: undefined };
+      return new LoadedModel({ init, opened, ...none });
+    }
     if (manifest.task === 'text-generation') {
       const opened = await turns.take(signal, () => openDecoder(init, turns));
       const { decoder, reason: decoderReason, many, memory } = opened;

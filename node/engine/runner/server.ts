@@ -1,4 +1,4 @@
-// What a runner answers: load, unload, run, encode and generate, over the frames of its socket. Made by the entry.
+// What a runner answers: load, unload, weigh, run, encode and generate, over the frames of its socket. Made by the entry.
 
 import type { Manifest } from '../../../models/manifest.ts';
 import type { TokenRun } from '../../../protocol/codec.ts';
@@ -13,17 +13,20 @@ import type {
   RunResult,
 } from '../../../protocol/infer.ts';
 import { type AnyMethod, type MethodSpec, RUNNER_METHODS } from '../../../protocol/methods.ts';
+import { partFromMessage } from '../../../protocol/part-message.ts';
 import { type CallContext, type CallHandler, CallServer, type Registered } from '../../core/calls.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SocketWriter } from '../frame-socket.ts';
 import { NOTHING_HELD } from '../generator-stats.ts';
 import { LOAD_PROGRESS_STEP } from '../limits.ts';
 import type { TokenConstraint } from './constraint.ts';
+import { measureCuts } from './cut-profile.ts';
 import type { DecoderOpenInit } from './decoder/open-decoder.ts';
 import { generate } from './generate.ts';
 import type { TextGenerator } from './generator.ts';
 import { Grammars } from './grammar/grammars.ts';
 import { LoadedModel } from './loaded-model.ts';
+import { weighPart } from './open-part.ts';
 import { joinParts } from './run-batch.ts';
 import { placeOf, runGraph } from './session.ts';
 import { Turns } from './turns.ts';
@@ -39,6 +42,10 @@ type LoadResponse = Parameters<typeof RUNNER_METHODS.load.response.encode>[0];
 type UnloadRequest = Parameters<typeof RUNNER_METHODS.unload.request.encode>[0];
 type StatsRequest = Parameters<typeof RUNNER_METHODS.stats.request.encode>[0];
 type StatsResponse = Parameters<typeof RUNNER_METHODS.stats.response.encode>[0];
+type WeighRequest = Parameters<typeof RUNNER_METHODS.weigh.request.encode>[0];
+type WeighResponse = Parameters<typeof RUNNER_METHODS.weigh.response.encode>[0];
+type CutsRequest = Parameters<typeof RUNNER_METHODS.cuts.request.encode>[0];
+type CutsResponse = Parameters<typeof RUNNER_METHODS.cuts.response.encode>[0];
 type UnloadResponse = Parameters<typeof RUNNER_METHODS.unload.response.encode>[0];
 
 const residentBytes = (): bigint => BigInt(process.memoryUsage.rss());
@@ -49,14 +56,18 @@ export class RunnerServer {
   readonly #calls: CallServer;
   readonly #models = new Map<string, LoadedModel>();
   readonly #grammars = new Grammars();
+  readonly #wallNow: () => number;
 
   constructor(components: RunnerServerComponents) {
     const { writer, clock } = components;
+    this.#wallNow = () => clock.wallNow();
     this.#turns = new Turns({ flushed: () => writer.flushed() });
     const methods = [
       this.#answering(RUNNER_METHODS.load, (request, context) => this.#load(request, context)),
       this.#answering(RUNNER_METHODS.unload, (request, context) => this.#unload(request, context.signal)),
       this.#answering(RUNNER_METHODS.stats, async (request) => this.#stats(request)),
+      this.#answering(RUNNER_METHODS.weigh, (request, context) => this.#weigh(request, context.signal)),
+      this.#answering(RUNNER_METHODS.cuts, (request, context) => this.#cuts(request, context.signal)),
       this.#answering(RUNNER_METHODS.run, (request, context) => this.#run(request, context)),
       this.#answering(RUNNER_METHODS.encode, (request, context) => this.#encode(request, context)),
       this.#answering(RUNNER_METHODS.generate, (request, context) => this.#generate(request, context)),
@@ -109,6 +120,7 @@ export class RunnerServer {
       decoderChecked,
       exact,
       spareBytes: Number(spareBytes),
+      part: request.part && partFromMessage(request.part),
       onProgress: progressOf(context),
     };
     const model = await LoadedModel.open(init, this.#turns, context.signal);
@@ -154,6 +166,30 @@ export class RunnerServer {
       acceptedTokens: BigInt(stats.acceptedTokens),
       residentBytes: residentBytes(),
     };
+  }
+
+  async #weigh({ folder, graph, part }: WeighRequest, signal: AbortSignal): Promise<WeighResponse> {
+    if (part === undefined) throw new WeftError({ code: 'bad_request', message: 'There is no part to weigh.' });
+    const weightBytes = await this.#turns.take(signal, async () => weighPart(folder, graph, partFromMessage(part)));
+    return { weightBytes: BigInt(weightBytes) };
+  }
+
+  async #cuts(request: CutsRequest, signal: AbortSignal): Promise<CutsResponse> {
+    const { manifestJson, spin, inputs, weightBytesMax, ...init } = request;
+    const measured = await this.#turns.take(signal, () =>
+      measureCuts(
+        {
+          ...init,
+          manifest: JSON.parse(manifestJson) as Manifest,
+          shareCores: !spin,
+          sample: inputs,
+          wallNow: () => this.#wallNow(),
+          weightBytesMax: Number(weightBytesMax),
+        },
+        signal,
+      ),
+    );
+    return { tableJson: JSON.stringify(measured) };
   }
 
   async #run(request: RunRequest, context: CallContext<void>): Promise<RunResult> {

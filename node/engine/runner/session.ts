@@ -64,6 +64,19 @@ export interface GraphSettings {
   readonly extra?: Readonly<Record<string, string>>;
   /** The runtime keeps memory of a run for later ones instead of giving it back to the system. @default true */
   readonly arena?: boolean;
+  /** The runtime notes what every kernel takes, until `endProfiling`, and which graph it made of the one given. @default it doesn't */
+  readonly trace?: GraphTrace;
+}
+
+/** Paths of what a traced session writes. */
+export interface GraphTrace {
+  /** The profile's name begins with this. */
+  readonly prefix: string;
+  /** The optimised graph, and the weights in it. */
+  readonly graph: string;
+  readonly weights: string;
+  /** How far the graph is optimised: `extended` leaves layouts as they are. */
+  readonly level: 'extended' | 'all';
 }
 
 /** How sessions of this runner use the processor. */
@@ -152,7 +165,7 @@ export async function openGraph(
 function sessionOptions(
   place: SessionPlace,
   { threads, shareCores }: SessionThreads,
-  { extra = {}, arena = true }: GraphSettings,
+  { extra = {}, arena = true, trace }: GraphSettings,
 ): InferenceSession.SessionOptions {
   const onProcessor = place.provider === 'cpu';
   return {
@@ -160,7 +173,10 @@ function sessionOptions(
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: trace?.level ?? 'all',
+    ...(trace === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: trace.prefix, optimizedModelFilePath: trace.graph }),
     // 3 = errors: warnings about a graph concern its author, not whoever runs it. What another provider refuses is told
     // as the reason of the fallback.
     logSeverityLevel: onProcessor ? 3 : 4,
@@ -171,10 +187,17 @@ function sessionOptions(
       // Two 2-thread sessions on two cores: 51 tokens/s with spinning, 75 without.
       session: { intra_op: { allow_spinning: shareCores ? '0' : '1' } },
       ...(onProcessor ? PROCESSOR_EXTRA : DEVICE_EXTRA),
+      ...(trace === undefined ? {} : tracedWeights(trace)),
       ...extra,
     },
   };
 }
+
+/** One message holds 2 GB at most: weights go into a file beside it. */
+const tracedWeights = ({ weights }: GraphTrace): Readonly<Record<string, string>> => ({
+  'session.optimized_model_external_initializers_file_name': weights,
+  'session.optimized_model_external_initializers_min_size_in_bytes': '1024',
+});
 
 const PROCESSOR_EXTRA = {
   // The kernel that this puts in place of Add and LayerNormalization is slower than the two: MiniLM on 8 texts of 16

@@ -49,22 +49,30 @@ const ModelChange = z.object({
 });
 export type ModelChange = z.infer<typeof ModelChange>;
 
-/** A request has begun, was placed (again after a loss), or has ended. */
+/** A request has begun, was placed (again after a loss), has some of its many items done, or has ended. */
 const RequestChange = z.object({
   requestId: z.string(),
-  phase: z.enum(['begun', 'placed', 'ended']),
+  /** 32 hex digits: those of the client's `traceparent`, where it sent one. */
+  traceId: z.string().optional(),
+  phase: z.enum(['begun', 'placed', 'progress', 'ended']),
   name: z.string(),
   caller: z.string().optional(),
   model: z.string().optional(),
   plan: z.string().optional(),
   nodes: z.array(z.string()).optional(),
   predictedMs: z.number().optional(),
+  /** Items that are done, of how many; of a request that is done in pieces, or on several nodes. */
+  done: z.number().optional(),
+  total: z.number().optional(),
+  /** Those that are done by node id, where that is known of all. */
+  doneByNode: z.record(z.string(), z.number()).optional(),
   status: z.enum(['ok', 'error', 'cancelled']).optional(),
   code: z.string().optional(),
   durationMs: z.number().optional(),
   promptTokens: z.number().optional(),
   completionTokens: z.number().optional(),
 });
+export type RequestChange = z.infer<typeof RequestChange>;
 
 const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
   z.object({

@@ -1,32 +1,18 @@
 // Any graph, by tensors in JSON.
 import { z } from 'zod';
-import { TENSOR_NAME_LENGTH_MAX, TENSOR_RANK_MAX, TENSORS_MAX } from '../../limits.ts';
-import { DataType, type DataTypeName } from '../../tensor.ts';
-
-const MODEL_NAME_LENGTH_MAX = 256;
-
-const DTYPES = Object.keys(DataType) as [DataTypeName, ...DataTypeName[]];
-
-const SHAPE_TEXT = `must be at most ${TENSOR_RANK_MAX} whole numbers of 0 or more`;
-const NAME_TEXT = `must be a name of 1 to ${TENSOR_NAME_LENGTH_MAX} characters`;
-
-const name = z.string(NAME_TEXT).min(1, NAME_TEXT).max(TENSOR_NAME_LENGTH_MAX, NAME_TEXT);
-
-const Shape = z.array(z.int(SHAPE_TEXT).nonnegative(SHAPE_TEXT), SHAPE_TEXT).max(TENSOR_RANK_MAX, SHAPE_TEXT);
+import { TENSORS_MAX } from '../../limits.ts';
+import { DType, ModelName, TensorName, TensorShape } from '../shared-fields.ts';
 
 /** `POST /api/v1/infer`. */
 export const InferRequest = z.strictObject({
-  model: z
-    .string('must be the name of a model')
-    .min(1, 'must be the name of a model')
-    .max(MODEL_NAME_LENGTH_MAX, `must have at most ${MODEL_NAME_LENGTH_MAX} characters`),
+  model: ModelName,
   inputs: z
     .array(
       z.strictObject(
         {
-          name,
-          dtype: z.enum(DTYPES, `must be one of ${DTYPES.join(', ')}`),
-          shape: Shape,
+          name: TensorName,
+          dtype: DType,
+          shape: TensorShape,
           /**
            * Base64 of the little-endian bytes, or the elements in row-major order, in nested arrays or in one. Numbers that JSON
            * doesn't hold are strings: 64-bit integers past 2^53, "NaN", "Infinity", "-Infinity". Complex numbers are two
@@ -44,7 +30,7 @@ export const InferRequest = z.strictObject({
     .max(TENSORS_MAX, `must hold at most ${TENSORS_MAX} tensors`),
   /** Names of those wanted. @default all */
   outputs: z
-    .array(name, 'must be an array of names')
+    .array(TensorName, 'must be an array of names')
     .max(TENSORS_MAX, `must hold at most ${TENSORS_MAX} names`)
     .optional(),
   /** How outputs are written. @default 'json' */
@@ -58,7 +44,7 @@ export const InferAnswer = z.object({
   outputs: z.array(
     z.object({
       name: z.string(),
-      dtype: z.enum(DTYPES),
+      dtype: DType,
       shape: z.array(z.number()),
       /** What `data` is; a type without a form in JSON comes as base64 in any case, strings as JSON. */
       encoding: z.enum(['json', 'base64']),

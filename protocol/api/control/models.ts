@@ -1,8 +1,6 @@
 // Models: what the mesh can run, what is installed here, what is in memory.
 import { z } from 'zod';
-
-/** Names longer than this belong to no model. */
-const NAME_LENGTH_MAX = 256;
+import { MODEL_NAME_LENGTH_MAX, ModelName } from '../shared-fields.ts';
 
 const ModelNodes = z.array(z.object({ node: z.string(), name: z.string(), state: z.string(), self: z.boolean() }));
 
@@ -36,6 +34,8 @@ export const PsAnswer = z.object({
       id: z.string(),
       /** Of several forms of one id more than one may be loaded. */
       digest: z.string(),
+      /** It is a part of a model's graph: of which, and the tensors that it takes and gives. Absent of a whole one. */
+      part: z.object({ model: z.string(), inputs: z.array(z.string()), outputs: z.array(z.string()) }).optional(),
       state: z.enum(['loading', 'loaded', 'quarantined']),
       provider: z.string(),
       runnerPid: z.number().optional(),
@@ -151,10 +151,7 @@ export type ModelAnswer = z.infer<typeof ModelAnswer>;
 
 /** `POST /api/v1/models/unload` and `POST /api/v1/models/remove`: hub id or short name. */
 export const ModelRequest = z.strictObject({
-  model: z
-    .string('must be the name of a model')
-    .min(1, 'must be the name of a model')
-    .max(NAME_LENGTH_MAX, `must have at most ${NAME_LENGTH_MAX} characters`),
+  model: ModelName,
 });
 export type ModelRequest = z.infer<typeof ModelRequest>;
 
@@ -250,7 +247,7 @@ export type TransfersAnswer = z.infer<typeof TransfersAnswer>;
 /** `POST /api/v1/models/import`: files on the node's own disk. */
 export const ImportRequest = z.strictObject({
   path: z.string('must be an absolute path').min(1, 'must be an absolute path').max(4_096),
-  id: z.string().max(NAME_LENGTH_MAX).optional(),
+  id: z.string().max(MODEL_NAME_LENGTH_MAX).optional(),
   task: z.string().max(64).optional(),
   licence: z.string().max(64).optional(),
 });
@@ -271,7 +268,7 @@ export type ImportAnswer = z.infer<typeof ImportAnswer>;
 
 /** `POST /api/v1/models/verify`: one model, or all that are installed here. */
 export const VerifyRequest = z.strictObject({
-  model: ModelRequest.shape.model.optional(),
+  model: ModelName.optional(),
   /** Bring bad chunks anew. @default true */
   repair: z.boolean('must be true or false').optional(),
 });

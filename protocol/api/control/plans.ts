@@ -1,9 +1,7 @@
 // Plans: where a request would go now, and what another policy would have made of an earlier one.
 import { z } from 'zod';
-import { TENSOR_NAME_LENGTH_MAX, TENSOR_RANK_MAX, TENSORS_MAX } from '../../limits.ts';
-import { DataType, type DataTypeName } from '../../tensor.ts';
-
-const MODEL_NAME_LENGTH_MAX = 256;
+import { TENSORS_MAX } from '../../limits.ts';
+import { DType, ModelName, TensorName, TensorShape } from '../shared-fields.ts';
 
 /** Texts of one dry run: as many as one request for embeddings holds. */
 export const PLAN_TEXTS_MAX = 2_048;
@@ -11,21 +9,14 @@ export const PLAN_TEXTS_MAX = 2_048;
 /** Longest name of a routing policy that is looked up. */
 export const POLICY_NAME_LENGTH_MAX = 64;
 
-const DTYPES = Object.keys(DataType) as [DataTypeName, ...DataTypeName[]];
-
 const TEXT_TEXT = 'must be a text that is not empty';
-const SHAPE_TEXT = `must be at most ${TENSOR_RANK_MAX} whole numbers of 0 or more`;
-const NAME_TEXT = `must be a name of 1 to ${TENSOR_NAME_LENGTH_MAX} characters`;
 const TOKENS_TEXT = 'must be a whole number of 1 or more';
 
 const text = z.string(TEXT_TEXT).min(1, TEXT_TEXT);
 
 /** `POST /api/v1/plan`: either `input` or `inputs`. */
 export const PlanRequest = z.strictObject({
-  model: z
-    .string('must be the name of a model')
-    .min(1, 'must be the name of a model')
-    .max(MODEL_NAME_LENGTH_MAX, `must have at most ${MODEL_NAME_LENGTH_MAX} characters`),
+  model: ModelName,
   /** A prompt, the texts of an embedding, or the documents that a reranker compares with `query`. */
   input: z
     .union(
@@ -48,9 +39,9 @@ export const PlanRequest = z.strictObject({
     .array(
       z.strictObject(
         {
-          name: z.string(NAME_TEXT).min(1, NAME_TEXT).max(TENSOR_NAME_LENGTH_MAX, NAME_TEXT),
-          dtype: z.enum(DTYPES, `must be one of ${DTYPES.join(', ')}`),
-          shape: z.array(z.int(SHAPE_TEXT).nonnegative(SHAPE_TEXT), SHAPE_TEXT).max(TENSOR_RANK_MAX, SHAPE_TEXT),
+          name: TensorName,
+          dtype: DType,
+          shape: TensorShape,
         },
         'must be a tensor by name, dtype and shape',
       ),
@@ -106,6 +97,53 @@ const Measured = z.object({
   downMs: z.number().optional(),
 });
 
+const Crossing = z.object({ name: z.string(), bytes: z.number() });
+
+/** What was considered where a plan was asked for with a cut or with `raw`. */
+export const ConsideredCut = z.object({
+  chosen: z.enum(['whole', 'cut']),
+  /** Who is to run it; none where it is refused. */
+  nodes: z.array(z.string()),
+  /** Of a cut, in the order in which they run: segments [from, to), and what crosses for them. */
+  parts: z.array(
+    z.object({
+      node: z.string(),
+      from: z.number(),
+      to: z.number(),
+      price: Price,
+      /** To the node, and back; none for parts on this node. */
+      up: z.array(Crossing),
+      down: z.array(Crossing),
+    }),
+  ),
+  /** Absent where it is refused. */
+  totalMs: z.number().optional(),
+  /** What else was possible, best first, and by how much it lost. */
+  lostBy: z.array(
+    z.object({
+      what: z.enum(['whole', 'cut', 'balance']),
+      nodes: z.array(z.string()),
+      totalMs: z.number(),
+      /** Below 0: what was asked for goes before what is sooner. */
+      byMs: z.number(),
+    }),
+  ),
+  /** Nodes that can't, or may not, do the whole, and why. */
+  rejected: z.array(z.object({ node: z.string(), reason: z.string() })),
+  /** Why nothing can run as asked. */
+  refused: z.string().optional(),
+  /** What was measured here; `GET /api/v1/cuts` has all of it. */
+  table: z.object({
+    segments: z.number(),
+    wholeMs: z.number(),
+    shapes: z.string(),
+    device: z.string(),
+    measuredAtMs: z.number(),
+    reason: z.string().optional(),
+  }),
+});
+export type ConsideredCut = z.infer<typeof ConsideredCut>;
+
 /** The answer of a dry run. */
 export const PlanAnswer = z.object({
   model: z.string(),
@@ -117,6 +155,8 @@ export const PlanAnswer = z.object({
   plan: Plan,
   /** The plan in words. */
   explanation: z.array(z.string()),
+  /** Where the request's headers, or a setting, say something of cuts or of what must stay here. */
+  cut: ConsideredCut.optional(),
   /** Where the request has one: whether it would be taken, and if not, what it would be refused with. */
   deadline: z
     .object({

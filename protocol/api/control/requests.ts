@@ -53,6 +53,8 @@ export const RequestAnswer = RequestSummary.extend({
       startMs: z.number(),
       durationMs: z.number(),
       predictedMs: z.number().optional(),
+      /** Of `up` to a node that has a part of a graph: what left this node for it. */
+      tensors: z.array(z.object({ name: z.string(), bytes: z.number() })).optional(),
     }),
   ),
   /** Every plan that was tried, in order. */

@@ -1,7 +1,8 @@
 // POST /v1/audio/transcriptions and /v1/audio/translations. Requests are forms: every field but the file is text, or a list
 // of texts where its name came several times.
 import { z } from 'zod';
-import { custom, emptyArray, ignored, model, oneOf, optional, together, unsupported } from './fields.ts';
+import { ModelName } from '../shared-fields.ts';
+import { custom, emptyArray, ignored, oneOf, optional, together, unsupported } from './fields.ts';
 
 /** Longest `prompt`: more than any model keeps. */
 export const AUDIO_PROMPT_LENGTH_MAX = 16_384;
@@ -56,7 +57,7 @@ const granularities = optional(
   ),
 );
 
-const common = { file, model, prompt, response_format: format, temperature };
+const common = { file, model: ModelName, prompt, response_format: format, temperature };
 
 /** `POST /v1/audio/transcriptions`. */
 export const TranscriptionRequest = z

@@ -1,6 +1,7 @@
 // POST /v1/chat/completions: requests, answers and events.
 import { z } from 'zod';
 import { TOOLS_MAX, TOP_LOGPROBS_MAX } from '../../limits.ts';
+import { ModelName } from '../shared-fields.ts';
 import {
   checkSame,
   checkTogether,
@@ -12,7 +13,6 @@ import {
   flag,
   ignored,
   integerIn,
-  model,
   oneOf,
   optional,
   SAMPLING,
@@ -176,7 +176,7 @@ const responseFormat = optional(
 /** `POST /v1/chat/completions`. */
 export const ChatCompletionRequest = z
   .strictObject({
-    model,
+    model: ModelName,
     messages: counted(Message, { what: 'messages', text: 'must be an array of messages', min: 1, max: MESSAGES_MAX }),
     max_tokens: tokenCount(),
     max_completion_tokens: tokenCount(),

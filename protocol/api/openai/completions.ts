@@ -1,5 +1,6 @@
 // POST /v1/completions: texts or token ids that are gone on with as they stand.
 import { z } from 'zod';
+import { ModelName } from '../shared-fields.ts';
 import { Usage, WeftChat } from './chat.ts';
 import {
   checkTogether,
@@ -8,7 +9,6 @@ import {
   type Fail,
   ignored,
   integerIn,
-  model,
   oneOf,
   SAMPLING,
   STREAMING,
@@ -54,7 +54,7 @@ const prompt = custom((value, fail): readonly (string | Int32Array)[] => {
 /** `POST /v1/completions`. */
 export const CompletionRequest = z
   .strictObject({
-    model,
+    model: ModelName,
     prompt,
     max_tokens: tokenCount(),
     ...SAMPLING,

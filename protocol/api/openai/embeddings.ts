@@ -1,7 +1,8 @@
 // POST /v1/embeddings.
 import { z } from 'zod';
+import { ModelName } from '../shared-fields.ts';
 import { tokenIds } from './completions.ts';
-import { custom, ignored, integerIn, model, optional, textsOrTokens } from './fields.ts';
+import { custom, ignored, integerIn, optional, textsOrTokens } from './fields.ts';
 
 /** OpenAI's own bound. */
 export const EMBEDDING_INPUTS_MAX = 2_048;
@@ -24,7 +25,7 @@ const input = custom((value, fail): readonly (string | Int32Array)[] => {
 
 /** `POST /v1/embeddings`. */
 export const EmbeddingRequest = z.strictObject({
-  model,
+  model: ModelName,
   input,
   encoding_format: optional(z.enum(['float', 'base64'], 'must be "float" or "base64"')),
   dimensions: integerIn(1, DIMENSIONS_MAX, "must be an integer from 1 to the length of the model's vectors"),

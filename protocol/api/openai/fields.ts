@@ -14,9 +14,6 @@ export const STOP_STRINGS_MAX = 4;
 /** Each is searched for in the text at every token; nobody stops at a page of text. */
 export const STOP_LENGTH_MAX = 1_024;
 
-/** Names longer than this belong to no model; they come back in the error's text. */
-export const MODEL_NAME_LENGTH_MAX = 256;
-
 /** Answers to one prompt. Each takes a place of its own in the runner's batch for as long as it lasts. */
 export const ANSWERS_MAX = 16;
 
@@ -174,11 +171,6 @@ export const textsOrTokens = (maxItems: number): Shape => {
   const one = { anyOf: [{ type: 'string' }, tokens] };
   return { anyOf: [...one.anyOf, { type: 'array', items: one, minItems: 1, maxItems }] };
 };
-
-export const model = z
-  .string('must be the name of a model')
-  .min(1, 'must be the name of a model')
-  .max(MODEL_NAME_LENGTH_MAX, `must have at most ${MODEL_NAME_LENGTH_MAX} characters`);
 
 /** At least one token. */
 export const tokenCount = () => integerIn(1, TOKEN_ID_MAX, 'must be an integer of at least 1');

@@ -1,5 +1,6 @@
 // /v1/responses, in the part that apps use: requests, answers and events.
 import { z } from 'zod';
+import { ModelName } from '../shared-fields.ts';
 import { WeftChat } from './chat.ts';
 import {
   custom,
@@ -8,7 +9,6 @@ import {
   flag,
   ignored,
   isObject,
-  model,
   oneOf,
   optional,
   temperature,
@@ -79,7 +79,7 @@ const GO_ON = 'Go on with "previous_response_id", or send the whole conversation
 /** `POST /v1/responses`. */
 export const ResponseRequest = z
   .strictObject({
-    model,
+    model: ModelName,
     input,
     instructions: optional(z.string('must be a string')),
     max_output_tokens: tokenCount(),

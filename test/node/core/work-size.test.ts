@@ -21,6 +21,11 @@ describe('what work weighs', () => {
     });
   });
 
+  it('of a part of a graph: the bytes that its answer is known to have', () => {
+    const inputs = [tensorOf('x', 'uint8', [3], Uint8Array.of(1, 2, 3))];
+    expect(sizeOfRun({ model, inputs, outputs: [] }, 40)).toMatchObject({ requestBytes: 3, answerBytes: 40 });
+  });
+
   it('of texts: their tokens, and a row each', () => {
     const request = { model, ids: Int32Array.of(1, 2, 3), lengths: Int32Array.of(2, 1) };
     const size = { inputTokens: 3, outputTokens: 0, requestBytes: 20, answerBytes: 0, answerRows: 2 };

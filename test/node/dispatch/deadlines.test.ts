@@ -107,6 +107,7 @@ describe('a record of the decision', () => {
       span: () => undefined,
       placed: (_plan, record) => records.push(record),
       failed: () => undefined,
+      progress: () => undefined,
       usage: () => undefined,
       end: () => undefined,
     };

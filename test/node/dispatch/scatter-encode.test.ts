@@ -4,9 +4,9 @@ import type { WorkOptions } from '../../../node/core/engine.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import { type EncodeWorker, type ScatterEncodeInit, scatterEncode } from '../../../node/dispatch/scatter-encode.ts';
 import type { EncodeRequest, EncodeResult } from '../../../protocol/infer.ts';
+import { VirtualClock } from '../../sim/virtual-clock.ts';
 import { runs } from '../../support/property.ts';
 import { SMOL } from '../scheduler/builders.ts';
-import { VirtualClock } from './scatter-world.ts';
 
 const never = new AbortController().signal;
 

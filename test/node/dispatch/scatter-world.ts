@@ -1,82 +1,9 @@
 // Workers of a batch on a virtual clock: each does one chunk after the other at a speed of its own, and fails in the way
 // that its script says. Everything that a scatter must never do is counted.
-import type { Clock, Timer } from '../../../node/core/clock.ts';
+import type { Timer } from '../../../node/core/clock.ts';
 import type { ChunkOptions, ScatterWorker } from '../../../node/dispatch/scatter.ts';
 import { type ErrorCode, WeftError } from '../../../protocol/errors.ts';
-
-interface Pending {
-  readonly atMs: number;
-  readonly callback: () => void;
-}
-
-/** Time that jumps to the next timer whenever nothing is left to do at this moment. */
-export class VirtualClock implements Clock {
-  #nowMs = 0;
-  /** In the order in which they were set. */
-  #timers: Pending[] = [];
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  wallNow(): number {
-    return this.#nowMs;
-  }
-
-  after(ms: number, callback: () => void): Timer {
-    const timer = { atMs: this.#nowMs + Math.max(0, ms), callback };
-    this.#timers.push(timer);
-    const cancel = (): void => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-    return { cancel };
-  }
-
-  get timers(): number {
-    return this.#timers.length;
-  }
-
-  /** Lets time pass until this settles. @throws Error when it never will, or not within so much time */
-  async until<T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> {
-    let over = false;
-    const end = (): void => {
-      over = true;
-    };
-    promise.then(end, end);
-    while (!over) {
-      await settled();
-      if (over) break;
-      this.#step(limitMs);
-    }
-    return promise;
-  }
-
-  /** Lets so much time pass. */
-  async run(ms: number): Promise<void> {
-    const untilMs = this.#nowMs + ms;
-    await settled();
-    while (this.#timers.some(({ atMs }) => atMs <= untilMs)) {
-      this.#step(Number.POSITIVE_INFINITY);
-      await settled();
-    }
-    this.#nowMs = untilMs;
-  }
-
-  #step(limitMs: number): void {
-    let next: Pending | undefined;
-    for (const timer of this.#timers) {
-      if (next === undefined || timer.atMs < next.atMs) next = timer;
-    }
-    if (next === undefined) throw new Error(`It waits for ever, from ${this.#nowMs} ms.`);
-    if (next.atMs > limitMs) throw new Error(`It takes more than ${limitMs} ms.`);
-    this.#nowMs = next.atMs;
-    this.#timers = this.#timers.filter((timer) => timer !== next);
-    next.callback();
-  }
-}
-
-/** All promises that can go on have. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { VirtualClock } from '../../sim/virtual-clock.ts';
 
 /** How a worker behaves; times are of the virtual clock. */
 export interface Behaviour {

@@ -21,6 +21,7 @@ function notes() {
     span: ({ name, node }) => said.push([name, node]),
     placed: (plan) => said.push(['placed', plan.kind]),
     failed: (node, code) => said.push(['failed', node, code]),
+    progress: () => undefined,
     usage: () => undefined,
     end: () => undefined,
   };

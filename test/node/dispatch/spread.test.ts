@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sharesOf } from '../../../node/dispatch/spread.ts';
+import type { WeftError } from '../../../protocol/errors.ts';
 import type { EncodeRequest } from '../../../protocol/infer.ts';
 import type { Candidate, WholePlan } from '../../../protocol/plan.ts';
 import { runs } from '../../support/property.ts';
@@ -100,6 +101,20 @@ describe('an encoding of many texts', () => {
     for (const { priority } of mesh.engine('a').options) expect(priority).toBe('batch');
     await settle();
     expect([mesh.clock.timers, mesh.dispatcher.inFlight()]).toEqual([0, 0]);
+  });
+
+  it('is refused at once where all nodes together would be too late, with the time that they would take', async () => {
+    const mesh = timedMesh({ nodes });
+    const asked = (deadlineMs: number) => mesh.outcome(mesh.dispatcher.encode(texts(400), { ...options, deadlineMs }));
+    const { plan } = await mesh.outcome(mesh.dispatcher.encode(texts(400), options));
+    const togetherMs = Math.ceil(plan.price.totalMs);
+    const before = mesh.engine('a').calls + mesh.engine('b').calls;
+    const facts = { quotedMs: expect.stringMatching(/^\d+$/) };
+    await expect(asked(togetherMs / 2)).rejects.toMatchObject({ code: 'deadline_unmeetable', facts });
+    const refused = await asked(togetherMs / 2).catch((error: WeftError) => Number(error.facts.quotedMs));
+    expect(refused).toBeLessThan(togetherMs * 1.2);
+    expect(mesh.engine('a').calls + mesh.engine('b').calls).toBe(before);
+    expect((await asked(togetherMs * 1.5)).plan.kind).toBe('scatter');
   });
 
   it('loses nothing with a node that dies', async () => {

@@ -1,5 +1,7 @@
 // A mesh whose engines take time by a clock that moves by itself, for tests of whatever depends on how long things take:
 // quotes, hedges, deadlines, corrections.
+
+import type { CutTables } from '../../../node/core/cut-tables.ts';
 import type { Engine, WorkOptions } from '../../../node/core/engine.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { PeerRecord } from '../../../node/core/mesh.ts';
@@ -18,7 +20,9 @@ import type {
   RunResult,
   Timing,
 } from '../../../protocol/infer.ts';
+import type { NamedTensor } from '../../../protocol/tensor.ts';
 import { IDLE, offer, PROFILE, peer, SMOL } from '../scheduler/builders.ts';
+import { compute } from './cut-world.ts';
 import { CountingTelemetry, ManualClock, referenceToken, settle } from './fakes.ts';
 
 /** What one call does. */
@@ -52,6 +56,8 @@ export class TimedEngine implements Engine {
   /** Calls that were told to stop. */
   stopped = 0;
   script: Script;
+  /** What runs of graphs give. */
+  outputsOf: (request: RunRequest) => readonly NamedTensor[] = () => [];
   readonly #clock: ManualClock;
   readonly #length: number;
 
@@ -68,7 +74,7 @@ export class TimedEngine implements Engine {
 
   async run(request: RunRequest, options: WorkOptions): Promise<RunResult> {
     const timing = await this.#work(request, options);
-    return { outputs: [], node: this.node, timing };
+    return { outputs: this.outputsOf(request), node: this.node, timing };
   }
 
   async encode(request: EncodeRequest, options: WorkOptions): Promise<EncodeResult> {
@@ -140,6 +146,7 @@ export interface TimedMeshInit extends MeshDispatcherInit {
   readonly nodes: Readonly<Record<NodeId, TimedNode>>;
   /** Tokens of the reference stream. @default 20 */
   readonly length?: number;
+  readonly cuts?: CutTables;
 }
 
 export function timedMesh(init: TimedMeshInit) {
@@ -152,6 +159,7 @@ export function timedMesh(init: TimedMeshInit) {
       new TimedEngine(node, clock, script ?? (() => ({ ms: claimedMs })), init.length ?? 20),
     ]),
   );
+  if (init.cuts !== undefined) for (const engine of engines.values()) engine.outputsOf = compute;
   const offerOf = ({ claimedMs, offer: changes }: TimedNode): ModelOffer =>
     offer({ profile: { ...PROFILE, fixedMs: claimedMs, perTokenMs: 0, decodeMs: 1 }, ...changes });
   let peers: readonly PeerRecord[] = Object.entries(init.nodes)
@@ -181,6 +189,7 @@ export function timedMesh(init: TimedMeshInit) {
         load: () => IDLE,
       },
       remote: engine,
+      ...(init.cuts !== undefined && { cuts: init.cuts }),
     },
     init,
   );

@@ -24,6 +24,9 @@ export interface LoadScript {
   /** Told on the way. */
   readonly phases?: readonly string[];
   readonly dies?: boolean;
+  /** What a part of it weighs, and whether looking at it ends the process. */
+  readonly weighsMib?: number;
+  readonly diesWeighing?: boolean;
   /** The provider whose driver takes the process along. */
   readonly diesOn?: string;
   /** The provider that can't run it: it goes to the processor. */

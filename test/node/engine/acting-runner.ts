@@ -75,6 +75,11 @@ const methods = [
       };
     },
   ),
+  answering(RUNNER_METHODS.weigh, async ({ folder }) => {
+    const { weighsMib = 0, diesWeighing = false } = JSON.parse(folder.slice(folder.indexOf('{'))) as LoadScript;
+    if (diesWeighing) process.kill(process.pid, 'SIGKILL');
+    return { weightBytes: BigInt(weighsMib * MIB) };
+  }),
   answering(RUNNER_METHODS.unload, async ({ model }) => {
     held.delete(model?.digest ?? '');
     collectGarbage();

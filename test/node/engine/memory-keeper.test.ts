@@ -1,7 +1,9 @@
 // Reservations as they follow loads and readings: on slots without processes, in numbers.
 import { describe, expect, it } from 'vitest';
+import { PART_GRAPH_BYTES } from '../../../node/engine/limits.ts';
 import { type KeptSlot, MemoryKeeper } from '../../../node/engine/memory-keeper.ts';
 import { ModelState } from '../../../node/engine/model-state.ts';
+import { partModel } from '../../../node/engine/part-model.ts';
 import {
   growthMax,
   hostBytes,
@@ -9,6 +11,7 @@ import {
   spareReservation,
   withHeadroom,
 } from '../../../node/engine/residency.ts';
+import type { GraphPart } from '../../../protocol/part.ts';
 import { failure } from '../../compliance/engine.ts';
 import { actingModel } from './acting-model.ts';
 
@@ -82,6 +85,49 @@ describe('MemoryKeeper', () => {
     model.phase = 'loading';
     await keeper.makeRoom(model, true);
     expect(model.residentBytes).toBe(withHeadroom(200 * MIB));
+  });
+
+  describe('for a part', () => {
+    const GRAPH: GraphPart = { inputs: [], outputs: ['none'] };
+    const part = (): ModelState => {
+      const { installed, part } = partModel(actingModel('a', {}, { sizeMib: 4_000 }), GRAPH, false);
+      return new ModelState(installed, part);
+    };
+
+    it('reserves what looking at its graph takes, then by its own weights', async () => {
+      const model = part();
+      const { keeper, load } = make(1_000, new FakeSlot(model));
+      model.phase = 'loading';
+      await keeper.makeRoom(model, true);
+      expect(model.residentBytes).toBe(predictedBytes(PART_GRAPH_BYTES, true));
+      model.weighed(100 * MIB);
+      await keeper.makeRoom(model, false);
+      expect(model.residentBytes).toBe(predictedBytes(100 * MIB, false));
+      const slot = new FakeSlot(model);
+      await load(slot, model, 180);
+      expect(model.residentBytes).toBe(withHeadroom(180 * MIB));
+    });
+
+    it('takes what its process took while its graph was looked at for no measure of its load', async () => {
+      const model = part();
+      const slot = new FakeSlot(model);
+      const { keeper, reading } = make(2_000, slot);
+      model.phase = 'loading';
+      await keeper.makeRoom(model, true);
+      reading(slot, 90);
+      model.weighed(400 * MIB);
+      await keeper.makeRoom(model, false);
+      expect(model.residentBytes).toBe(predictedBytes(400 * MIB, false));
+      // A model was seen in a load of its own.
+      const whole = encoder('b');
+      whole.phase = 'loading';
+      const other = new FakeSlot(whole);
+      const second = make(2_000, other);
+      await second.keeper.makeRoom(whole, true);
+      second.reading(other, 90);
+      await second.keeper.makeRoom(whole, false);
+      expect(whole.residentBytes).toBe(withHeadroom(90 * MIB));
+    });
   });
 
   it('reserves keys and values of text generators: a quarter of what is free, one sequence at least', async () => {

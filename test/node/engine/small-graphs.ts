@@ -44,6 +44,33 @@ export function pictureGraph(): Uint8Array {
   );
 }
 
+/** Values on a row of {@link layersGraph}. */
+export const LAYER_WIDTH = 96;
+
+/**
+ * Layers with weights of their own, 36 KiB each: `x` float32 [N, 96] → `layer_1`, …, each the one before plus what it makes
+ * of it → `y`. The last two layers share one weight, and add what the first layer gave.
+ */
+export function layersGraph(layers: number): Uint8Array {
+  const random = new SeededRandom(7);
+  const builder = new GraphBuilder();
+  const weight = (): string =>
+    builder.floats(
+      [LAYER_WIDTH, LAYER_WIDTH],
+      Array.from({ length: LAYER_WIDTH ** 2 }, () => (random.next() - 0.5) / 5),
+    );
+  const shared = weight();
+  let last = 'x';
+  for (let layer = 1; layer <= layers; layer++) {
+    const isLate = layer > layers - 2;
+    const made = builder.op('Relu', [builder.op('MatMul', [last, isLate ? shared : weight()])]);
+    last = builder.as(`layer_${layer}`, builder.op('Add', [made, isLate ? 'layer_1' : last]));
+  }
+  builder.as('y', last);
+  const port = (name: string) => valueInfo(name, DataType.FLOAT, ['N', LAYER_WIDTH]);
+  return builder.file([port('x')], [port('y')]);
+}
+
 /** Rows that are NOT independent, which its ports don't show: `x` [batch, 4] → `y` = x minus its mean over the batch. */
 export function centringGraph(): Uint8Array {
   const builder = new GraphBuilder();

@@ -8,7 +8,7 @@ import { RemoteEngine } from '../../../node/mesh/remote-engine.ts';
 import { type ServeEngineComponents, serveEngine } from '../../../node/mesh/serve-engine.ts';
 import { TraceRing } from '../../../node/telemetry/traces.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import type { GenerateRequest } from '../../../protocol/infer.ts';
+import type { GenerateRequest, RunRequest } from '../../../protocol/infer.ts';
 import { tensorOf } from '../../../protocol/tensor.ts';
 import { FakeEngine, failing, tokenAt } from './fake-engine.ts';
 import { allowAll, LOAD, makeKey, SOON, startPair, stopAll } from './support.ts';
@@ -138,6 +138,59 @@ describe('RemoteEngine', () => {
     const { remote: engine } = await remote(() => failing('runner_lost'));
     const error = await engine.generate(generation(), options(), vi.fn()).catch((thrown: WeftError) => thrown);
     expect(error).toMatchObject({ code: 'runner_lost', elsewhere: true });
+  });
+
+  describe('with a part of a graph', () => {
+    const part = { inputs: [{ name: 'x', type: 'float32' as const, dims: ['N', 2] }], outputs: ['x'] };
+    const inputs = [tensorOf('x', 'float32', [1, 2], Float32Array.of(1, 2))];
+
+    it('hands the part on, and who asks', async () => {
+      const seen: RunRequest[] = [];
+      const {
+        remote: engine,
+        engine: local,
+        b,
+      } = await remote((node) => {
+        const fake = new FakeEngine(node);
+        const run = fake.run.bind(fake);
+        fake.run = (request, work) => {
+          seen.push(request);
+          return run(request, work);
+        };
+        return fake;
+      });
+      const { outputs } = await engine.run({ model, inputs, outputs: [], part }, options());
+      expect(outputs).toMatchObject([{ name: 'x', dims: [1, 2] }]);
+      expect(seen[0]?.part).toEqual(part);
+      expect(local.seen[0]?.options.caller).toBe(b.key.node);
+    });
+
+    it('asks for a quote of that part, and declines by it', async () => {
+      const asked: unknown[] = [];
+      const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), allowAll, undefined, {
+        quote: (_model, _size, _priority, of) => {
+          asked.push(of);
+          return of === undefined ? 10 : 500;
+        },
+      });
+      const declined = engine.run({ model, inputs, outputs: [], part }, { ...options(), withinMs: 400 });
+      await expect(declined).rejects.toMatchObject({ code: 'declined', facts: { quotedMs: '500' } });
+      await engine.run({ model, inputs, outputs: [] }, { ...options(), withinMs: 400 });
+      expect(asked).toEqual([part, undefined]);
+      expect(local.seen).toHaveLength(1);
+    });
+
+    it('takes no other tensors for its answer than those that were asked for', async () => {
+      const { remote: engine } = await remote((node) => new FakeEngine(node));
+      const run = (outputs: string[], wanted: string[] = []) =>
+        engine.run({ model, inputs, outputs: wanted, part: { ...part, outputs } }, options());
+      // The peer answers with "x", whatever it is asked for.
+      await expect(run(['x', 'y'])).rejects.toMatchObject({ code: 'frame_invalid' });
+      await expect(run(['x', 'y'], ['y'])).rejects.toMatchObject({ code: 'frame_invalid' });
+      await expect(run(['x', 'y'], ['x'])).resolves.toMatchObject({ outputs: [{ name: 'x' }] });
+      // Of a whole graph nobody here knows the outputs.
+      await expect(engine.run({ model, inputs, outputs: ['y'] }, options())).resolves.toBeDefined();
+    });
   });
 
   it('hands the class on, and a condition that is kept', async () => {

@@ -1,0 +1,270 @@
+// Whether a run's graph is cut over several nodes, and having it done: brings the graph's table, what is known of the nodes,
+// the whole plans and the rules together for chooseCut. Called by MeshDispatcher.
+import type { CutTable } from '../../protocol/cut-table.ts';
+import { toWeftError, WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
+import type { RunRequest, RunResult } from '../../protocol/infer.ts';
+import type { Candidate, Plan, Price, WholePlan } from '../../protocol/plan.ts';
+import type { CutTables } from '../core/cut-tables.ts';
+import type { CutWish, PlacedOptions, Placement } from '../core/dispatcher.ts';
+import { keepNewest } from '../core/keep-newest.ts';
+import {
+  type CutChoice,
+  type CutPartChoice,
+  type CutRequest,
+  type CutRule,
+  chooseCut,
+  type WholeChoice,
+} from '../scheduler/choose-cut.ts';
+import { type CutNode, CutPrices } from '../scheduler/cut-price.ts';
+import { cutNodes } from './cut-nodes.ts';
+import { cutPoints, restOf } from './cut-parts.ts';
+import { CutRun, type CutRunComponents, partsOfModel } from './cut-run.ts';
+import type { Lifetime } from './lifetime.ts';
+import { CUT_MODELS_MAX } from './limits.ts';
+import type { Placer } from './placer.ts';
+import { RunWork } from './work.ts';
+
+export interface CuttingComponents extends CutRunComponents {
+  readonly placer: Placer;
+  /** @default nothing is ever cut */
+  readonly cuts: CutTables | undefined;
+}
+
+export interface CuttingInit {
+  readonly attemptsMax: number;
+  readonly silentMsMin: number;
+}
+
+/** What stands behind a choice, for people. */
+export interface ConsideredCut {
+  readonly table: CutTable;
+  readonly choice: CutChoice;
+  /** The best plan for the whole of it; undefined where there is none. */
+  readonly whole: WholePlan | undefined;
+}
+
+export class Cutting {
+  readonly #components: CuttingComponents;
+  readonly #init: CuttingInit;
+  /** By model: what requests would have won by parts that are loaded. */
+  readonly #lostMs = new Map<string, number>();
+
+  constructor(components: CuttingComponents, init: CuttingInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /**
+   * Runs the graph in parts.
+   * @param tooLarge why no node can run the whole, where that is known
+   * @returns undefined where it is to be run whole
+   * @throws WeftError `no_capable_node` where a rule leaves no plan, by name; `bad_request` for a cut point that isn't there
+   */
+  async run(
+    request: RunRequest,
+    options: PlacedOptions,
+    { lifetime, tooLarge }: { readonly lifetime: Lifetime; readonly tooLarge?: string | undefined },
+  ): Promise<(RunResult & Placement) | undefined> {
+    const considered = await this.consider(request, options, tooLarge);
+    if (considered === undefined) return undefined;
+    const { choice, table, whole } = considered;
+    if (choice.refused !== undefined && isAsked(options, tooLarge)) {
+      throw new WeftError({ code: 'no_capable_node', message: choice.refused });
+    }
+    if (choice.chosen === 'whole') return undefined;
+    const rule = ruleOf(options, table);
+    const { attemptsMax, silentMsMin } = this.#init;
+    const run = new CutRun(this.#components, {
+      table,
+      request,
+      options,
+      lifetime,
+      attemptsMax,
+      silentMsMin,
+      planOf: (_choice, parts) => cutPlan(parts, whole),
+      choose: (from, excluded) => this.#chooseRest(table, rule, from, excluded),
+    });
+    return run.run(choice);
+  }
+
+  /**
+   * What would be done now. Where a cut is asked for, or may not be left out, a graph that was never measured is measured first.
+   * @param options `dryRun`: only to be shown, so it is measured too, and no request has lost anything by a part that isn't loaded
+   * @returns undefined where nothing but the whole comes into question
+   */
+  async consider(
+    request: RunRequest,
+    options: Pick<PlacedOptions, 'cut' | 'rawLocal' | 'signal'> & { readonly dryRun?: true },
+    tooLarge?: string,
+  ): Promise<ConsideredCut | undefined> {
+    const { cut = 'auto', rawLocal, signal, dryRun } = options;
+    const { cuts, placer } = this.#components;
+    if (request.part !== undefined || cut === 'never') return undefined;
+    const isNeeded = isAsked({ cut, rawLocal }, tooLarge) || dryRun === true;
+    const table = isNeeded
+      ? await cuts?.measure(request.model, { signal, inputs: request.inputs })
+      : cuts?.known(request.model, request.inputs);
+    if (table === undefined) return undefined;
+    const whole = tooLarge === undefined ? this.#whole(request, placer) : undefined;
+    const nodes = this.#nodes(table, NOBODY, { inNeed: false });
+    const wholes = wholesOf(whole, { self: nodes.self.node, tooLarge });
+    const rule = ruleOf({ cut, rawLocal }, table);
+    const asked = { table, ...nodes, wholes, rule };
+    if (!isNeeded) return { table, choice: this.#inTheLongRun(asked), whole };
+    const sure = chooseCut(asked);
+    if (sure.refused === undefined) return { table, choice: sure, whole };
+    return { table, choice: chooseCut({ ...asked, ...this.#nodes(table, NOBODY, { inNeed: true }) }), whole };
+  }
+
+  /**
+   * A cut whose parts nobody has loaded loses to a whole that is: each request alone would always go there. Once the requests
+   * together have lost as much as loading takes, it is done, which costs at most twice what knowing the future would (the
+   * ski-rental rule: Karlin et al., Competitive snoopy caching, 1988).
+   */
+  #inTheLongRun(request: CutRequest): CutChoice {
+    const { digest } = request.table.model;
+    const warmed = (node: CutNode): CutNode => ({ ...node, loadMs: () => 0 });
+    const warm = chooseCut({ ...request, self: warmed(request.self), peers: request.peers.map(warmed) });
+    // Most of the time that is all: what loses with its parts loaded loses without.
+    if (warm.chosen !== 'cut') return warm;
+    const cold = chooseCut(request);
+    if (cold.chosen === 'cut') return cold;
+    const prices = new CutPrices(request.table);
+    const nodes = new Map([request.self, ...request.peers].map((node) => [node.node, node]));
+    const parts = warm.parts.map((part) => {
+      const node = nodes.get(part.node);
+      return node === undefined ? part : { ...part, price: prices.price(node, part.from, part.to) };
+    });
+    const loadMs = parts.reduce((sum, { price }) => sum + price.loadMs, 0);
+    const lostMs = (this.#lostMs.get(digest) ?? 0) + cold.totalMs - warm.totalMs;
+    this.#lostMs.delete(digest);
+    if (lostMs >= loadMs) return { ...warm, parts, totalMs: warm.totalMs + loadMs };
+    this.#lostMs.set(digest, lostMs);
+    keepNewest(this.#lostMs, CUT_MODELS_MAX);
+    return cold;
+  }
+
+  #whole(request: RunRequest, placer: Placer): WholePlan | undefined {
+    try {
+      return placer.plan(new RunWork(request));
+    } catch (error) {
+      if (toWeftError(error).code === 'no_capable_node') return undefined;
+      throw error;
+    }
+  }
+
+  /** The plan for what is left: several parts, or one that holds all of it. */
+  #chooseRest(table: CutTable, rule: CutRule, from: number, excluded: ReadonlyMap<NodeId, string>): CutChoice {
+    const rest = restOf(table, from);
+    const nodes = this.#nodes(rest, excluded, { from, inNeed: true });
+    const prices = new CutPrices(rest);
+    const { count } = prices;
+    const weights = prices.weightBytes([{ from: 0, to: count }]);
+    const wholes = [nodes.self, ...nodes.peers].map((node): WholeChoice => {
+      const isTight = node.holds?.(0, count) !== true && weights > node.memoryFreeBytes;
+      const { totalMs } = prices.price(node, 0, count);
+      return {
+        node: node.node,
+        totalMs,
+        ...(isTight && { reason: 'the rest of the graph does not fit into its memory' }),
+      };
+    });
+    const choice = chooseCut({ table: rest, ...nodes, wholes, rule: restRule(rule, rest, from) });
+    const [node] = choice.nodes;
+    const host = [nodes.self, ...nodes.peers].find((one) => one.node === node);
+    const parts =
+      choice.chosen === 'cut' || host === undefined
+        ? choice.parts
+        : [{ node: host.node, from: 0, to: count, price: prices.price(host, 0, count), bytesUp: 0, bytesDown: 0 }];
+    return { ...choice, parts: parts.map((part) => ({ ...part, from: part.from + from, to: part.to + from })) };
+  }
+
+  #nodes(
+    table: CutTable,
+    excluded: ReadonlyMap<NodeId, string>,
+    { from = 0, inNeed }: { readonly from?: number; readonly inNeed: boolean },
+  ): ReturnType<typeof cutNodes> {
+    const { placer, residuals, parts } = this.#components;
+    const { digest } = table.model;
+    return cutNodes(placer.snapshot(), {
+      table,
+      excluded,
+      inNeed,
+      corrections: residuals,
+      correctedAs: partsOfModel(digest),
+      holds: (node, a, b) => parts.holds(digest, node, a + from, b + from),
+    });
+  }
+}
+
+/** Whether the plan is more than a matter of time. */
+const isAsked = (
+  { cut, rawLocal }: { readonly cut?: CutWish | undefined; readonly rawLocal?: PlacedOptions['rawLocal'] | undefined },
+  tooLarge: string | undefined,
+): boolean => typeof cut === 'object' || rawLocal !== undefined || tooLarge !== undefined;
+
+const NOBODY: ReadonlyMap<NodeId, string> = new Map();
+
+/** Names instead of `true`: behind the first segments, what they made would count as inputs as well. */
+function ruleOf(
+  { cut, rawLocal }: { readonly cut?: CutWish | undefined; readonly rawLocal?: PlacedOptions['rawLocal'] },
+  table: CutTable,
+): CutRule {
+  const inputs = table.tensors.filter(({ from }) => from === -1).map(({ name }) => name);
+  return {
+    ...(rawLocal !== undefined && { rawLocal: rawLocal === true ? inputs : rawLocal }),
+    ...(typeof cut === 'object' && { cutAt: cutPoints(table, cut.at) }),
+  };
+}
+
+/** The rule for the segments from this one on, whose inputs are all that crosses in front of them. */
+function restRule({ rawLocal, cutAt, minDepth }: CutRule, rest: CutTable, from: number): CutRule {
+  const raw = Array.isArray(rawLocal) ? rawLocal.filter((name) => isInput(rest, name)) : [];
+  const left = cutAt?.filter((at) => at > from).map((at) => at - from) ?? [];
+  return {
+    ...(raw.length > 0 && { rawLocal: raw }),
+    ...(left.length > 0 && { cutAt: left }),
+    ...(minDepth !== undefined && { minDepth: Math.max(0, minDepth - from) }),
+  };
+}
+
+const isInput = ({ tensors }: CutTable, wanted: string): boolean =>
+  tensors.some(({ name, from }) => from === -1 && name === wanted);
+
+function wholesOf(
+  whole: WholePlan | undefined,
+  { self, tooLarge }: { readonly self: NodeId; readonly tooLarge: string | undefined },
+): WholeChoice[] {
+  if (whole === undefined)
+    return [{ node: self, totalMs: Number.POSITIVE_INFINITY, reason: tooLarge ?? 'it has no whole plan' }];
+  const { node, price, others, rejected } = whole;
+  return [
+    ...[{ node, price }, ...others].map((one) => ({ node: one.node, totalMs: one.price.totalMs })),
+    ...rejected.map((one) => ({ node: one.node, totalMs: Number.POSITIVE_INFINITY, reason: one.reason })),
+  ];
+}
+
+function cutPlan(parts: readonly CutPartChoice[], whole: WholePlan | undefined): Plan {
+  const others: Candidate[] =
+    whole === undefined ? [] : [{ node: whole.node, price: whole.price, samples: whole.samples ?? 0 }, ...whole.others];
+  return {
+    kind: 'cut',
+    parts: parts.map(({ node, from, to, price }) => ({ node, from, to, price })),
+    price: sumOf(parts.map(({ price }) => price)),
+    others,
+    rejected: whole?.rejected ?? [],
+  };
+}
+
+function sumOf(prices: readonly Price[]): Price {
+  const sum = (part: keyof Price): number => prices.reduce((total, price) => total + price[part], 0);
+  return {
+    queueMs: sum('queueMs'),
+    loadMs: sum('loadMs'),
+    upMs: sum('upMs'),
+    computeMs: sum('computeMs'),
+    downMs: sum('downMs'),
+    totalMs: sum('totalMs'),
+  };
+}
