@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 import { batch } from './batch.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
+import { forced } from './forced.ts';
+import { frames } from './frames.ts';
 import { grammar } from './grammar.ts';
 import { type Benchmark, machine, median, rounded } from './harness.ts';
 import { http } from './http.ts';
@@ -11,10 +13,12 @@ import { importing } from './import.ts';
 import { live } from './live.ts';
 import { llm } from './llm.ts';
 import { memory } from './memory.ts';
+import { predict } from './predict.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
 import { route } from './route.ts';
 import { scatter } from './scatter.ts';
+import { split } from './split.ts';
 import { startup } from './startup.ts';
 import { transfer } from './transfer.ts';
 
@@ -34,6 +38,10 @@ const BENCHMARKS: readonly Benchmark[] = [
   transfer,
   route,
   live,
+  split,
+  forced,
+  predict,
+  frames,
 ];
 
 const { values, positionals } = parseArgs({
