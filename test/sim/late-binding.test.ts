@@ -69,7 +69,7 @@ describe('late binding', () => {
       expect(weft).toHaveLength(REQUESTS - FIRST);
       ratios.push(mean(weft) / mean(queue));
     }
-    return ratios.toSorted((a, b) => a - b)[2] ?? Number.NaN;
+    return mean(ratios);
   };
 
   it('comes near one queue for all nodes, whatever nobody knows of service times', async () => {

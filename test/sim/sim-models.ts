@@ -74,6 +74,11 @@ export class Recent {
     this.#every = every;
   }
 
+  /** Numbers that came. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** 0 while there is none. */
   get median(): number {
     return this.#median;

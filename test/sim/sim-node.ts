@@ -1,7 +1,8 @@
 // A machine of a simulated world: an executor with so many slots, a queue by priority, models that come and go within its
 // memory, and what it tells of itself – which is the truth unless it was made a liar.
+
 import type { Priority } from '../../node/core/engine.ts';
-import { QUEUE_LENGTH_MAX, QUEUE_MS_MAX } from '../../node/engine/limits.ts';
+import { QUEUE_LENGTH_MAX, QUEUE_MS_MAX, RESIDUAL_SAMPLES_MIN } from '../../node/engine/limits.ts';
 import { LIVENESS } from '../../node/mesh/limits.ts';
 import { quoteOf } from '../../node/scheduler/quote.ts';
 import type { Advert, Load, ModelOffer } from '../../protocol/capability.ts';
@@ -366,7 +367,8 @@ export class SimNode {
   }
 
   #computeMs({ measured, model }: Holding): number {
-    return measured.median || model.workMs.median / this.#speed;
+    // As real nodes: what was measured before is corrected once there are enough samples to tell.
+    return measured.count >= RESIDUAL_SAMPLES_MIN ? measured.median : model.workMs.median / this.#speed;
   }
 
   #loadMs({ state, model }: Holding): number {
@@ -376,7 +378,7 @@ export class SimNode {
   #measured(holding: Holding, ms: number): void {
     if (!holding.measured.add(ms)) return;
     this.#offers = undefined;
-    const now = holding.measured.median;
+    const now = this.#computeMs(holding);
     const { toldMs } = holding;
     if (Math.max(now, toldMs) > WORTH_TELLING * Math.min(now, toldMs)) this.announce();
   }
