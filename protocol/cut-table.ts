@@ -60,6 +60,13 @@ export interface CutTable {
   readonly reason?: string;
 }
 
+/** A part that was run where the table was measured: segments [from, to), milliseconds in the runtime. */
+export interface ObservedPart {
+  readonly from: number;
+  readonly to: number;
+  readonly ms: number;
+}
+
 /** Most segments of a table: longer chains are thinned out, the shortest segments joined to a neighbour. */
 export const CUT_SEGMENTS_MAX = 64;
 

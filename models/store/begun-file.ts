@@ -16,6 +16,8 @@ export interface BegunFileComponents {
   readonly queue: DiskQueue;
   /** Makes the verified data, which is on the disk for good, a file of the store: it is gone from its path afterwards. */
   readonly place: (path: string, sha256: string, chunks: ChunkDigests) => Promise<void>;
+  /** Names beside its own by which parts of models read it while it comes. @default none */
+  readonly names?: (sha256: string) => readonly string[];
 }
 
 let lastNumber = 0;
@@ -51,11 +53,14 @@ export class BegunFile {
 
   /**
    * Goes on with what is there, or begins anew where that can't be gone on with: no plain file, another size, a second
-   * name (writing would change another file), no journal.
+   * name that isn't known (writing would change another file), no journal.
    * @throws WeftError as the disk refuses
    */
   static open(components: BegunFileComponents, paths: BegunPaths, file: FileToFetch): Promise<BegunFile> {
-    return onDisk(async () => new BegunFile(components, { paths, ...(await resume(components.queue, paths, file)) }));
+    const names = components.names?.(file.sha256) ?? [];
+    return onDisk(
+      async () => new BegunFile(components, { paths, ...(await resume(components.queue, paths, file, names)) }),
+    );
   }
 
   get head(): JournalHead {
@@ -117,6 +122,13 @@ export class BegunFile {
     const length = this.#length(index);
     if (length === undefined) return false;
     return this.#once(index, (job) => this.#components.queue.run({ kind: 'copy', ...job, from, length }));
+  }
+
+  /** These chunks turned out not to be what they were: they have to come again. */
+  lose(indexes: readonly number[]): void {
+    if (this.#state !== 'open') return;
+    for (const index of indexes) this.#chunks.delete(index);
+    this.#count();
   }
 
   /** As {@link PartialFile.finish}; once for all who call it. */

@@ -5,12 +5,14 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Blobs } from './blobs.ts';
 import { ownBytes } from './disk-use.ts';
+import type { PartFolders } from './part-folders.ts';
 import type { PartialFiles } from './partial-files.ts';
 import type { CleanUp } from './reports.ts';
 import type { Staging } from './staging.ts';
 
 export interface CleanUpComponents {
   readonly partials: PartialFiles;
+  readonly parts: PartFolders;
   readonly blobs: Blobs;
   readonly staging: Staging;
   /** By a model, or by what is going on. */
@@ -21,7 +23,7 @@ export interface CleanUpComponents {
 
 /** @param init.keepLaterThan files that were touched since stay; wall clock */
 export async function cleanUp(
-  { partials, blobs, staging, isNeeded, isKept }: CleanUpComponents,
+  { partials, parts, blobs, staging, isNeeded, isKept }: CleanUpComponents,
   init: { readonly dryRun: boolean; readonly keepLaterThan: number },
 ): Promise<CleanUp> {
   const removed: { readonly what: string; readonly bytes: number }[] = [];
@@ -33,12 +35,19 @@ export async function cleanUp(
     const what = `leftovers of an installation (${basename(path)})`;
     await remove(what, await ownBytes(path), () => rm(path, { recursive: true, force: true }));
   }
+  const going = new Set<string>();
+  for (const { digest, id, sha256s, bytes, usedMs } of await parts.onDisk()) {
+    if (usedMs > init.keepLaterThan || sha256s.some((sha256) => isKept(sha256) || partials.isOpen(sha256))) continue;
+    going.add(digest);
+    await remove(`the parts of ${id} (${short(digest.slice('sha256:'.length))})`, bytes, () => parts.remove(digest));
+  }
   for (const { sha256, bytes, changedMs } of await partials.resting()) {
     if (changedMs > init.keepLaterThan || isKept(sha256) || partials.isOpen(sha256)) continue;
+    if (parts.uses(sha256, going)) continue;
     await remove(`a file that is not whole (${short(sha256)})`, bytes, () => partials.delete(sha256));
   }
   for (const { sha256, bytes, changedMs } of await blobs.onDisk()) {
-    if (changedMs > init.keepLaterThan || isNeeded(sha256)) continue;
+    if (changedMs > init.keepLaterThan || isNeeded(sha256) || parts.uses(sha256, going)) continue;
     await remove(`a file of no model (${short(sha256)})`, bytes, () => blobs.delete(sha256));
   }
   return { freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0), removed };

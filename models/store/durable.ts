@@ -11,6 +11,9 @@ const PLAIN_ONLY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 /** What a file system answers that can't link this file (any more). */
 const NO_LINK: ReadonlySet<string> = new Set(['EPERM', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
+/** True for the error of a disk that can't link a file. */
+export const isNoLink = (error: unknown): boolean => NO_LINK.has((error as NodeJS.ErrnoException).code ?? '');
+
 /** Waits until the names in a folder are on the disk. */
 export async function syncFolder(path: string): Promise<void> {
   // A folder can't be opened there, and NTFS keeps a journal of its names.
@@ -111,7 +114,7 @@ export async function linkOrCopy(from: string, to: string, link: Link): Promise<
     await link(from, to);
     return true;
   } catch (error) {
-    if (!NO_LINK.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!isNoLink(error)) throw error;
   }
   await copyDurably(from, to);
   return false;

@@ -25,6 +25,8 @@ export interface RepairableFile extends PartialFile {
    * @param from its file descriptor
    */
   copy(index: number, from: number): Promise<boolean>;
+  /** Chunks that turned out not to be what they were count as missing from now on. */
+  lose(indexes: readonly number[]): void;
 }
 
 /** A begun file on the disk, for what deletes old ones. */
@@ -91,6 +93,11 @@ export class PartialFiles {
       leave: (how) => this.#leave(sha256, opened, how),
       ended: () => this.#forget(sha256, opened),
     });
+  }
+
+  /** Where the data of a file lies that isn't whole. */
+  path(sha256: string): string {
+    return join(this.#folder, sha256 + DATA);
   }
 
   /** Files that aren't whole, open or not. */
@@ -266,6 +273,10 @@ class Lease implements RepairableFile {
 
   copy(index: number, from: number): Promise<boolean> {
     return this.#begun.copy(index, from);
+  }
+
+  lose(indexes: readonly number[]): void {
+    this.#begun.lose(indexes);
   }
 
   async finish(): Promise<{ readonly sha256: string; readonly chunks: ChunkDigests }> {

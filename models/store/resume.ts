@@ -1,10 +1,10 @@
 // Opens a begun file: what of it is there and counts, or a new one. Only what a crash may have torn is hashed.
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CHUNK_BYTES } from '../limits.ts';
 import { chunkLength } from './chunks.ts';
 import type { DiskQueue } from './disk-queue.ts';
-import { openPlain, replaceDurably, syncFolder } from './durable.ts';
+import { missing, openPlain, replaceDurably, syncFolder } from './durable.ts';
 import { type Journal, type JournalHead, readJournal, writeJournal } from './journal.ts';
 import type { FileToFetch } from './stored-file.ts';
 
@@ -23,10 +23,18 @@ export interface Resumed {
   readonly chunks: Map<number, string>;
 }
 
-/** Opens what is there, or begins anew; the journal says what counts afterwards. */
-export async function resume(queue: DiskQueue, paths: BegunPaths, file: FileToFetch): Promise<Resumed> {
+/**
+ * Opens what is there, or begins anew; the journal says what counts afterwards.
+ * @param names of the data, beside its own, that parts of models may read it by while it is written
+ */
+export async function resume(
+  queue: DiskQueue,
+  paths: BegunPaths,
+  file: FileToFetch,
+  names: readonly string[] = [],
+): Promise<Resumed> {
   const known = await readJournalFile(paths.journal);
-  const there = known !== undefined && fits(known, file) ? await openWhole(paths.data, file.sizeBytes) : undefined;
+  const there = known !== undefined && fits(known, file) ? await openWhole(paths.data, file, known, names) : undefined;
   const data = there ?? (await beginData(paths.data, file.sizeBytes));
   try {
     const head = headOf(file, there && known);
@@ -64,13 +72,29 @@ function headOf({ sha256, sizeBytes, chunks }: FileToFetch, known: Journal | und
 }
 
 /** Opens data to go on with. @returns undefined when it is none */
-async function openWhole(path: string, sizeBytes: number): Promise<FileHandle | undefined> {
+async function openWhole(
+  path: string,
+  file: FileToFetch,
+  known: JournalHead,
+  names: readonly string[],
+): Promise<FileHandle | undefined> {
   const handle = await openPlain(path, true);
-  const stat = await handle?.stat();
-  if (handle === undefined || (stat?.size === sizeBytes && stat.nlink === 1)) return handle;
+  if (handle === undefined) return undefined;
+  const { size, nlink, dev, ino } = await handle.stat();
+  if (size === file.sizeBytes && nlink === 1) return handle;
+  // Good chunks that a part reads are never written over: those who say others of the same file have one of their own.
+  if (size === file.sizeBytes && saysTheSame(file, known)) {
+    const stats = await Promise.all(names.map((name) => lstat(name).catch(missing)));
+    const own = stats.filter((stat) => stat?.dev === dev && stat.ino === ino).length;
+    if (nlink === 1 + own) return handle;
+  }
   await handle.close();
   return undefined;
 }
+
+const saysTheSame = ({ chunks }: FileToFetch, { chunkBytes, digests }: JournalHead): boolean =>
+  chunks === undefined ||
+  (chunks.sizeBytes === chunkBytes && (digests?.every((sha256, index) => sha256 === chunks.sha256[index]) ?? false));
 
 async function beginData(path: string, sizeBytes: number): Promise<FileHandle> {
   await rm(path, { recursive: true, force: true });

@@ -3,6 +3,7 @@
 import type { InstalledModel } from '../../models/installed.ts';
 import type { ModelStore } from '../../models/store.ts';
 import type { Hardware } from '../../protocol/capability.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { WholePlan } from '../../protocol/plan.ts';
@@ -19,6 +20,7 @@ import type {
   PlanExplanation,
   ReplayedRequest,
 } from '../core/control.ts';
+import type { CutTables } from '../core/cut-tables.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LoadedModel, LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
@@ -43,6 +45,7 @@ export interface ControlComponents {
   readonly mesh: Mesh;
   readonly engine: LocalEngine & Pick<MeasurableEngine, 'profile'>;
   readonly dispatcher: Dispatcher;
+  readonly cuts: Pick<CutTables, 'measure'>;
   readonly models: Pick<ModelStore, 'list' | 'find' | 'byDigest' | 'isBundled' | 'remove'>;
   readonly library: Library;
   readonly traces: Traces;
@@ -201,6 +204,10 @@ export class AssembledControl implements NodeControl {
       lines: explain(plan, (node) => this.#nameOf(node)),
       unmeetable: leftMs === undefined ? undefined : unmeetable(plan, leftMs),
     };
+  }
+
+  cuts(name: string, options: { readonly again: boolean; readonly signal: AbortSignal }): Promise<CutTable> {
+    return this.#components.cuts.measure(this.#installed(name).ref, options);
   }
 
   replay(id: RequestId, policy: string | undefined): ReplayedRequest {

@@ -53,8 +53,10 @@ export function watchDemand({ clock, dispatcher, engine, mesh, store }: DemandWa
       return used.get(digest);
     },
     inUse: (digest) => {
-      const model = engine.loaded().find((loaded) => loaded.digest === digest);
-      return model !== undefined && (model.pinned || model.requestsInFlight > 0 || model.state === 'loading');
+      const loaded = engine.loaded().filter((one) => one.digest === digest || one.part?.model === digest);
+      return loaded.some(
+        ({ pinned, requestsInFlight, state }) => pinned || requestsInFlight > 0 || state === 'loading',
+      );
     },
   };
 }

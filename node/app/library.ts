@@ -7,6 +7,7 @@ import type { ModelStore } from '../../models/store.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import type { Prep } from '../core/prep.ts';
 import type { DeviceKey } from '../core/trust.ts';
 import type { LibraryComponents } from '../library/components.ts';
 import { ModelLibrary, type ModelLibraryComponents } from '../library/library.ts';
@@ -25,6 +26,8 @@ export interface NodeLibraryComponents
   readonly live: { readonly settings: Settings; onChange(listener: (settings: Settings) => void): () => void };
   readonly offer: (model: InstalledModel) => void;
   readonly demand: NonNullable<ModelLibraryComponents['demand']>;
+  /** Reads graphs for their parts, apart from what hashes whole models for minutes. */
+  readonly graphs: Pick<Prep, 'partFiles'>;
 }
 
 export interface NodeLibrary {

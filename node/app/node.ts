@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
+import type { ModelOffer } from '../../protocol/capability.ts';
 import type { WeftError } from '../../protocol/errors.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
 import { CurrentApiKey, loadApiKey } from '../config/api-key.ts';
@@ -20,6 +21,7 @@ import type { LocalEngine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Mesh } from '../core/mesh.ts';
 import { MeshDispatcher } from '../dispatch/mesh-dispatcher.ts';
+import { CutStore } from '../engine/cutting/cut-store.ts';
 import { DeviceBook } from '../engine/devices/book.ts';
 import { measurementsOf } from '../engine/devices/measurements.ts';
 import { processor } from '../engine/devices/merge.ts';
@@ -48,6 +50,7 @@ import { onBattery } from './battery.ts';
 import { publishChanges } from './changes.ts';
 import { AssembledControl } from './control.ts';
 import { createCopies } from './copies.ts';
+import { EngineCutTables } from './cut-tables.ts';
 import { watchDemand } from './demand.ts';
 import { createDoctor } from './doctor/doctor.ts';
 import { registerGauges } from './gauges.ts';
@@ -59,6 +62,7 @@ import { modelFiles } from './model-files.ts';
 import { observing } from './observing.ts';
 import { packagePaths } from './paths.ts';
 import { systemRandom as random } from './random.ts';
+import { RawLocalDispatcher } from './raw-local.ts';
 import { LiveSettings } from './settings.ts';
 import { Teardown } from './teardown.ts';
 import { Yielding } from './yielding.ts';
@@ -179,8 +183,16 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     ...shared,
     ...models.problems().map(({ id, error }) => problemLine(id, error)),
   ];
+  const cutStore = await CutStore.open({ log }, { folder: home.path('cuts') });
   const engine = new SupervisedEngine(
-    { clock, log, telemetry, devices },
+    {
+      clock,
+      log,
+      telemetry,
+      devices,
+      cutStore,
+      partFiles: { prepare: (model, part, options) => library.partFiles.prepare(model, part, options) },
+    },
     {
       node: key.node,
       models: offered(models.list(), settings.offer),
@@ -195,6 +207,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       nodePath: process.execPath,
       pidFolder: home.path('runners'),
       liveness: { timeoutMs: settings.runnerTimeoutMs },
+      cuts: { machine, version, scratchFolder: home.path('cutting') },
     },
   );
   const profiler = new Profiler(
@@ -209,6 +222,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const prep = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
   const hearing = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
   const inspector = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
+  const graphs = new PrepProcess({ clock, log }, { entry: paths.prepEntry, nodePath: process.execPath });
 
   let kept: readonly string[] = [];
   const pin = (names: readonly string[]): void =>
@@ -229,10 +243,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const yielding = new Yielding(
     { clock, log, onBattery, busy: () => engine.load().requestsInFlight > 0 },
     {
-      heeds: () => {
-        const { preferOthers } = live.settings;
-        return { battery: preferOthers.includes('battery'), owner: preferOthers.includes('owner') };
-      },
+      heeds: () => live.settings.preferOthers,
       cores: cpus().length,
     },
   );
@@ -274,9 +285,10 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     engine: demand.watch(engine, 'computed'),
     policy,
     traces,
-    quote: ({ digest }, size, priority) => {
-      const offer = engine.offers().find(({ model }) => model.digest === digest);
-      return offer && quoteOf(size, offer, engine.load({ digest, priority }));
+    quote: (ref, size, priority, part) => {
+      const whole = (): ModelOffer | undefined => engine.offers().find(({ model }) => model.digest === ref.digest);
+      const offer = part === undefined ? whole() : engine.partOffer(ref, part);
+      return offer && quoteOf(size, offer, engine.load({ digest: offer.model.digest, priority }));
     },
   });
   const governor = new Governor({ clock }, { busy: () => engine.load().requestsInFlight > 0 });
@@ -288,7 +300,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   };
 
   // A request's way.
-  const dispatcher = new MeshDispatcher({
+  const cuts = new EngineCutTables({ log, engine }, { measures: () => settings.measure });
+  const placing = new MeshDispatcher({
     clock,
     random,
     log,
@@ -302,7 +315,9 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     remote: (node) => demand.watch(new RemoteEngine({ mesh }, { node }), 'placed'),
     yields: () => yielding.reasons(),
     memory: new SessionMemory(),
+    cuts,
   });
+  const dispatcher = new RawLocalDispatcher({ dispatcher: placing, names: () => live.settings.rawLocal });
   const runsIt = (model: InstalledModel): boolean => offered([model], settings.offer).length > 0;
   const offer = (model: InstalledModel): void => {
     if (runsIt(model)) {
@@ -322,14 +337,19 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       membership: members,
       transfer,
       prep: inspector,
+      graphs,
       store: models,
       live,
       offer,
-      letGo: (digest) => engine.withdraw(digest),
+      letGo: async (digest) => {
+        await engine.withdraw(digest);
+        // Parts of a model that isn't here whole.
+        await engine.unload(digest);
+      },
       offers: () => engine.offers(),
       machine: () => ({ devices: devices.list(), memoryBytes: settings.memoryBytes, arch: process.arch }),
       demand: {
-        ...watchDemand({ clock, dispatcher, engine, mesh, store: models }),
+        ...watchDemand({ clock, dispatcher: placing, engine, mesh, store: models }),
         lease: (digest, signal) => replicas.lease(digest, signal),
       },
     },
@@ -370,6 +390,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       mesh,
       engine,
       dispatcher,
+      cuts,
       models,
       library,
       traces,
@@ -408,8 +429,10 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   teardown.add('prep', () => prep.stop());
   teardown.add('hearing', () => hearing.stop());
   teardown.add('inspector', () => inspector.stop());
+  teardown.add('graphs', () => graphs.stop());
   teardown.add('engine', () => engine.stop());
   await engine.start();
+  teardown.add('cuts', () => cuts.stop());
   teardown.add('profiler', () => profiler.stop());
   profiler.start();
   teardown.add('mesh', () => mesh.stop());

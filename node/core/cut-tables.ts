@@ -1,5 +1,5 @@
 // Where graphs can be cut, as measured on this node. Implemented by the engine; asked by dispatch before it cuts a request.
-import type { CutTable } from '../../protocol/cut-table.ts';
+import type { CutTable, ObservedPart } from '../../protocol/cut-table.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
 
@@ -9,6 +9,8 @@ export interface CutTables {
    * while nothing else runs, so that later requests find it.
    */
   known(model: ModelRef, inputs: readonly NamedTensor[]): CutTable | undefined;
+  /** A part of the graph has run here: once there are a few of them, later tables are corrected by that. */
+  observed(table: CutTable, part: ObservedPart): void;
   /**
    * The same, measured now where it isn't known: takes seconds.
    * @param options.inputs to measure with @default made up, of the shapes that the manifest names

@@ -1,7 +1,7 @@
 // The one interface for "run this on these tensors" and "generate from these ids". LocalEngine and RemoteEngine both
 // implement it, so dispatch never knows where work happens; one compliance suite runs on both.
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
-import type { CutTable } from '../../protocol/cut-table.ts';
+import type { CutTable, ObservedPart } from '../../protocol/cut-table.ts';
 import type { ModelRef, NodeId, RequestId } from '../../protocol/ids.ts';
 import type {
   EncodeRequest,
@@ -199,6 +199,8 @@ export interface LocalEngine extends Engine {
    *   `overloaded` where it is never quiet; `out_of_memory`; what the measurement fails with
    */
   cuts(model: ModelRef, options: CutsOptions): Promise<CutTable>;
+  /** A table of inputs that were given, corrected by runs of its parts, and kept. */
+  cutsObserved(table: CutTable, parts: readonly ObservedPart[]): Promise<CutTable>;
   /** Calls back whenever an offer's state changes. Returns what ends the subscription. */
   onChange(listener: () => void): () => void;
   start(): Promise<void>;

@@ -8,6 +8,7 @@ import type { GraphPart } from '../../protocol/part.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
 import type { Clock } from '../core/clock.ts';
+import type { CutTables } from '../core/cut-tables.ts';
 import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { Engine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
@@ -31,6 +32,8 @@ export interface CutRunComponents {
   readonly health: NodeHealth;
   readonly residuals: Residuals;
   readonly parts: PartMemory;
+  /** @default nothing is ever cut */
+  readonly cuts: CutTables | undefined;
   readonly self: NodeId;
   readonly engineOf: (node: NodeId) => Engine;
   /** Round trip to a peer, for its spans. */
@@ -158,7 +161,7 @@ export class CutRun implements Referee<RunResult> {
 
   /** @returns false where its node failed, and another may do it */
   async #runPart(choice: CutPartChoice): Promise<boolean> {
-    const { clock, health, parts, residuals } = this.#components;
+    const { clock, cuts, health, parts, residuals, self } = this.#components;
     const { table, request, lifetime, silentMsMin } = this.#init;
     const { digest } = request.model;
     const { node, from, to } = choice;
@@ -178,6 +181,7 @@ export class CutRun implements Referee<RunResult> {
     this.#note(trial, timing);
     health.succeeded(node);
     parts.note(digest, node, from, to);
+    if (node === self) cuts?.observed(table, { from, to, ms: timing.computeMs });
     const predictedMs = choice.price.computeMs / residuals.compute(node, partsOfModel(digest));
     residuals.note(node, partsOfModel(digest), predictedMs, timing.computeMs);
     this.#timing.queueMs += timing.queueMs;

@@ -5,7 +5,6 @@ import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { RunRequest, RunResult } from '../../protocol/infer.ts';
 import type { Candidate, Plan, Price, WholePlan } from '../../protocol/plan.ts';
-import type { CutTables } from '../core/cut-tables.ts';
 import type { CutWish, PlacedOptions, Placement } from '../core/dispatcher.ts';
 import { keepNewest } from '../core/keep-newest.ts';
 import {
@@ -27,8 +26,6 @@ import { RunWork } from './work.ts';
 
 export interface CuttingComponents extends CutRunComponents {
   readonly placer: Placer;
-  /** @default nothing is ever cut */
-  readonly cuts: CutTables | undefined;
 }
 
 export interface CuttingInit {

@@ -3,7 +3,7 @@
 
 import type { InstalledModel } from '../../models/installed.ts';
 import type { Load, ModelOffer } from '../../protocol/capability.ts';
-import type { CutTable } from '../../protocol/cut-table.ts';
+import type { CutTable, ObservedPart } from '../../protocol/cut-table.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type {
@@ -352,6 +352,10 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
 
   quietMs(): number {
     return this.#intake.quietMs();
+  }
+
+  async cutsObserved(table: CutTable, parts: readonly ObservedPart[]): Promise<CutTable> {
+    return this.#cutter === undefined ? table : this.#cutter.observed(table, parts, false);
   }
 
   async cuts(ref: ModelRef, options: CutsOptions): Promise<CutTable> {

@@ -38,6 +38,12 @@ export type LibraryStore = Pick<
   | 'remove'
   | 'cleanUp'
   | 'forget'
+  | 'metadata'
+  | 'partModel'
+  | 'beginParts'
+  | 'partFile'
+  | 'hollowPartFile'
+  | 'hasPart'
   | 'setOrigin'
 >;
 

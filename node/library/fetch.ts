@@ -75,7 +75,11 @@ async function download(components: FetchComponents, init: FetchInit): Promise<v
 }
 
 /** The last failure, and what went wrong with every other source. */
-function failure(components: FetchComponents, last: WeftError, sources: readonly SourceProgress[]): WeftError {
+export function failure(
+  components: Pick<FetchComponents, 'mesh' | 'membership'>,
+  last: WeftError,
+  sources: readonly SourceProgress[],
+): WeftError {
   const said = sources
     .filter(({ state }) => state === 'failed' || state === 'blamed')
     .map(({ kind, name, reason, state }) => {

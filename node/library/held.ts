@@ -26,7 +26,11 @@ export function heldModels({ installed, offers, wanted, heldBytes }: Shelves): r
     .map(({ ref, manifest }) => ({
       model: ref,
       sizeBytes: sizeOf(manifest),
-      heldBytes: manifest.files.reduce((sum, file) => sum + heldBytes(file.sha256, file.sizeBytes), 0),
+      // Whatever has come of it, nobody takes it for a whole one before it is.
+      heldBytes: Math.min(
+        sizeOf(manifest) - 1,
+        manifest.files.reduce((sum, file) => sum + heldBytes(file.sha256, file.sizeBytes), 0),
+      ),
     }))
     .filter((model) => model.heldBytes > 0)
     .sort((a, b) => b.heldBytes - a.heldBytes);

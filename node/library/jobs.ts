@@ -35,6 +35,13 @@ export interface JobInit<T> {
   readonly work: (context: JobContext) => Promise<T>;
 }
 
+export interface JobsInit {
+  /** What ids of jobs begin with. @default their kind */
+  readonly name?: string;
+  /** @default JOBS_AT_ONCE_MAX */
+  readonly atOnceMax?: number;
+}
+
 interface Job {
   readonly record: TransferRecord;
   readonly controller: AbortController;
@@ -47,12 +54,15 @@ export class Jobs {
   /** By key, oldest first. */
   readonly #running = new Map<string, Job>();
   readonly #ended: TransferStatus[] = [];
-  readonly #turns = new Turns(JOBS_AT_ONCE_MAX);
+  readonly #turns: Turns;
+  readonly #name: string | undefined;
   #count = 0;
   #stopped = false;
 
-  constructor(components: JobsComponents) {
+  constructor(components: JobsComponents, init: JobsInit = {}) {
     this.#components = components;
+    this.#turns = new Turns(init.atOnceMax ?? JOBS_AT_ONCE_MAX);
+    this.#name = init.name;
   }
 
   /**
@@ -103,7 +113,7 @@ export class Jobs {
     }
     const { kind, model, key } = init;
     this.#count += 1;
-    const record = new TransferRecord(this.#components, { id: `${kind}-${this.#count}`, kind, model });
+    const record = new TransferRecord(this.#components, { id: `${this.#name ?? kind}-${this.#count}`, kind, model });
     const controller = new AbortController();
     const job: Job = { record, controller, waiters: 0, outcome: this.#work(init, record, controller.signal) };
     // Whoever waits is told; a job that nobody waits for any more fails quietly.

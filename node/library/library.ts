@@ -19,13 +19,17 @@ import type {
   TransferStatus,
   VerifyReport,
 } from '../core/library.ts';
+import type { PartFiles } from '../core/part-files.ts';
+import type { Prep } from '../core/prep.ts';
 import { Bringing, type DemandComponents } from './bringing.ts';
 import { Claims } from './claims.ts';
 import type { LibraryComponents } from './components.ts';
 import { heldIn, heldModels } from './held.ts';
 import { type Imported, importModel } from './import.ts';
 import { Jobs } from './jobs.ts';
+import { PART_JOBS_AT_ONCE_MAX } from './limits.ts';
 import { meshModels } from './mesh-models.ts';
+import { LibraryPartFiles, NO_PART_FILES } from './part-files.ts';
 import { pullModel } from './pull.ts';
 import { verifyModel } from './verify.ts';
 import { type WantedModel, WantedModels } from './wanted.ts';
@@ -33,19 +37,27 @@ import { type WantedModel, WantedModels } from './wanted.ts';
 export interface ModelLibraryComponents extends LibraryComponents {
   /** Left out by nodes that never bring a model by themselves. */
   readonly demand?: DemandComponents;
+  /** Reads graphs of which only some is here; left out by nodes that take no parts of models. */
+  readonly graphs?: Pick<Prep, 'partFiles'>;
 }
 
 export class ModelLibrary implements Library {
   readonly #components: ModelLibraryComponents;
   readonly #jobs: Jobs;
+  readonly #partJobs: Jobs;
   readonly #claims = new Claims();
   readonly #wanted = new WantedModels();
   readonly #bringing: Bringing | undefined;
+  /** Brings what parts of models need that are not here. */
+  readonly partFiles: PartFiles;
 
   constructor(components: ModelLibraryComponents) {
     this.#components = components;
     this.#jobs = new Jobs(components);
-    const { demand, settings } = components;
+    this.#partJobs = new Jobs(components, { name: 'part', atOnceMax: PART_JOBS_AT_ONCE_MAX });
+    const { demand, graphs, settings } = components;
+    this.partFiles =
+      graphs === undefined ? NO_PART_FILES : new LibraryPartFiles({ ...this.#pulling(), graphs, jobs: this.#partJobs });
     this.#bringing =
       demand &&
       new Bringing({
@@ -83,7 +95,7 @@ export class ModelLibrary implements Library {
   }
 
   transfers(): readonly TransferStatus[] {
-    return this.#jobs.list();
+    return [...this.#partJobs.list(), ...this.#jobs.list()];
   }
 
   async import(request: ImportRequest, { signal }: { readonly signal: AbortSignal }): Promise<ImportOutcome> {
@@ -144,7 +156,7 @@ export class ModelLibrary implements Library {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#bringing?.stop(), this.#jobs.stop()]);
+    await Promise.all([this.#bringing?.stop(), this.#jobs.stop(), this.#partJobs.stop()]);
   }
 
   #held(): readonly HeldModel[] {

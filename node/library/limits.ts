@@ -3,6 +3,18 @@
 /** Pulls, imports and repairs at once: two keep a link and a disk busy, more only end later together. */
 export const JOBS_AT_ONCE_MAX = 2;
 
+/** Parts of models at once that are brought: each is wanted by a request that waits. */
+export const PART_JOBS_AT_ONCE_MAX = 4;
+
+/**
+ * Times that a graph is read until all of its structure is there: each brings a chunk that wasn't. 16 GiB of chunks that
+ * hold more than weights.
+ */
+export const PART_ROUNDS_MAX = 4096;
+
+/** Parts whose needs are remembered: asked for again, their files are only looked at. */
+export const PARTS_REMEMBERED_MAX = 256;
+
 /** Of them and those that wait for their turn. */
 export const JOBS_MAX = 64;
 

@@ -50,6 +50,9 @@ export const SAMPLE_RATE_MAX = 192_000;
 export const PACKED_BYTES_PER_PIECE = 1 << 10;
 export const MP3_BYTES_PER_PIECE = 16 << 10;
 
+/** Reading the structure of a graph, for a part of it: 0.2 s for one of 10,000 nodes, beside the start of the process. */
+export const PART_MS_MAX = 30_000;
+
 /** Starting the process and reading the graph of a model, before the first byte is hashed and between two progress reports. */
 export const INSPECT_MS_MAX = 60_000;
 

@@ -1,8 +1,9 @@
-// The prep process: tokenises long texts, decodes sounds and inspects models, one at a time, in a heap and under
+// The prep process: tokenises long texts, decodes sounds and inspects models and their parts, one at a time, in a heap and under
 // permissions of its own.
 // Started by PrepProcess, never by a person. It may be killed at any moment: it holds nothing but caches.
 import { loadTokenizer, type TextTokenizer } from '../../models/tasks/tokenizer.ts';
 import { toWeftError } from '../../protocol/errors.ts';
+import { keepNewest } from '../core/keep-newest.ts';
 import type { Inspected } from '../core/prep.ts';
 import {
   FRAMES_PER_MESSAGE,
@@ -21,10 +22,7 @@ async function tokenizerOf(folder: string): Promise<TextTokenizer> {
   const tokenizer = tokenizers.get(folder) ?? (await loadTokenizer(folder));
   tokenizers.delete(folder);
   tokenizers.set(folder, tokenizer);
-  for (const oldest of tokenizers.keys()) {
-    if (tokenizers.size <= TOKENIZERS_MAX) break;
-    tokenizers.delete(oldest);
-  }
+  keepNewest(tokenizers, TOKENIZERS_MAX);
   return tokenizer;
 }
 
@@ -32,6 +30,14 @@ async function answer({ id, task }: PrepRequest): Promise<PrepReply> {
   try {
     if (task.kind === 'listen') return { id, result: await listen(id, task) };
     if (task.kind === 'inspect') return { id, result: await inspect(id, task) };
+    if (task.kind === 'part') {
+      const { partFiles } = await import('../../models/onnx/partition/structure.ts');
+      return { id, result: partFiles(task.request) };
+    }
+    if (task.kind === 'part models') {
+      const { partModels } = await import('../../models/onnx/partition/part-file.ts');
+      return { id, result: partModels(task.request) };
+    }
     const { tokenizerFolder, text, tokensMax, specialTokens } = task;
     const tokenizer = await tokenizerOf(tokenizerFolder);
     return { id, result: tokenizer.encode(text, { tokensMax, specialTokens }) };

@@ -1,5 +1,15 @@
 // What node and prep process say to each other, by fork's channel with structured cloning. One request at a time.
-import type { Inspected, InspectRequest, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
+import type {
+  Inspected,
+  InspectRequest,
+  PartFile,
+  PartFileRequest,
+  PartNeeds,
+  PartRequest,
+  SoundSpec,
+  Spectrogram,
+  Tokenized,
+} from '../core/prep.ts';
 
 export interface TokenizeTask {
   readonly kind: 'tokenize';
@@ -21,7 +31,17 @@ export interface InspectTask {
   readonly request: InspectRequest;
 }
 
-export type PrepTask = TokenizeTask | ListenTask | InspectTask;
+export interface PartTask {
+  readonly kind: 'part';
+  readonly request: PartRequest;
+}
+
+export interface PartModelsTask {
+  readonly kind: 'part models';
+  readonly request: PartFileRequest;
+}
+
+export type PrepTask = TokenizeTask | ListenTask | InspectTask | PartTask | PartModelsTask;
 
 export interface PrepRequest {
   readonly id: number;
@@ -39,7 +59,7 @@ export interface PrepFault {
 /** The last word on a spectrogram: its values came in parts before. */
 export type Heard = Omit<Spectrogram, 'data'>;
 
-export type PrepResult = Tokenized | Heard | Inspected;
+export type PrepResult = Tokenized | Heard | Inspected | PartNeeds | readonly PartFile[];
 
 export type PrepReply =
   | { readonly id: number; readonly part: Float32Array }

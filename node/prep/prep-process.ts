@@ -5,7 +5,19 @@ import { isErrorCode, WeftError } from '../../protocol/errors.ts';
 import { assert } from '../core/assert.ts';
 import { type Clock, delay, type Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import type { Inspected, InspectRequest, Prep, SoundSpec, Spectrogram, Tokenized } from '../core/prep.ts';
+import type {
+  Inspected,
+  InspectRequest,
+  PartFile,
+  PartFileRequest,
+  PartMaker,
+  PartNeeds,
+  PartRequest,
+  Prep,
+  SoundSpec,
+  Spectrogram,
+  Tokenized,
+} from '../core/prep.ts';
 import {
   CANCEL_GRACE_MS,
   EXIT_MS_MAX,
@@ -15,6 +27,7 @@ import {
   INSPECT_BYTES_PER_MS_MIN,
   INSPECT_MS_MAX,
   INSPECT_WAIT_MS_MAX,
+  PART_MS_MAX,
   QUEUE_CHARS_MAX,
   QUEUE_LENGTH_MAX,
   RESIDENT_MB_MAX,
@@ -44,7 +57,7 @@ export interface PrepProcessInit {
   readonly residentMbMax?: number;
   /**
    * Longest time that one text may take, or one sound, or a model before its first byte is hashed.
-   * @default WORK_MS_MAX, SOUND_MS_MAX, INSPECT_MS_MAX
+   * @default WORK_MS_MAX, SOUND_MS_MAX, INSPECT_MS_MAX, PART_MS_MAX
    */
   readonly workMsMax?: number;
 }
@@ -71,9 +84,15 @@ interface Job {
 }
 
 /** Longest work of each kind; that of an inspection grows with what it hashes. */
-const LIMITS_MS = { tokenize: WORK_MS_MAX, listen: SOUND_MS_MAX, inspect: INSPECT_MS_MAX } as const;
+const LIMITS_MS = {
+  tokenize: WORK_MS_MAX,
+  listen: SOUND_MS_MAX,
+  inspect: INSPECT_MS_MAX,
+  part: PART_MS_MAX,
+  'part models': PART_MS_MAX,
+} as const;
 
-export class PrepProcess implements Prep {
+export class PrepProcess implements Prep, PartMaker {
   readonly #components: PrepProcessComponents;
   readonly #init: PrepProcessInit;
   readonly #waiting: Job[] = [];
@@ -126,6 +145,14 @@ export class PrepProcess implements Prep {
     { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes?: (bytes: number) => void },
   ): Promise<Inspected> {
     return this.#ask({ kind: 'inspect', request }, 0, signal, (result) => result as Inspected, onBytes);
+  }
+
+  partFiles(request: PartRequest, { signal }: { readonly signal: AbortSignal }): Promise<PartNeeds> {
+    return this.#ask({ kind: 'part', request }, 0, signal, (result) => result as PartNeeds);
+  }
+
+  partModels(request: PartFileRequest, { signal }: { readonly signal: AbortSignal }): Promise<readonly PartFile[]> {
+    return this.#ask({ kind: 'part models', request }, 0, signal, (result) => result as readonly PartFile[]);
   }
 
   /** @param read makes the answer of what came back */
@@ -345,20 +372,21 @@ const cancelled = (signal: AbortSignal): WeftError =>
     : new WeftError({ code: 'cancelled', message: 'The request was cancelled.' }, { cause: signal.reason });
 
 /** What was being read, for a message. */
-const WORDS = { tokenize: 'text', listen: 'sound', inspect: 'model' } as const;
+const WORDS = { tokenize: 'text', listen: 'sound', inspect: 'model', part: 'graph', 'part models': 'graph' } as const;
+
+const isModel = (kind: PrepTask['kind']): boolean => kind === 'inspect' || kind === 'part' || kind === 'part models';
 
 const tookTooLong = (kind: PrepTask['kind'], limitMs: number): WeftError =>
   new WeftError({
     code: 'deadline_exceeded',
     message: `Reading the ${WORDS[kind]} took more than ${Math.round(limitMs)} ms.`,
-    remedy:
-      kind === 'inspect'
-        ? 'Try again when the disk is less busy.'
-        : 'Send a shorter one, or try again when the node is less busy.',
+    remedy: isModel(kind)
+      ? 'Try again when the disk is less busy.'
+      : 'Send a shorter one, or try again when the node is less busy.',
   });
 
 const tooMuchMemory = (kind: PrepTask['kind']): WeftError =>
-  kind === 'inspect'
+  isModel(kind)
     ? new WeftError({
         code: 'model_corrupt',
         message: 'Reading the model takes more memory than any model should.',

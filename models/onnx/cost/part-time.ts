@@ -1,6 +1,6 @@
 // What a part of a graph is predicted to take on the device that its table was measured on, and what is learned from how
 // long it took: three numbers beside the shares. Pure.
-import { type CutTable, givenBy, takenBy } from '../../../protocol/cut-table.ts';
+import { type CutTable, givenBy, type ObservedPart, takenBy } from '../../../protocol/cut-table.ts';
 
 /** How long parts take: share × whole + fixed + per megabyte. */
 export interface PartCosts {
@@ -18,13 +18,6 @@ export interface PartSample {
   readonly ms: number;
   /** Parts that the sample is the sum of. @default 1 */
   readonly parts?: number;
-}
-
-/** A run of the segments `from` to `to`, the last one excluded. */
-export interface ObservedPart {
-  readonly from: number;
-  readonly to: number;
-  readonly ms: number;
 }
 
 /** Milliseconds in the runtime, without queue, load or way. */

@@ -3,8 +3,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstalledModel } from '../../../models/installed.ts';
-import { type ObservedPart, refresh } from '../../../models/onnx/cost/part-time.ts';
-import type { CutTable } from '../../../protocol/cut-table.ts';
+import { refresh } from '../../../models/onnx/cost/part-time.ts';
+import type { CutTable, ObservedPart } from '../../../protocol/cut-table.ts';
 import { toWeftError, WeftError } from '../../../protocol/errors.ts';
 import { RUNNER_METHODS } from '../../../protocol/methods.ts';
 import type { NamedTensor } from '../../../protocol/tensor.ts';

@@ -75,8 +75,9 @@ export class ChunkBoard {
     if (!isDone && !this.#queue.includes(id)) this.#queue.unshift(id);
   }
 
-  /** It is written. */
+  /** It is written; what two sources have brought at the end counts once. */
   done(chunk: Chunk): void {
+    if (chunk.isDone) return;
     chunk.isDone = true;
     this.#left--;
     this.doneBytes += chunk.bytes;

@@ -1,7 +1,7 @@
 // A graph that is nothing but its table of cuts: every tensor's value follows from those that its segment uses, so that parts
 // on whatever nodes must give what the whole gives.
 import type { CutTables } from '../../../node/core/cut-tables.ts';
-import type { CutTable } from '../../../protocol/cut-table.ts';
+import type { CutTable, ObservedPart } from '../../../protocol/cut-table.ts';
 import type { RunRequest } from '../../../protocol/infer.ts';
 import type { NamedTensor } from '../../../protocol/tensor.ts';
 import { SMOL } from '../scheduler/builders.ts';
@@ -58,12 +58,16 @@ export function compute({ inputs, part }: RunRequest): NamedTensor[] {
 export interface FakeTables extends CutTables {
   /** Measurements that were asked for. */
   measured: number;
+  /** Parts that ran here. */
+  readonly ran: ObservedPart[];
 }
 
 /** @param known whether it was measured before */
 export function tables(known: boolean, table = TABLE): FakeTables {
   const made: FakeTables = {
     measured: 0,
+    ran: [],
+    observed: (_table, part) => made.ran.push(part),
     known: () => (known ? table : undefined),
     measure: async () => {
       made.measured++;

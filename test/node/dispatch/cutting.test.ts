@@ -86,6 +86,13 @@ describe('a cut that is asked for', () => {
     expect(result.plan.kind).toBe('cut');
   });
 
+  it('tells of what ran here, so that tables are corrected', async () => {
+    const cuts = tables(true);
+    const { dispatcher, outcome } = world({ self: SLOW, b: FAST }, { cuts });
+    await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [1] }, rawLocal: ['x'] })));
+    expect(cuts.ran).toEqual([{ from: 0, to: 1, ms: 400 }]);
+  });
+
   it('goes over three nodes', async () => {
     const { dispatcher, outcome } = world({ self: SLOW, b: FAST, c: FAST });
     const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [1, 3] } })));

@@ -28,6 +28,20 @@ class Work {
 }
 
 describe('jobs', () => {
+  it('may have a name and a number of their own, beside others', async () => {
+    const components = { clock: new ManualClock(), log: silentLog, events: { publish } };
+    const jobs = new Jobs(components, { name: 'part', atOnceMax: 1 });
+    const works = [new Work(), new Work()];
+    const runs = works.map((work, index) => jobs.run(work.as(`${index}`), never));
+    await works[0]?.started.promise;
+    expect([works.map((work) => work.runs), jobs.list().map(({ id }) => id)]).toEqual([
+      [1, 0],
+      ['part-2', 'part-1'],
+    ]);
+    for (const work of works) work.end.resolve('came');
+    await Promise.all(runs);
+  });
+
   it('are shared by all who ask for the same', async () => {
     const jobs = open();
     const work = new Work();

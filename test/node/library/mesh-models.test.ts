@@ -112,6 +112,12 @@ describe('what is held', () => {
     ]);
   });
 
+  it('is never whole before it is installed, whatever has come of it', () => {
+    const begun = [wanted(model('o/begun', 'p', [20, 30]))];
+    const held = heldModels({ installed: [], offers: [], wanted: begun, heldBytes: (_sha256, sizeBytes) => sizeBytes });
+    expect(held).toMatchObject([{ sizeBytes: 50, heldBytes: 49 }]);
+  });
+
   it('is bounded', () => {
     const installed = Array.from({ length: 200 }, (_, index) => model('o/n', String(index), [1]));
     expect(heldModels({ installed, offers: [], wanted: [], heldBytes: () => 0 })).toHaveLength(HELD_MODELS_MAX);

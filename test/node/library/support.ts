@@ -113,6 +113,8 @@ export interface NodeInit {
   readonly quotaBytes?: number;
   readonly prep?: Pick<Prep, 'inspect'>;
   readonly memoryBytes?: number;
+  /** The folder of the models. @default a new one */
+  readonly root?: string;
   /** Changes what the transfer does. */
   readonly transfer?: (real: Transfer) => Transfer;
   readonly components?: Partial<ModelLibraryComponents>;
@@ -154,7 +156,7 @@ export async function openNode(init: NodeInit = {}): Promise<TestNode> {
   const { wire = new Wire(), memoryBytes = 1e9, prep = openPrep() } = init;
   const key = deviceKeyOf(new Uint8Array(32).fill(seeds++));
   const name = init.name ?? `node ${wire.nodes.size + 1}`;
-  const root = join(await temporary(), 'models');
+  const root = init.root ?? join(await temporary(), 'models');
   const store = new ModelStore(
     { log: silentLog },
     { roots: [root], cacheFolder: join(root, '..', 'cache'), quotaBytes: () => init.quotaBytes },

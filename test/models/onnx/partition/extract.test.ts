@@ -249,8 +249,7 @@ describe('parts of random graphs', () => {
         const { model, feeds } = randomGraph(init);
         const types = await runAll(model, feeds);
         // The runtime takes casts away that a branch captures: some graphs can't be run even as a whole.
-        const whole = await run(model, feeds).catch(() => undefined);
-        if (whole === undefined) return;
+        const whole = await run(model, feeds);
         const random = new SeededRandom(init.seed);
         const places = Array.from({ length: parts - 1 }, () => random.between(1, model.graph?.node.length ?? 0));
         const chain = partsAt(

@@ -344,8 +344,7 @@ describe('the chain of a random graph', () => {
       fc.asyncProperty(graphs, async (init) => {
         const { model, feeds } = randomGraph(init);
         const tensors = await runAll(model, feeds);
-        const whole = await run(model, feeds).catch(() => undefined);
-        if (whole === undefined) return;
+        const whole = await run(model, feeds);
         const random = new SeededRandom(init.seed);
         const chain = planCuts(model, costsOf(tensors, randomTimes(random)));
         const all = Array.from({ length: chain.segments.length - 1 }, (_, index) => index + 1);
