@@ -6,20 +6,22 @@ import { join, resolve } from 'node:path';
 import { WeftError } from '../protocol/errors.ts';
 import type { InstalledModel } from './installed.ts';
 import { MANIFEST_BYTES_MAX, PARTIAL_KEPT_MS } from './limits.ts';
-import { modelRef, parseManifest, sizeOf } from './manifest.ts';
+import { type Manifest, modelRef, parseManifest, sizeOf } from './manifest.ts';
 import { Blobs } from './store/blobs.ts';
 import { CachedMetadata, type ModelMetadata } from './store/cached-metadata.ts';
 import { ChunkReader } from './store/chunk-reader.ts';
-import { withoutChunks } from './store/chunks.ts';
+import { chunksFit, withoutChunks } from './store/chunks.ts';
 import { cleanUp } from './store/clean-up.ts';
 import { findDamage } from './store/damage.ts';
 import { corrupt, onDisk } from './store/disk-error.ts';
 import { DiskQueue } from './store/disk-queue.ts';
 import { checkRoom, freeBytes, usedBytes } from './store/disk-use.ts';
-import { below, type Link } from './store/durable.ts';
+import { below, exists, type Link } from './store/durable.ts';
 import { type FilePlaces, placesOf } from './store/file-places.ts';
 import { InstalledModels, type ModelProblem } from './store/installed-models.ts';
 import { mergeSignatures, writeOrigin, writeSignatures } from './store/model-notes.ts';
+import { PartFile } from './store/part-file.ts';
+import { PartFolders, type PartModel } from './store/part-folders.ts';
 import { PartialFiles } from './store/partial-files.ts';
 import { beginRepair, putInPlace } from './store/repair.ts';
 import type { CleanUp, CleanUpInit, DamagedFile, StorageUse } from './store/reports.ts';
@@ -31,6 +33,8 @@ import { wholeFile } from './store/whole-file.ts';
 
 export { type ModelMetadata, metadataFiles } from './store/cached-metadata.ts';
 export type { ModelProblem } from './store/installed-models.ts';
+export type { PartFile } from './store/part-file.ts';
+export type { PartModel } from './store/part-folders.ts';
 export type { CleanUp, CleanUpInit, DamagedFile, StorageUse } from './store/reports.ts';
 export type { ModelOrigin, StagedModel } from './store/staged-model.ts';
 export type { ChunkDigests, FileHolding, FileToFetch, PartialFile, PartialReport } from './store/stored-file.ts';
@@ -81,6 +85,7 @@ export class ModelStore {
   readonly #cached: CachedMetadata;
   readonly #blobs: Blobs;
   readonly #partials: PartialFiles;
+  readonly #parts: PartFolders;
   readonly #staging: Staging;
   readonly #reader: ChunkReader;
   readonly #reservations = new Reservations((file) => this.#missingBytes(file));
@@ -103,9 +108,11 @@ export class ModelStore {
     this.#installed = new InstalledModels(components, { roots: init.roots, bundledRoot: init.bundledRoot });
     this.#cached = new CachedMetadata(components, { folder: init.cacheFolder });
     this.#blobs = new Blobs({ queue: this.#queue }, { folder, staging, link: second });
+    this.#parts = new PartFolders({ folder: join(root, '.parts'), link: second, now: init.now ?? Date.now });
     this.#partials = new PartialFiles(
       {
         queue: this.#queue,
+        names: (sha256) => this.#parts.names(sha256),
         place: async (path, sha256, chunks) => {
           await this.#blobs.place(path, sha256, chunks);
           await putInPlace(this.#blobs.path(sha256), this.#ownFiles(sha256), second);
@@ -134,6 +141,7 @@ export class ModelStore {
     await this.#cached.scan(tidy);
     await this.#blobs.scan();
     await this.#partials.scan(tidy);
+    await this.#parts.scan(tidy, (digest) => this.#installed.byDigest(digest) !== undefined);
     if (!tidy) return;
     for (const sha256 of left) if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
     await cleanUp(this.#leftovers(), { dryRun: false, keepLaterThan: Number.NEGATIVE_INFINITY });
@@ -185,6 +193,7 @@ export class ModelStore {
   async remove(digest: string): Promise<number> {
     this.#checkOwn();
     const { model, deleteFolder } = await this.#installed.takeOut(digest);
+    await this.#parts.remove(digest);
     // Before the folder: whoever finds that one left behind knows from its manifest what else was to go.
     for (const { sha256 } of model.manifest.files) {
       if (!this.#isNeeded(sha256)) await this.#blobs.delete(sha256);
@@ -233,6 +242,72 @@ export class ModelStore {
     if (places === undefined) return this.#partials.lease(file);
     if (places.sizeBytes !== file.sizeBytes) throw corrupt('A file is not as large as it was said to be.');
     return wholeFile(places, () => this.#chunksOf(places));
+  }
+
+  /** A model of which parts are here, or were; undefined for others. */
+  partModel(digest: string): PartModel | undefined {
+    return this.#parts.get(digest);
+  }
+
+  /**
+   * Makes a folder for parts of a model that isn't here whole; it is no installed model. One that is there stays, and more
+   * signatures are added to its own.
+   * @throws WeftError `model_corrupt` for files that no folder can hold; `disk_full`, `forbidden`
+   */
+  async beginParts(manifest: Manifest, signatures: readonly string[]): Promise<PartModel> {
+    this.#checkOwn();
+    const { digest } = modelRef(manifest);
+    await onDisk(() => this.#parts.begin(manifest, signatures));
+    const begun = this.#parts.get(digest);
+    if (begun === undefined) throw corrupt('What had come of a model was deleted.');
+    return begun;
+  }
+
+  /**
+   * A lease of one file of such a model, which lies in its folder from now on, with holes where nothing has come.
+   * @param path as in the manifest
+   * @throws WeftError `model_corrupt`, `disk_full`, `forbidden`
+   */
+  async partFile(digest: string, path: string): Promise<PartFile> {
+    const file = this.#partsOf(digest).manifest.files.find((candidate) => candidate.path === path);
+    if (file === undefined || !chunksFit(file.sizeBytes, file.chunks))
+      throw corrupt('The chunks of a file do not fit.');
+    const lease = await this.partial(file);
+    try {
+      const places = this.has(file.sha256) ? this.#places(file.sha256) : undefined;
+      const from = places?.paths[0] ?? this.#partials.path(file.sha256);
+      await onDisk(() => this.#parts.lay(digest, path, from, places !== undefined));
+      const good = await onDisk(() => this.#parts.good(digest, path));
+      return new PartFile({ queue: this.#queue, lease, good }, { file, path: this.#parts.path(digest, path) });
+    } catch (error) {
+      await lease.close();
+      throw error;
+    }
+  }
+
+  /** A file of such a model of which nothing is needed: it lies in the folder, and all of it is a hole. */
+  async hollowPartFile(digest: string, path: string): Promise<void> {
+    const file = this.#partsOf(digest).manifest.files.find((candidate) => candidate.path === path);
+    if (file !== undefined) await onDisk(() => this.#parts.hollow(digest, path, file.sizeBytes));
+  }
+
+  /**
+   * Notes that a part of such a model is asked for now.
+   * @param chunks of files by their path, as far as the part needs them
+   * @returns whether all of them lie there and were found good since the start
+   */
+  async hasPart(digest: string, chunks: ReadonlyMap<string, ReadonlySet<number>>): Promise<boolean> {
+    if (this.#parts.get(digest) === undefined) return false;
+    await onDisk(() => this.#parts.touch(digest));
+    for (const [path, indexes] of chunks) {
+      const good = await onDisk(() => this.#parts.good(digest, path));
+      if (
+        ![...indexes].every((index) => good.has(index)) ||
+        (indexes.size === 0 && !(await exists(this.#parts.path(digest, path))))
+      )
+        return false;
+    }
+    return true;
   }
 
   /** Files that were begun and are not whole. */
@@ -434,9 +509,10 @@ export class ModelStore {
   #leftovers() {
     return {
       partials: this.#partials,
+      parts: this.#parts,
       blobs: this.#blobs,
       staging: this.#staging,
-      isNeeded: (sha256: string) => this.#isNeeded(sha256),
+      isNeeded: (sha256: string) => this.#isInUse(sha256),
       isKept: (sha256: string) => this.#kept.has(sha256),
     };
   }
@@ -455,9 +531,21 @@ export class ModelStore {
     return this.has(sha256) ? 0 : Math.max(0, sizeBytes - this.#partials.heldBytes(sha256));
   }
 
-  /** By a model, or by what is going on. */
+  /** By a model, by parts of one, or by what is going on. */
   #isNeeded(sha256: string): boolean {
+    return this.#isInUse(sha256) || this.#parts.uses(sha256);
+  }
+
+  /** By a model, or by what is going on. */
+  #isInUse(sha256: string): boolean {
     return this.#installed.files(sha256).length > 0 || this.#kept.has(sha256) || this.#staging.uses(sha256);
+  }
+
+  /** @throws WeftError `model_not_found` */
+  #partsOf(digest: string): PartModel {
+    const found = this.#parts.get(digest);
+    if (found !== undefined) return found;
+    throw new WeftError({ code: 'model_not_found', message: 'No part of this model is here.' });
   }
 
   #model(digest: string): InstalledModel {

@@ -17,6 +17,8 @@ export interface ChatLoopInit {
   readonly connect: () => Promise<Client>;
   readonly model: string;
   readonly settings: ChatSettings;
+  /** Of every request: how soon answers are wanted. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Stands before every request; `/clear` keeps it. */
   readonly system: string | undefined;
   readonly context: CommandContext;
@@ -234,7 +236,7 @@ class Chat {
 
   async #answer(content: string, signal: AbortSignal): Promise<void> {
     if (content === '') return;
-    const { connect, model, context, summary } = this.#init;
+    const { connect, model, headers = {}, context, summary } = this.#init;
     const { stdout, stderr } = context;
     let text = '';
     const onText = (piece: string) => {
@@ -250,7 +252,8 @@ class Chat {
     const now = () => performance.now();
     let reading: ChatReading | undefined;
     await this.#guarded(signal, async () => {
-      reading = await streamChat(await connect(), { model, messages, settings: this.#settings, signal, onText, now });
+      const settings = this.#settings;
+      reading = await streamChat(await connect(), { model, messages, settings, headers, signal, onText, now });
     });
     stdout.write('\n');
     // What was said stays said, a stopped answer too; a question without any answer is forgotten.

@@ -49,12 +49,14 @@ export async function streamChat(
     readonly model: string;
     readonly messages: readonly Message[];
     readonly settings: ChatSettings;
+    /** Beside those of every request. */
+    readonly headers?: Readonly<Record<string, string>>;
     readonly signal: AbortSignal;
     readonly onText: (text: string) => void;
     readonly now: () => number;
   },
 ): Promise<ChatReading> {
-  const { settings, signal, onText, now } = init;
+  const { settings, headers: sent = {}, signal, onText, now } = init;
   const startedAt = now();
   const { events, headers } = await client.stream(
     '/v1/chat/completions',
@@ -65,7 +67,7 @@ export async function streamChat(
       stream_options: { include_usage: true },
       ...requestFields(settings),
     },
-    { signal },
+    { signal, headers: sent },
   );
   let model = init.model;
   let text = '';

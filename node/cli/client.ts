@@ -3,6 +3,7 @@ import { isErrorCode, WeftError } from '../../protocol/errors.ts';
 import { ANSWER_MS_MAX, BODY_BYTES_MAX, CONTROL_MS_MAX, FETCH_MS_MAX, STREAM_SILENCE_MS_MAX } from './limits.ts';
 import { patientFetch } from './patient-fetch.ts';
 import { readSse, type SseEvent } from './sse.ts';
+import { inWordsOfOptions } from './urgency-options.ts';
 
 /** Where a daemon answers, and the key that it asks for. */
 export interface DaemonAddress {
@@ -57,8 +58,8 @@ export class Client {
   }
 
   /** Posts, and reads the answer as server-sent events. Silence past {@link STREAM_SILENCE_MS_MAX} ends it. */
-  async stream(path: string, body: unknown, { signal }: { readonly signal: AbortSignal }): Promise<StreamedAnswer> {
-    return this.#stream(path, { body, signal, answerMs: ANSWER_MS_MAX, silenceMs: STREAM_SILENCE_MS_MAX });
+  async stream(path: string, body: unknown, options: Omit<CallOptions, 'timeoutMs'>): Promise<StreamedAnswer> {
+    return this.#stream(path, { ...options, body, answerMs: ANSWER_MS_MAX, silenceMs: STREAM_SILENCE_MS_MAX });
   }
 
   /**
@@ -105,7 +106,7 @@ export class Client {
   }
 
   async #refusal(response: Response): Promise<WeftError> {
-    const error = await readError(response);
+    const error = inWordsOfOptions(await readError(response), Number(response.headers.get('retry-after')));
     const { keyRemedy } = this.#daemon;
     if (error.code !== 'unauthorized' || keyRemedy === undefined) return error;
     const { code, message, facts } = error;
@@ -230,11 +231,15 @@ export function errorOf(body: unknown): WeftError | undefined {
   const code = field(error, 'weft_code');
   const remedy = field(error, 'remedy');
   const requestId = field(error, 'request_id');
+  const quotedMs = field(error, 'quoted_ms');
   return new WeftError({
     code: typeof code === 'string' && isErrorCode(code) ? code : 'internal',
     message,
     ...(typeof remedy === 'string' ? { remedy } : {}),
-    ...(typeof requestId === 'string' ? { facts: { requestId } } : {}),
+    facts: {
+      ...(typeof requestId === 'string' ? { requestId } : {}),
+      ...(typeof quotedMs === 'number' ? { quotedMs: String(quotedMs) } : {}),
+    },
   });
 }
 

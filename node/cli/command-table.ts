@@ -44,6 +44,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'Say where a request would run now and why, or where an earlier one would have run; nothing is run.',
     load: () => import('./commands/plan.ts'),
   },
+  cut: {
+    summary: 'write its parts as files',
+    description: 'Write the parts of a graph as ONNX files, or list where it can be cut.',
+    load: () => import('./commands/cut.ts'),
+  },
   list: {
     summary: 'list them, and who has them',
     description: 'List the models of the mesh and the nodes that offer them.',
@@ -186,7 +191,7 @@ export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
   [
     {
       title: 'Models',
-      commands: ['run', 'embed', 'infer', 'plan', 'pull', 'import', 'list', 'show', 'ps', 'load', 'rm'],
+      commands: ['run', 'embed', 'infer', 'plan', 'cut', 'pull', 'import', 'list', 'show', 'ps', 'load', 'rm'],
     },
     { title: 'Mesh', commands: ['peers', 'members', 'invite', 'join', 'revoke'] },
   ],

@@ -19,7 +19,7 @@ export function helpScreen(): string {
   const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, at) =>
     `${(left[at] ?? '').padEnd(width)}${right[at] ?? ''}`.trimEnd(),
   );
-  return `${HEAD}\n${rows.join('\n')}\n${FOOT}`;
+  return `${HEAD}${rows.join('\n')}\n${FOOT}`;
 }
 
 function linesOf(groups: readonly CommandGroup[]): string[] {

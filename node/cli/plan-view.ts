@@ -1,5 +1,6 @@
 // Plans as tables for people: what `weft plan` and `weft trace` print. Pure.
 import type { PlanAnswer, ReplayAnswer, RequestAnswer } from '../../protocol/api/control.ts';
+import { segmentsOf } from './cuts-view.ts';
 import { type Column, formatMs, orDash, printable, table } from './format.ts';
 import type { NameOf } from './node-names.ts';
 
@@ -22,6 +23,7 @@ interface PlanRow {
 export function planLines(plan: Plan, nameOf: NameOf): string {
   const rows: readonly PlanRow[] = [
     { mark: '→', node: chosen(plan, nameOf), price: plan.price, samples: plan.samples, correction: plan.correction },
+    ...partRows(plan, nameOf),
     ...plan.others.map(({ node, price, samples, correction }) => ({
       mark: '',
       node: nameOf(node),
@@ -49,6 +51,18 @@ export function planLines(plan: Plan, nameOf: NameOf): string {
       : `The node declines, and the next is asked, where it would take more than ${formatMs(plan.withinMs)} itself.\n`;
   const rejected = plan.rejected.map(({ node, reason }) => `not ${printable(nameOf(node))}: ${printable(reason)}\n`);
   return table(columns, rows) + condition + rejected.join('');
+}
+
+/** Of a graph that is cut: the parts, one below the other. */
+function partRows(plan: Plan, nameOf: NameOf): readonly PlanRow[] {
+  if (plan.kind !== 'cut') return [];
+  return plan.parts.map(({ node, from, to, price }, index) => ({
+    mark: '',
+    node: `  part ${index + 1}, segments ${segmentsOf(from, to)}: ${nameOf(node)}`,
+    price,
+    samples: undefined,
+    correction: undefined,
+  }));
 }
 
 const correctionOf = ({ correction }: PlanRow): string =>

@@ -40,7 +40,8 @@ export function psText({ name, models, elsewhere }: PsReading, width?: number): 
   const rows: Row[] = [
     ...models.map((here) => {
       const { id, state } = here;
-      return { id, node: `${name} (here)`, state, memory: describeMemory(here), here };
+      const what = here.part === undefined ? id : `${id} (part)`;
+      return { id: what, node: `${name} (here)`, state, memory: describeMemory(here), here };
     }),
     ...elsewhere.map(({ id, name: node, state }) => ({ id, node, state, memory: '-', here: undefined })),
   ];
@@ -72,8 +73,9 @@ function fitted(columns: readonly Column<Row>[], rows: readonly Row[], width: nu
 
 const fits = (text: string, width: number): boolean => text.split('\n').every((line) => textWidth(line) <= width);
 
-function notesOf({ id, reason, provider, fallbackReason, generation }: LoadedHere): string[] {
+function notesOf({ id, part, reason, provider, fallbackReason, generation }: LoadedHere): string[] {
   return [
+    ...(part === undefined ? [] : [`${id} (part): ${namesOf(part.inputs)} → ${namesOf(part.outputs)}`]),
     ...(reason === undefined ? [] : [`${id} is quarantined: ${reason}`]),
     ...(fallbackReason === undefined ? [] : [`${id} runs on ${provider}: ${fallbackReason}`]),
     ...(generation?.decoder === 'plain'
@@ -81,6 +83,14 @@ function notesOf({ id, reason, provider, fallbackReason, generation }: LoadedHer
       : []),
   ];
 }
+
+/** Names of tensors: of many the first ones. */
+function namesOf(names: readonly string[]): string {
+  const more = names.length - PART_NAMES_SHOWN_MAX;
+  return names.slice(0, PART_NAMES_SHOWN_MAX).join(', ') + (more > 0 ? `, ${more} more` : '');
+}
+
+const PART_NAMES_SHOWN_MAX = 3;
 
 /** `476 MB, KV 23.6 MB`: all that is reserved, and what of it holds keys and values now. */
 function describeMemory({ residentBytes, generation }: LoadedHere): string {

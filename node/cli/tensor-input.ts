@@ -3,9 +3,8 @@
 import type { ModelAnswer } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { DataType, type DataTypeName, type NamedTensor, type Tensor } from '../../protocol/tensor.ts';
-import { systemCode } from '../config/files.ts';
 import type { Client } from './client.ts';
-import { readInputFile } from './input-file.ts';
+import { readFileForRequest } from './input-file.ts';
 import { TENSOR_FILE_BYTES_MAX } from './limits.ts';
 import { installedModel } from './model-facts.ts';
 import { isNpy, readNpy } from './npy.ts';
@@ -57,7 +56,13 @@ async function readTensor(
 ): Promise<Tensor> {
   try {
     if (!value.startsWith('@')) return parseTensor(value, type);
-    const bytes = await readBytes(value.slice(1), signal);
+    const bytes = new Uint8Array(
+      await readFileForRequest(value.slice(1), {
+        bytesMax: TENSOR_FILE_BYTES_MAX,
+        signal,
+        remedy: 'Name a file with one tensor in it.',
+      }),
+    );
     return isNpy(bytes) ? readNpy(bytes) : parseTensor(new TextDecoder().decode(bytes), type);
   } catch (error) {
     if (!(error instanceof WeftError)) throw error;
@@ -66,21 +71,15 @@ async function readTensor(
   }
 }
 
-async function readBytes(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  let bytes: Buffer | undefined;
-  try {
-    bytes = await readInputFile(path, TENSOR_FILE_BYTES_MAX, { signal });
-  } catch (error) {
-    if (signal.aborted) throw new WeftError({ code: 'cancelled', message: 'Ended while reading a file.' });
-    throw notRead(`The file ${path} can't be read (${systemCode(error) ?? 'unknown error'}).`, error);
-  }
-  if (bytes !== undefined) return new Uint8Array(bytes);
-  throw notRead(`The file ${path} is larger than a request may be.`);
-}
-
-function notRead(message: string, cause?: unknown): WeftError {
-  return new WeftError({ code: 'bad_request', message, remedy: 'Name a file with one tensor in it.' }, { cause });
-}
+/** For a catch: what doesn't fit the graph is best seen beside it. Rethrows every error. */
+export const adviseInputs =
+  (model: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof WeftError) || error.code !== 'tensor_invalid') throw error;
+    const { code, message, facts } = error;
+    const remedy = `Compare with \`weft show ${model}\`: it lists inputs and outputs with their types and shapes.`;
+    throw new WeftError({ code, message, remedy, facts }, { cause: error.cause });
+  };
 
 /** @param example of what may stand behind the name */
 export function assignment(text: string, option: string, example: string): Assignment {

@@ -1,8 +1,9 @@
 // What a pull, an import or a repair looks like: lines that change at a terminal, lines that stay elsewhere. Pure.
 import type { TransferState } from '../../protocol/api/control.ts';
 import { formatBytes, formatMs, printable } from './format.ts';
-import { BAR_COLUMNS_MAX, BAR_COLUMNS_MIN, PROGRESS_STEP_PERCENT, SOURCES_SHOWN_MAX } from './limits.ts';
+import { PROGRESS_STEP_PERCENT, SOURCES_SHOWN_MAX } from './limits.ts';
 import type { NameOf } from './node-names.ts';
+import { barLine } from './progress-bar.ts';
 import { fitText, textWidth } from './text-width.ts';
 
 type Source = TransferState['sources'][number];
@@ -46,7 +47,7 @@ export function transferWindow(
   const percent = percentOf(state);
   const lines: ViewLine[] = [
     { text: headline(state), tone: 'plain' },
-    ...(percent === undefined ? [] : [{ text: barLine(state, percent, columns), tone: 'plain' as const }]),
+    ...(percent === undefined ? [] : [{ text: barLine(percent, measures(state), columns), tone: 'plain' as const }]),
     ...sourceLines(state.sources, nameOf),
   ];
   return lines.map(({ text, tone }) => ({ text: fitText(text, columns), tone }));
@@ -78,17 +79,7 @@ function fromWhere(sources: readonly Source[]): string {
 const counted = (count: number, what: string): string =>
   count === 0 ? '' : `${count} ${what}${count === 1 ? '' : 's'}`;
 
-/** Bar, percent, bytes, speed, time left: what doesn't fit is left out from the end, the bar last but one. */
-function barLine(state: TransferState, percent: number, columns: number): string {
-  const parts = [`${String(percent).padStart(3)} %`, ...measures(state)];
-  while (parts.length > 1 && textWidth(parts.join('  ')) + 2 + BAR_COLUMNS_MIN > columns) parts.pop();
-  const text = parts.join('  ');
-  const width = Math.min(BAR_COLUMNS_MAX, columns - textWidth(text) - 2);
-  if (width < BAR_COLUMNS_MIN) return text.trimStart();
-  const filled = Math.floor((width * percent) / 100);
-  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)}  ${text}`;
-}
-
+/** Bytes, speed, time left. */
 function measures(state: TransferState): string[] {
   const { doneBytes, totalBytes, bytesPerSecond, etaSeconds } = state;
   const amount = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;

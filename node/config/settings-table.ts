@@ -282,6 +282,14 @@ export const SETTINGS = {
     expected: 'auto or never',
     byDefault: () => 'auto',
   }),
+  rawLocal: row({
+    flag: '--raw-local',
+    env: 'WEFT_RAW_LOCAL',
+    live: true,
+    schema: listOf((value) => MODEL_NAME.test(value)),
+    expected: 'names of models separated by commas',
+    byDefault: () => [],
+  }),
   share: row({
     flag: '--share',
     env: 'WEFT_SHARE',

@@ -53,6 +53,8 @@ export interface Settings {
   readonly bring: 'auto' | 'never';
   /** When this node asks the mesh to prefer others. */
   readonly preferOthers: readonly YieldReason[];
+  /** Models whose requests keep what they bring on this node, by hub id or short name. */
+  readonly rawLocal: readonly string[];
   /** Members may read the files of this node's models. */
   readonly share: boolean;
   /** What models run on. */
@@ -115,6 +117,7 @@ const FIELDS = {
   signers: 'signers',
   bring: 'bring',
   preferOthers: 'preferOthers',
+  rawLocal: 'rawLocal',
   share: 'share',
   device: 'device',
   threads: 'threads',

@@ -2,17 +2,16 @@
 // Called by TextCoordinator.
 import type { FeatureExtractionTask } from '../../models/tasks/feature-extraction.ts';
 import type { NodeId } from '../../protocol/ids.ts';
-import type { EncodeRequest, EncodeResult } from '../../protocol/infer.ts';
+import type { EncodeRequest } from '../../protocol/infer.ts';
 import { assert } from '../core/assert.ts';
 import type { EmbedAnswer, EmbedRequest, RequestOptions } from '../core/coordinator.ts';
-import type { Dispatcher, Placement } from '../core/dispatcher.ts';
+import type { Dispatcher } from '../core/dispatcher.ts';
 import type { Tokenized } from '../core/prep.ts';
-import { ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX, INPUTS_MAX } from './limits.ts';
+import { encodePieces } from './encode-pieces.ts';
+import { ENCODE_TOKENS_MAX, INPUTS_MAX } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
-import { placedOptions } from './placed-options.ts';
 import { prepare } from './preparing.ts';
 import { position, refusal } from './refusal.ts';
-import { together } from './together.ts';
 import { checkTokenIds, Tokenizing, type TokenizingComponents } from './tokenizing.ts';
 
 export interface EmbedComponents extends TokenizingComponents {
@@ -28,7 +27,7 @@ export async function embed(
   options: RequestOptions,
 ): Promise<EmbedAnswer> {
   const { model, requests, promptTokens, truncated } = await embedRequests(components, request, options);
-  const results = await encodeAll(components.dispatcher, requests, options);
+  const results = await encodePieces(components.dispatcher, requests, options);
 
   const [first] = results;
   assert(first !== undefined, 'there is at least one text');
@@ -158,19 +157,6 @@ function encodeRequest(model: Resolved<FeatureExtractionTask>, texts: readonly I
   }
   const { pooling, normalize } = model.task.encoding;
   return { model: model.ref, ids, lengths, pooling, normalize };
-}
-
-/** Results in the order of the requests. */
-function encodeAll(
-  dispatcher: Pick<Dispatcher, 'encode'>,
-  requests: readonly EncodeRequest[],
-  options: RequestOptions,
-): Promise<readonly (EncodeResult & Placement)[]> {
-  return together(requests, ENCODES_IN_FLIGHT_MAX, options.signal, (request, index, signal) => {
-    // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
-    const requestId = requests.length === 1 ? options.requestId : `${options.requestId}.${index}`;
-    return dispatcher.encode(request, placedOptions(options, { requestId, signal }));
-  });
 }
 
 /**

@@ -7,14 +7,16 @@ import type { PlacedOptions } from '../core/dispatcher.ts';
  * @param part what is its own where a request is sent in several parts
  */
 export function placedOptions(
-  { signal, requestId, trace, priority, leftMs }: RequestOptions,
-  part: Pick<PlacedOptions, 'onPlan'> & Partial<Pick<PlacedOptions, 'signal' | 'requestId'>> = {},
+  { signal, requestId, trace, priority, leftMs, cut, rawLocal }: RequestOptions,
+  part: Pick<PlacedOptions, 'onPlan' | 'onProgress'> & Partial<Pick<PlacedOptions, 'signal' | 'requestId'>> = {},
 ): PlacedOptions {
   return {
     signal,
     requestId,
     ...(trace !== undefined && { trace }),
     ...(priority !== undefined && { priority }),
+    ...(cut !== undefined && { cut }),
+    ...(rawLocal !== undefined && { rawLocal }),
     // One whose time has run out is on its way to be ended: dispatch shall see no less than an instant.
     ...(leftMs !== undefined && { deadlineMs: Math.max(1, leftMs()) }),
     ...part,

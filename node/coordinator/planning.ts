@@ -1,4 +1,5 @@
 // Dry runs: a request is prepared as if it were to be done, and dispatch says where it would go. Called by TextCoordinator.
+import { CUT_HEADER, RAW_HEADER } from '../../protocol/api/locality.ts';
 import type { ModelTask } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { assert } from '../core/assert.ts';
@@ -17,9 +18,15 @@ import type { TokenizingComponents } from './tokenizing.ts';
 
 export interface PlanComponents extends TokenizingComponents {
   readonly random: Pick<Random, 'bytes'>;
-  readonly dispatcher: Pick<Dispatcher, 'plan'>;
+  readonly dispatcher: Pick<Dispatcher, 'plan' | 'planCut'>;
   readonly resolver: Pick<ModelResolver, 'graph' | 'taskOf' | 'textGeneration' | 'featureExtraction' | 'textRanking'>;
   readonly self: string;
+}
+
+/** Texts become tensors of their own making: there is nothing in them that could be named. */
+function checkPlaces({ cut, rawLocal }: RequestOptions): void {
+  if (cut !== undefined && cut !== 'never') throw refusal('Only requests of tensors are cut.', CUT_HEADER);
+  if (Array.isArray(rawLocal)) throw refusal('Only tensors have names: a text stays here as a whole.', RAW_HEADER);
 }
 
 type TextsRequest = Extract<PlanRequest, { kind: 'texts' }>;
@@ -33,8 +40,20 @@ export async function plan(
   const { dispatcher, resolver } = components;
   if (request.kind === 'tensors') {
     const work = runRequest(components, { ...request, outputs: [] }, options);
-    return { model: work.model, work: 'run', inputTokens: 0, requests: 1, plan: dispatcher.plan('run', work) };
+    const { signal, cut: wish, rawLocal } = options;
+    const rule = { ...(wish !== undefined && { cut: wish }), ...(rawLocal !== undefined && { rawLocal }) };
+    const cut = await dispatcher.planCut(work, { signal, ...rule });
+    const whole = dispatcher.plan('run', work, rule);
+    return {
+      model: work.model,
+      work: 'run',
+      inputTokens: 0,
+      requests: 1,
+      plan: whole,
+      ...(cut !== undefined && { cut }),
+    };
   }
+  checkPlaces(options);
   const task = resolver.taskOf(request.model);
   if (task !== 'text-ranking' && request.query !== undefined) {
     throw refusal('"query" is for models that rank texts.', 'query');
@@ -73,8 +92,9 @@ function asInput(error: unknown): never {
 async function planGeneration(
   components: PlanComponents,
   { model: name, texts, maxTokens }: TextsRequest,
-  { signal }: RequestOptions,
+  options: RequestOptions,
 ): Promise<PlanAnswer> {
+  const { signal } = options;
   const [content, ...more] = texts;
   if (content === undefined || more.length > 0) throw refusal('A text generator takes one text.', 'input');
   const model = await components.resolver.textGeneration(name, signal);
@@ -94,7 +114,7 @@ async function planGeneration(
     work: 'generate',
     inputTokens: ids.length,
     requests: 1,
-    plan: components.dispatcher.plan('generate', work),
+    plan: components.dispatcher.plan('generate', work, stays(options)),
   };
 }
 
@@ -118,9 +138,12 @@ async function planEncoding(
     work: 'encode',
     inputTokens: promptTokens,
     requests: requests.length,
-    plan: components.dispatcher.plan('encode', first),
+    plan: components.dispatcher.plan('encode', first, stays(options)),
   };
 }
+
+const stays = ({ rawLocal }: RequestOptions): Pick<RequestOptions, 'rawLocal'> =>
+  rawLocal === undefined ? {} : { rawLocal };
 
 function takesNoText(model: string, task: ModelTask): WeftError {
   return new WeftError({

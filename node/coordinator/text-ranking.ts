@@ -7,13 +7,12 @@ import type { EncodeRequest } from '../../protocol/infer.ts';
 import { assert } from '../core/assert.ts';
 import type { RequestOptions, RerankAnswer, RerankRequest } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
+import { encodePieces } from './encode-pieces.ts';
 import type { EncodeRequests } from './feature-extraction.ts';
-import { DOCUMENTS_MAX, ENCODE_TOKENS_MAX, ENCODES_IN_FLIGHT_MAX } from './limits.ts';
+import { DOCUMENTS_MAX, ENCODE_TOKENS_MAX } from './limits.ts';
 import type { ModelResolver, Resolved } from './model-resolver.ts';
-import { placedOptions } from './placed-options.ts';
 import { prepare } from './preparing.ts';
 import { position, refusal } from './refusal.ts';
-import { together } from './together.ts';
 import { Tokenizing, type TokenizingComponents } from './tokenizing.ts';
 
 export interface RerankComponents extends TokenizingComponents {
@@ -29,11 +28,7 @@ export async function rerank(
   options: RequestOptions,
 ): Promise<RerankAnswer> {
   const { model, requests, promptTokens, truncated } = await rankRequests(components, request, options);
-  const answers = await together(requests, ENCODES_IN_FLIGHT_MAX, options.signal, (one, index, signal) => {
-    // An id of its own for each part: an engine that loses two at once shall not take them for one that failed twice.
-    const requestId = requests.length === 1 ? options.requestId : `${options.requestId}.${index}`;
-    return components.dispatcher.encode(one, placedOptions(options, { requestId, signal }));
-  });
+  const answers = await encodePieces(components.dispatcher, requests, options);
   const [first] = answers;
   assert(first !== undefined, 'there is at least one document');
   const scores = answers.flatMap(({ embeddings, dimensions }) => scoresOf(embeddings, dimensions));

@@ -167,7 +167,11 @@ export class Cutting {
         ...(isTight && { reason: 'the rest of the graph does not fit into its memory' }),
       };
     });
-    const choice = chooseCut({ table: rest, ...nodes, wholes, rule: restRule(rule, rest, from) });
+    const { cutAt, ...free } = restRule(rule, rest, from);
+    const asked = { table: rest, ...nodes, wholes };
+    const kept = chooseCut({ ...asked, rule: cutAt === undefined ? free : { ...free, cutAt } });
+    // With a node gone there may be nobody for both sides of a place that was named: an answer goes before the place.
+    const choice = kept.refused !== undefined && cutAt !== undefined ? chooseCut({ ...asked, rule: free }) : kept;
     const [node] = choice.nodes;
     const host = [nodes.self, ...nodes.peers].find((one) => one.node === node);
     const parts =

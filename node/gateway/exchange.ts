@@ -6,12 +6,14 @@ import { WeftError } from '../../protocol/errors.ts';
 import type { RequestId } from '../../protocol/ids.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { RequestOptions } from '../core/coordinator.ts';
+import type { CutWish } from '../core/dispatcher.ts';
 import type { Priority } from '../core/engine.ts';
 import type { RequestTrace } from '../core/trace.ts';
 import type { Guards } from './auth.ts';
 import { type ByteBudget, checkEncoding, parseJson, readBody } from './body.ts';
 import { checkForm, readForm } from './form.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { Locality } from './locality.ts';
 import { ignoredHeader, parseBody, parseLeniently } from './parameters.ts';
 import { EventStream } from './sse.ts';
 import type { Urgency } from './urgency.ts';
@@ -34,6 +36,8 @@ export interface ExchangeInit {
   readonly lasting?: boolean | undefined;
   /** Of work: what its headers say. @default no deadline, interactive */
   readonly urgency?: Urgency | undefined;
+  /** Of work as well. @default nothing must stay, and a graph may be cut */
+  readonly locality?: Locality | undefined;
   /** As the endpoint's: the deadline is that of a request that isn't made. @default false */
   readonly dryRun?: boolean | undefined;
 }
@@ -46,6 +50,8 @@ export interface Endpoint {
   readonly traced?: true;
   /** It prepares work and runs no model; it takes the headers of those that do. */
   readonly dryRun?: true;
+  /** It takes tensors for a graph, which may be cut. */
+  readonly graph?: true;
   /** Its body is a form with a file. */
   readonly form?: true;
   /** Its work may take hours: it ends with its client and with the node, and has no deadline. */
@@ -63,12 +69,16 @@ export class Exchange implements RequestOptions {
   /** From its arrival, as its header says. */
   readonly deadlineMs?: number;
   readonly leftMs?: () => number;
+  readonly cut?: CutWish;
+  readonly rawLocal?: true | readonly string[];
   /** Resolves when the answer has been handed to the system, or the connection is gone. */
   readonly closed: Promise<void>;
   readonly #components: ExchangeComponents;
   readonly #lenient: boolean;
   readonly #controller = new AbortController();
-  readonly #deadline: Timer | undefined;
+  #deadline: Timer | undefined;
+  /** Somebody has asked how much time is left: the work is being placed. */
+  #placing = false;
   #bytes = 0;
 
   constructor(components: ExchangeComponents, init: ExchangeInit) {
@@ -81,10 +91,16 @@ export class Exchange implements RequestOptions {
     if (components.trace !== undefined) this.trace = components.trace;
     const { deadlineMs, priority } = init.urgency ?? {};
     if (priority !== undefined) this.priority = priority;
+    const { cut, rawLocal } = init.locality ?? {};
+    if (cut !== undefined) this.cut = cut;
+    if (rawLocal !== undefined) this.rawLocal = rawLocal;
     if (deadlineMs !== undefined) {
       const untilMs = clock.now() + deadlineMs;
       this.deadlineMs = deadlineMs;
-      this.leftMs = () => untilMs - clock.now();
+      this.leftMs = () => {
+        this.#placing = true;
+        return untilMs - clock.now();
+      };
     }
     if (init.lasting !== true) {
       const { answerMsMax } = limits;
@@ -93,9 +109,11 @@ export class Exchange implements RequestOptions {
         asked !== undefined && asked < answerMsMax
           ? `The whole answer was not here within ${asked} ms, as it was asked to be.`
           : 'The request took too long.';
-      this.#deadline = clock.after(Math.min(answerMsMax, asked ?? answerMsMax), () =>
-        this.abort(new WeftError({ code: 'deadline_exceeded', message })),
-      );
+      const end = (): void => this.abort(new WeftError({ code: 'deadline_exceeded', message }));
+      this.#deadline = clock.after(Math.min(answerMsMax, asked ?? answerMsMax), () => {
+        if (asked === undefined || this.#placing) end();
+        else this.#deadline = clock.after(limits.unplacedMsMax, end);
+      });
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;

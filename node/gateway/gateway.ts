@@ -19,6 +19,7 @@ import { ByteBudget, linger } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
 import { completions } from './completions.ts';
 import { control } from './control.ts';
+import { cuts } from './cuts.ts';
 import { embeddings } from './embeddings.ts';
 import { errorBody, HttpError, quotedMs, retryAfter, toClientError } from './errors.ts';
 import { events } from './events.ts';
@@ -28,6 +29,7 @@ import { OPEN_PATHS, registerHealth } from './health.ts';
 import { newId } from './ids.ts';
 import { infer } from './infer.ts';
 import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
+import { localityOf } from './locality.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
 import { openApi } from './openapi.ts';
@@ -200,7 +202,8 @@ export class Gateway {
       ...control({ control: nodeControl, coordinator }),
       events({ clock, random, events: nodeControl.events, limits: this.#limits }),
       infer({ coordinator, nameOf }),
-      ...plans({ coordinator, control: nodeControl }),
+      ...plans({ coordinator, control: nodeControl, self: this.#init.nodeId }),
+      cuts(nodeControl),
       openApi({ version: () => nodeControl.status().version }),
     ];
     const route = (scope: FastifyInstance, endpoint: Endpoint): void => {
@@ -244,12 +247,14 @@ export class Gateway {
     const underWay = this.#exchanges.size;
     if (underWay >= limits.requestsInFlightMax) throw this.#overloaded(underWay);
     const { clock } = this.#components;
-    const { traced, dryRun, lasting } = endpoint;
-    const urgency = traced === true || dryRun === true ? urgencyOf(request.headers) : undefined;
+    const { traced, dryRun, lasting, graph = false } = endpoint;
+    const isWork = traced === true || dryRun === true;
+    const urgency = isWork ? urgencyOf(request.headers) : undefined;
+    const locality = isWork ? localityOf(request.headers, graph) : undefined;
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
       { clock, guards: this.#guards, budget: this.#budget, limits, request, reply, trace },
-      { lenient: this.#init.lenient(), lasting, urgency, dryRun },
+      { lenient: this.#init.lenient(), lasting, urgency, locality, dryRun },
     );
     this.#exchanges.add(exchange);
     void exchange.closed.then(() => {

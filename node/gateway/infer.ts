@@ -31,6 +31,7 @@ export function infer({ coordinator, nameOf }: InferComponents): Endpoint {
     method: 'POST',
     url: '/api/v1/infer',
     traced: true,
+    graph: true,
     async handle(exchange) {
       const { model, inputs, outputs = [], encoding = 'json' } = await exchange.readJson(InferRequest);
       const tensors = inputs.map((input, index) => readTensor(input, `inputs[${index}]`));

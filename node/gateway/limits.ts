@@ -24,6 +24,7 @@ export interface GatewayLimits {
   readonly keepAliveTimeoutMs: number;
   readonly tcpKeepAliveMs: number;
   readonly answerMsMax: number;
+  readonly unplacedMsMax: number;
   readonly stallMs: number;
   readonly streamBufferBytesMax: number;
   readonly watchersMax: number;
@@ -84,6 +85,11 @@ export const GATEWAY_LIMITS: GatewayLimits = {
    * and be repeated elsewhere.
    */
   answerMsMax: 1_800_000,
+  /**
+   * Past a client's deadline, for a request that is still being prepared: who places it then refuses it with the time that it
+   * would take, which says more than that its time is over. Texts of a usual length are prepared in a fraction of this.
+   */
+  unplacedMsMax: 500,
   /** A client that takes not one byte of what waits for it. */
   stallMs: 10_000,
   /** Text of a stream that a slow client has not taken: more than 8,192 tokens as events would be 2 MB. */

@@ -2,29 +2,33 @@
 // gone under another policy. Nothing is run. Answers are PlanAnswer and ReplayAnswer of protocol/api/control/plans.ts.
 import { PlanRequest, ReplayQuery } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
 import { byteLength, elementCount, type NamedTensor } from '../../protocol/tensor.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator, PlanRequest as PlannedRequest } from '../core/coordinator.ts';
+import { consideredCut } from './cuts.ts';
 import type { Endpoint } from './exchange.ts';
 
 export interface PlansComponents {
   readonly control: Pick<NodeControl, 'explain' | 'replay'>;
   readonly coordinator: Pick<Coordinator, 'plan'>;
+  readonly self: NodeId;
 }
 
 /** Bytes of all tensors of one dry run: more than a request with them could carry. */
 const TENSOR_BYTES_MAX = 16 << 20;
 
 /** The endpoints. */
-export function plans({ control, coordinator }: PlansComponents): readonly Endpoint[] {
+export function plans({ control, coordinator, self }: PlansComponents): readonly Endpoint[] {
   return [
     {
       method: 'POST',
       url: '/api/v1/plan',
       dryRun: true,
+      graph: true,
       async handle(exchange) {
         const request = plannedRequest(await exchange.readJson(PlanRequest));
-        const { model, work, inputTokens, requests, plan } = await coordinator.plan(request, exchange);
+        const { model, work, inputTokens, requests, plan, cut } = await coordinator.plan(request, exchange);
         const { lines, unmeetable } = control.explain(plan, exchange.leftMs?.());
         const { deadlineMs } = exchange;
         return {
@@ -34,6 +38,7 @@ export function plans({ control, coordinator }: PlansComponents): readonly Endpo
           requests,
           plan,
           explanation: lines,
+          ...(cut !== undefined && { cut: consideredCut(cut, self) }),
           ...(deadlineMs !== undefined && {
             deadline: { deadlineMs, meetable: unmeetable === undefined, ...unmeetable },
           }),

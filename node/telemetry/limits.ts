@@ -25,6 +25,9 @@ export const TRACES_MAX = 600;
 /** Spans of one request: seven for each attempt, and more than one attempt for each of several choices or recoveries. */
 export const SPANS_PER_TRACE_MAX = 96;
 
+/** Between two events that say how far a request of many items is: for people to look at, and few among those that are kept. */
+export const PROGRESS_MS_MIN = 500;
+
 /** Plans and failures of one request. */
 export const PLANS_PER_TRACE_MAX = 16;
 export const FAILURES_PER_TRACE_MAX = 16;

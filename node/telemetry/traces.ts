@@ -7,6 +7,7 @@ import type { Clock, Random } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type {
+  BatchProgress,
   FailedAttempt,
   PlacementRecord,
   RequestTrace,
@@ -20,6 +21,7 @@ import { KeptRecords } from './kept-records.ts';
 import {
   FAILURES_PER_TRACE_MAX,
   PLANS_PER_TRACE_MAX,
+  PROGRESS_MS_MIN,
   RECORD_NODES_MAX,
   REJECTIONS_PER_PLAN_MAX,
   SPANS_PER_TRACE_MAX,
@@ -124,6 +126,8 @@ class Trace implements RequestTrace {
   #completionTokens: number | undefined;
   #outcome: TraceOutcome | undefined;
   #durationMs: number | undefined;
+  /** When watchers were last told how far it is. */
+  #toldMs = Number.NEGATIVE_INFINITY;
   /** Nothing is noted down any more. */
   #closed = false;
 
@@ -177,6 +181,13 @@ class Trace implements RequestTrace {
   failed(node: NodeId, code: string): void {
     if (this.#closed || this.#failures.length >= FAILURES_PER_TRACE_MAX) return;
     this.#failures.push({ node, code: clip(code), atMs: this.elapsedMs() });
+  }
+
+  progress({ done, total, byNode }: BatchProgress): void {
+    const nowMs = this.#components.clock.now();
+    if (this.#closed || (done < total && nowMs - this.#toldMs < PROGRESS_MS_MIN)) return;
+    this.#toldMs = nowMs;
+    this.#publish('progress', { done, total, ...(byNode !== undefined && { doneByNode: Object.fromEntries(byNode) }) });
   }
 
   usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void {
@@ -234,9 +245,10 @@ class Trace implements RequestTrace {
     };
   }
 
-  #publish(phase: 'begun' | 'placed' | 'ended', facts: Readonly<Record<string, unknown>>): void {
+  #publish(phase: 'begun' | 'placed' | 'progress' | 'ended', facts: Readonly<Record<string, unknown>>): void {
     const { requestId } = this;
-    const common = { requestId, phase, name: this.#name, caller: this.#caller, model: this.#model };
+    const { traceId } = this.#context;
+    const common = { requestId, traceId, phase, name: this.#name, caller: this.#caller, model: this.#model };
     this.#components.events?.publish('request', { ...common, ...facts });
   }
 }

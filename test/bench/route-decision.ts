@@ -2,6 +2,7 @@
 // since the decision before. Called by the bench `route`.
 import type { PeerRecord } from '../../node/core/mesh.ts';
 import type { RoutingPolicy } from '../../node/scheduler/policy.ts';
+import type { Snapshot } from '../../node/scheduler/snapshot.ts';
 import { MINILM, offer, peer, request, snapshot } from '../node/scheduler/builders.ts';
 import { Draws } from '../sim/draws.ts';
 
@@ -9,18 +10,40 @@ const WARM = 2_000;
 
 /** Microseconds of each of `count` decisions among so many peers. */
 export function decisionTimes(policy: RoutingPolicy, peers: number, count: number): readonly number[] {
+  return timesOf(peers, count, (known, draws) => {
+    const asked = request({ model: MINILM, inputTokens: 64, outputTokens: 0, answerRows: 1, excluded: NOBODY });
+    policy.choose(asked, known, () => draws.next());
+  });
+}
+
+/** The same of nothing but looking at each record once, at what a price depends on: what no decision can do without. */
+export function readTimes(peers: number, count: number): readonly number[] {
+  let sum = 0;
+  const times = timesOf(peers, count, ({ peers: records }) => {
+    for (let at = 0; at < records.length; at++) {
+      const { advert, state, load, link, callsInFlight, heardAgoMs } = records[at] as PeerRecord;
+      sum += load.requestsInFlight + load.queuedMs + callsInFlight + heardAgoMs;
+      sum += (link.rttMs ?? 0) + (link.goodputBytesPerSecond ?? 0) + advert.sequence + state.length;
+    }
+  });
+  // What is never looked at would not be computed.
+  if (!Number.isFinite(sum)) throw new Error('The records hold no numbers.');
+  return times;
+}
+
+const NOBODY: ReadonlyMap<string, string> = new Map();
+
+function timesOf(peers: number, count: number, work: (known: Snapshot, draws: Draws) => void): readonly number[] {
   const draws = new Draws(1, 'decision');
-  const excluded = new Map<string, string>();
   let records = Array.from({ length: peers }, (_, index) => recordOf(index, draws));
   const times: number[] = [];
   for (let run = 0; run < WARM + count; run++) {
     // As the mesh hands them out: a new array after every change, the other records as they were.
     const index = draws.between(0, peers - 1);
     records = records.with(index, { ...(records[index] as PeerRecord), ...loadOf(draws) });
-    const asked = request({ model: MINILM, inputTokens: 64, outputTokens: 0, answerRows: 1, excluded });
     const known = snapshot({ peers: records });
     const begunMs = performance.now();
-    policy.choose(asked, known, () => draws.next());
+    work(known, draws);
     if (run >= WARM) times.push((performance.now() - begunMs) * 1_000);
   }
   return times;

@@ -1,15 +1,19 @@
 // `weft embed MODEL TEXT…`: texts as vectors, in short for people and whole with --json.
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions, readPipe } from '../context.ts';
 import { formatMs, printable } from '../format.ts';
-import { ANSWER_MS_MAX, EMBED_TEXTS_MAX } from '../limits.ts';
+import { ANSWER_MS_MAX, EMBED_CHARS_MAX, EMBED_TEXTS_MAX, EMBED_WATCHED_MIN } from '../limits.ts';
+import { type LocalityOptions, localityHeaders, rawOption } from '../locality-options.ts';
 import { nameNodes } from '../node-names.ts';
+import { positiveInteger } from '../option-values.ts';
 import { dimLine } from '../style.ts';
+import { type UrgencyOptions, urgencyHeaders, urgencyOptions } from '../urgency-options.ts';
+import { type BatchWatch, watchBatch } from '../watch-batch.ts';
 
-interface Options extends ReadingOptions {
+interface Options extends ReadingOptions, UrgencyOptions, Pick<LocalityOptions, 'raw'> {
   readonly dimensions?: number;
 }
 
@@ -27,17 +31,20 @@ const VALUES_SHOWN = 4;
 const TEXT_SHOWN = 40;
 
 export function define(command: Command, context: CommandContext): void {
-  command
+  rawOption(urgencyOptions(command))
     .argument('<model>', 'short name or hub id, such as minilm')
     .argument('[text...]', 'texts; without any, each line of a pipe is one')
-    .option('--dimensions <n>', 'cut vectors to so many values, and normalise them again', dimensions)
+    .option('--dimensions <n>', 'cut vectors to so many values, and normalise them again', positiveInteger)
     .option('--json', 'print one JSON object with the whole vectors')
     .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
     .action(async (model: string, texts: readonly string[], options: Options) => {
       const inputs = texts.length > 0 ? texts : await linesOfPipe(context);
       const { client } = await connect(context, options);
       const startedAt = performance.now();
-      const answer = await embed(client, { model, inputs, dimensions: options.dimensions, signal: context.signal });
+      const isLong = inputs.length >= EMBED_WATCHED_MIN;
+      const watch = isLong ? watchBatch({ context, options, total: inputs.length }) : undefined;
+      const { signal } = context;
+      const answer = await embed(client, { model, inputs, options, watch, signal }).finally(() => watch?.end());
       const totalMs = performance.now() - startedAt;
       if (options.json) {
         return printJson(context, {
@@ -78,30 +85,58 @@ async function embed(
   init: {
     readonly model: string;
     readonly inputs: readonly string[];
-    readonly dimensions: number | undefined;
+    readonly options: Options;
+    readonly watch: BatchWatch | undefined;
     readonly signal: AbortSignal;
   },
 ) {
-  const { model, inputs: texts, dimensions, signal } = init;
+  const { model, inputs: texts, options, watch, signal } = init;
+  const { dimensions } = options;
+  await watch?.watching;
+  const startedAt = performance.now();
   const embeddings: (readonly number[])[] = [];
   const nodes = new Set<string>();
   let promptTokens = 0;
   let truncated = 0;
   let id = model;
-  for (let at = 0; at < texts.length; at += EMBED_TEXTS_MAX) {
-    const input = texts.slice(at, at + EMBED_TEXTS_MAX);
+  for (const input of requestsOf(texts)) {
     const { body, headers } = await client.post<EmbeddingList>(
       '/v1/embeddings',
       { model, input, dimensions },
-      { signal, timeoutMs: ANSWER_MS_MAX },
+      {
+        signal,
+        timeoutMs: ANSWER_MS_MAX,
+        headers: {
+          ...watch?.headers,
+          ...urgencyHeaders(options, performance.now() - startedAt),
+          ...localityHeaders(options),
+        },
+      },
     );
     embeddings.push(...body.data.map(({ embedding }) => embedding));
     for (const node of body.weft.nodes) nodes.add(node);
     promptTokens += body.usage.prompt_tokens;
     truncated += Number(headers.get('x-weft-truncated') ?? 0);
     id = body.model;
+    watch?.answered(headers.get('x-request-id') ?? '', embeddings.length);
   }
   return { model: id, embeddings, promptTokens, truncated, nodes: [...nodes] };
+}
+
+/** Consecutive texts that fit one request together. A text that is too long for one is the node's to refuse. */
+function* requestsOf(texts: readonly string[]): Generator<readonly string[]> {
+  let some: string[] = [];
+  let chars = 0;
+  for (const text of texts) {
+    if (some.length > 0 && (some.length === EMBED_TEXTS_MAX || chars + text.length > EMBED_CHARS_MAX)) {
+      yield some;
+      some = [];
+      chars = 0;
+    }
+    some.push(text);
+    chars += text.length;
+  }
+  yield some;
 }
 
 /** `384 values [-0.0224, 0.0236, 0.0042, 0.0098, …]` */
@@ -113,9 +148,4 @@ function describe(vector: readonly number[]): string {
 function shorten(text: string): string {
   const characters = [...printable(text)];
   return characters.length > TEXT_SHOWN ? `${characters.slice(0, TEXT_SHOWN - 1).join('')}…` : characters.join('');
-}
-
-function dimensions(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Write a whole number of 1 or more.');
 }

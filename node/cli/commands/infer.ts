@@ -1,28 +1,30 @@
 // `weft infer MODEL`: any graph, by tensors from files or the command line, to files or the terminal.
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { InferAnswer, InferRequest } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import { checkTensor, type NamedTensor } from '../../../protocol/tensor.ts';
-import { systemCode } from '../../config/files.ts';
 import { connect } from '../connect.ts';
 import type { CommandContext, ReadingOptions } from '../context.ts';
 import { formatMs, printable } from '../format.ts';
 import { ANSWER_MS_MAX } from '../limits.ts';
+import { type LocalityOptions, localityHeaders, localityOptions } from '../locality-options.ts';
 import { nameNodes } from '../node-names.ts';
 import { writeNpy } from '../npy.ts';
+import { gathered } from '../option-values.ts';
+import { writeOrRefuse } from '../output-file.ts';
 import { readingOptions } from '../reading-command.ts';
 import { dimLine } from '../style.ts';
-import { type Assignment, assignment, readTensors } from '../tensor-input.ts';
+import { type Assignment, adviseInputs, assignment, readTensors } from '../tensor-input.ts';
 import { formatTensor, parseTensor } from '../tensor-json.ts';
+import { type UrgencyOptions, urgencyHeaders, urgencyOptions } from '../urgency-options.ts';
 
-interface Options extends ReadingOptions {
+interface Options extends ReadingOptions, UrgencyOptions, LocalityOptions {
   readonly input?: readonly string[];
   readonly output?: readonly string[];
 }
 
 export function define(command: Command, context: CommandContext): void {
-  readingOptions(command)
+  localityOptions(urgencyOptions(readingOptions(command)))
     .argument('<model>', 'short name or hub id; `weft show MODEL` lists its inputs and outputs')
     .option(
       '-i, --input <name=value>',
@@ -38,18 +40,8 @@ export function define(command: Command, context: CommandContext): void {
       'after',
       '\nWithout --output, types and shapes of all outputs are printed; with --json their elements.',
     )
-    .action((model: string, options: Options) => infer(model, options, context).catch(advise(model)));
+    .action((model: string, options: Options) => infer(model, options, context).catch(adviseInputs(model)));
 }
-
-/** What doesn't fit the graph is best seen beside it. */
-const advise = (model: string) => (error: unknown) => {
-  if (!(error instanceof WeftError) || error.code !== 'tensor_invalid') throw error;
-  const { code, message, facts } = error;
-  const remedy = `Compare with \`weft show ${model}\`: it lists inputs and outputs with their types and shapes.`;
-  throw new WeftError({ code, message, remedy, facts }, { cause: error.cause });
-};
-
-const gathered = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, text];
 
 async function infer(model: string, options: Options, context: CommandContext): Promise<void> {
   const { stdout, stderr, signal } = context;
@@ -60,6 +52,7 @@ async function infer(model: string, options: Options, context: CommandContext): 
   const { body } = await client.post<InferAnswer>('/api/v1/infer', requestOf(model, inputs, targets), {
     signal,
     timeoutMs: ANSWER_MS_MAX,
+    headers: { ...urgencyHeaders(options), ...localityHeaders(options) },
   });
   const totalMs = performance.now() - startedAt;
   const outputs = body.outputs.map(tensorOf);
@@ -80,7 +73,12 @@ async function infer(model: string, options: Options, context: CommandContext): 
   stderr.write(dimLine(stderr, `${await nameNodes(client, body.nodes, { signal })} · ${formatMs(totalMs)}`));
 }
 
-function requestOf(model: string, inputs: readonly NamedTensor[], targets: readonly Assignment[]): InferRequest {
+/** The body of a request. @param targets outputs that are wanted; none = all */
+export function requestOf(
+  model: string,
+  inputs: readonly NamedTensor[],
+  targets: readonly Pick<Assignment, 'name'>[],
+): InferRequest {
   return {
     model,
     inputs: inputs.map((tensor) => ({
@@ -131,15 +129,7 @@ async function writeFiles(
     if (value === '-' || tensor === undefined) continue;
     const path = value.slice(1);
     const content = /\.npy$/i.test(path) ? writeNpy(tensor) : `${formatTensor(tensor)}\n`;
-    try {
-      await writeFile(path, content);
-    } catch (error) {
-      const message = `The file ${path} can't be written (${systemCode(error) ?? 'unknown error'}).`;
-      throw new WeftError(
-        { code: 'bad_request', message, remedy: 'Name a file in a folder of yours.' },
-        { cause: error },
-      );
-    }
+    await writeOrRefuse(path, content);
     files.set(name, path);
   }
   return files;

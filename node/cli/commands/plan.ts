@@ -1,37 +1,46 @@
 // `weft plan MODEL`: where a request would go now and why, without running it; with --replay where an earlier one would
 // have gone under another policy.
-import { type Command, InvalidArgumentError } from 'commander';
-import type { ModelsAnswer, PlanAnswer, PlanRequest, ReplayAnswer } from '../../../protocol/api/control.ts';
-import { DEADLINE_HEADER, DEADLINE_MS_MAX } from '../../../protocol/api/urgency.ts';
+import type { Command } from 'commander';
+import type {
+  InferAnswer,
+  ModelsAnswer,
+  PlanAnswer,
+  PlanRequest,
+  ReplayAnswer,
+  RequestAnswer,
+} from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { systemCode } from '../../config/files.ts';
-import { parseDuration } from '../../config/units.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
+import { consideredText, leftText, ranText } from '../cuts-view.ts';
 import { formatMs, printable } from '../format.ts';
-import { readInputFile } from '../input-file.ts';
+import { readFileForRequest } from '../input-file.ts';
 import { ANSWER_MS_MAX, STDIN_BYTES_MAX } from '../limits.ts';
+import { type LocalityOptions, localityHeaders, localityOptions } from '../locality-options.ts';
 import { listed } from '../model-facts.ts';
-import { nodeNames } from '../node-names.ts';
-import { deadlineLine, planHeadline, planLines, replayLines } from '../plan-view.ts';
+import { type NameOf, nodeNames } from '../node-names.ts';
+import { gathered, positiveInteger } from '../option-values.ts';
+import { deadlineLine, planHeadline, planLines, replayLines, spanTable } from '../plan-view.ts';
 import { readingOptions } from '../reading-command.ts';
-import { assignment, inputPorts, isType, portType, readTensors } from '../tensor-input.ts';
+import { adviseInputs, assignment, inputPorts, isType, portType, readTensors } from '../tensor-input.ts';
+import { deadlineOption, type UrgencyOptions, urgencyHeaders } from '../urgency-options.ts';
+import { requestOf as inferRequest } from './infer.ts';
 
-interface Options extends ReadingOptions {
+interface Options extends ReadingOptions, Pick<UrgencyOptions, 'deadline'>, LocalityOptions {
   readonly input?: readonly string[];
   readonly shape?: readonly string[];
   readonly query?: string;
   readonly maxTokens?: number;
-  readonly deadline?: number;
   readonly replay?: string;
   readonly policy?: string;
+  readonly run?: true;
 }
 
 type ShapedTensor = NonNullable<PlanRequest['inputs']>[number];
 
 export function define(command: Command, context: CommandContext): void {
-  readingOptions(command)
+  localityOptions(readingOptions(command))
     .argument('[model]', 'short name or hub id, such as smollm2')
     .option(
       '-i, --input <text>',
@@ -44,39 +53,71 @@ export function define(command: Command, context: CommandContext): void {
       gathered,
     )
     .option('-q, --query <text>', 'what the texts are to answer, for a model that ranks them')
-    .option('--max-tokens <n>', 'of the answer, for a model that generates text', tokens)
-    .option(
-      '--deadline <time>',
-      'say whether a request with this deadline would be taken, such as 500ms or 2s',
-      deadline,
-    )
+    .option('--max-tokens <n>', 'of the answer, for a model that generates text', positiveInteger)
+    .addOption(deadlineOption('say whether a request with this deadline would be taken, such as 500ms or 2s'))
     .option('--replay <request>', 'decide an earlier request again, by its x-request-id, on what was known then')
     .option('--policy <name>', "with --replay: the routing policy, such as prequal; Weft's own by default")
-    .addHelpText('after', '\nNothing is run. `weft top` and `weft trace` show the ids of requests.')
+    .option('--run', 'with --cut or --raw: run it as well, and show what each part took beside what was predicted')
+    .addHelpText('after', '\nNothing is run without --run. `weft top` and `weft trace` show the ids of requests.')
     .action((model: string | undefined, options: Options) =>
       options.replay === undefined ? plan(model, options, context) : replay(model, options.replay, options, context),
     );
 }
-
-const gathered = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, text];
 
 async function plan(model: string | undefined, options: Options, context: CommandContext): Promise<void> {
   if (model === undefined)
     throw misused('No model is named.', 'Write weft plan MODEL --input TEXT, or weft plan --replay REQUEST.');
   if (options.policy !== undefined)
     throw misused('--policy goes with --replay.', 'Write weft plan --replay REQUEST --policy NAME.');
+  if (options.run && options.cut === undefined && options.raw === undefined)
+    throw misused('--run goes with --cut or --raw.', 'Write weft plan MODEL --input NAME=@file.npy --cut auto --run.');
   const { client } = await connect(context, options);
   const request = await requestOf(client, model, options, context.signal);
   const { body } = await client
     .post<PlanAnswer>('/api/v1/plan', request, {
       signal: context.signal,
       timeoutMs: ANSWER_MS_MAX,
-      headers: options.deadline === undefined ? {} : { [DEADLINE_HEADER]: String(options.deadline) },
+      headers: { ...urgencyHeaders(options), ...localityHeaders(options) },
     })
-    .catch(advise(model));
-  if (options.json) return printJson(context, body);
+    .catch(adviseInputs(model));
+  const refused = body.cut?.refused !== undefined;
+  const ran = options.run && !refused ? await runIt(client, model, options, context) : undefined;
+  if (options.json) return printJson(context, ran === undefined ? body : { ...body, ran });
   const nameOf = await nodeNames(client, context);
-  context.stdout.write(`${planHeadline(body)}\n\n${planLines(body.plan, nameOf)}${deadlineLine(body)}`);
+  const cut = body.cut === undefined ? '' : `\n${consideredText(body.cut, nameOf)}`;
+  context.stdout.write(`${planHeadline(body)}\n\n${planLines(body.plan, nameOf)}${deadlineLine(body)}${cut}`);
+  if (ran !== undefined) context.stdout.write(`\n${ranLines(ran, nameOf)}`);
+  else if (options.run)
+    throw new WeftError({ code: 'no_capable_node', message: 'It was not run: no plan keeps to the rule.' });
+}
+
+/** Runs the request as it was planned. @returns its way, as the node has noted it down */
+async function runIt(
+  client: Client,
+  model: string,
+  options: Options,
+  { signal }: CommandContext,
+): Promise<RequestAnswer> {
+  const { input = [], shape = [] } = options;
+  if (shape.length > 0) throw misused('--run needs the tensors themselves.', 'Name them with --input, not --shape.');
+  const inputs = await readTensors(client, model, input, signal);
+  const { headers } = await client
+    .post<InferAnswer>('/api/v1/infer', inferRequest(model, inputs, []), {
+      signal,
+      timeoutMs: ANSWER_MS_MAX,
+      headers: { ...urgencyHeaders(options), ...localityHeaders(options) },
+    })
+    .catch(adviseInputs(model));
+  const id = headers.get('x-request-id') ?? '';
+  return client.get<RequestAnswer>(`/api/v1/requests/${encodeURIComponent(id)}`, { signal });
+}
+
+function ranLines({ requestId, durationMs, plans, spans }: RequestAnswer, nameOf: NameOf): string {
+  const head = `ran in ${formatMs(durationMs)} · ${printable(requestId)}\n\n`;
+  const last = plans.at(-1);
+  return (
+    head + (last?.kind === 'cut' ? ranText(last, spans, nameOf) : spanTable(spans, nameOf)) + leftText(spans, nameOf)
+  );
 }
 
 async function replay(
@@ -85,7 +126,8 @@ async function replay(
   options: Options,
   context: CommandContext,
 ): Promise<void> {
-  const others = [model, options.input, options.shape, options.query, options.maxTokens, options.deadline];
+  const { input, shape, query: asked, maxTokens, deadline, cut, raw, run } = options;
+  const others = [model, input, shape, asked, maxTokens, deadline, cut, raw, run];
   if (others.some((value) => value !== undefined)) {
     throw misused('--replay takes a request as it was.', 'Leave out the model and its input, or leave out --replay.');
   }
@@ -139,17 +181,8 @@ async function takesTensors(client: Client, model: string, signal: AbortSignal):
 /** A text, or that of `@file`. */
 async function textOf(text: string, signal: AbortSignal): Promise<string> {
   if (!text.startsWith('@')) return text;
-  const path = text.slice(1);
-  let bytes: Buffer | undefined;
-  try {
-    bytes = await readInputFile(path, STDIN_BYTES_MAX, { signal });
-  } catch (error) {
-    if (signal.aborted) throw new WeftError({ code: 'cancelled', message: 'Ended while reading a file.' });
-    const why = systemCode(error) ?? 'unknown error';
-    throw misused(`The file ${path} can't be read (${why}).`, 'Name a text file behind the @.', error);
-  }
-  if (bytes !== undefined) return bytes.toString('utf8');
-  throw misused(`The file ${path} is larger than a request may be.`, 'Name a smaller one.');
+  const remedy = 'Name a text file behind the @.';
+  return (await readFileForRequest(text.slice(1), { bytesMax: STDIN_BYTES_MAX, signal, remedy })).toString('utf8');
 }
 
 /** `x=1,3,224,224`, `x=[1,3]` or `x=int64[1,8]`: without a type the graph's own, or float32 where that isn't known. */
@@ -174,25 +207,6 @@ async function shapesOf(
   });
 }
 
-/** What doesn't fit the graph is best seen beside it. */
-const advise = (model: string) => (error: unknown) => {
-  if (!(error instanceof WeftError) || error.code !== 'tensor_invalid') throw error;
-  const { code, message, facts } = error;
-  const remedy = `Compare with \`weft show ${model}\`: it lists inputs with their types and shapes.`;
-  throw new WeftError({ code, message, remedy, facts }, { cause: error.cause });
-};
-
-function misused(message: string, remedy: string, cause?: unknown): WeftError {
-  return new WeftError({ code: 'bad_request', message, remedy }, { cause });
-}
-
-function tokens(text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Write a whole number of 1 or more.');
-}
-
-function deadline(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= 1 && ms <= DEADLINE_MS_MAX) return ms;
-  throw new InvalidArgumentError('Write a time with its unit, 24h at most: 500ms, 2s or 1m30s.');
+function misused(message: string, remedy: string): WeftError {
+  return new WeftError({ code: 'bad_request', message, remedy });
 }

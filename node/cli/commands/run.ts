@@ -12,13 +12,20 @@ import { connect } from '../connect.ts';
 import { type ClientOptions, type CommandContext, printJson, readPipe } from '../context.ts';
 import { formatMs, printable, printableLines } from '../format.ts';
 import { HISTORY_FILE, LineHistory } from '../line-history.ts';
+import { type LocalityOptions, localityHeaders, rawOption } from '../locality-options.ts';
 import { allListed, taskName } from '../model-facts.ts';
 import { nameNodes } from '../node-names.ts';
 import { offerPull } from '../offer-pull.ts';
+import { gathered } from '../option-values.ts';
 import { dimLine } from '../style.ts';
+import { type UrgencyOptions, urgencyHeaders, urgencyOptions } from '../urgency-options.ts';
 import { describeFacts, readModel } from './show.ts';
 
-interface Options extends ClientOptions, Omit<ChatSettings, 'responseFormat'> {
+interface Options
+  extends ClientOptions,
+    UrgencyOptions,
+    Pick<LocalityOptions, 'raw'>,
+    Omit<ChatSettings, 'responseFormat'> {
   readonly json?: true;
   readonly system?: string;
   readonly format?: string;
@@ -32,7 +39,8 @@ export function define(command: Command, context: CommandContext): void {
   for (const parameter of PARAMETERS) command.option(parameter.flag, parameter.summary, numberFor(parameter));
   command
     .option('--stop <text>', 'end the answer before this text; up to four times', gathered)
-    .option('--format <format>', 'json: answer in JSON; @schema.json: by the JSON schema in that file')
+    .option('--format <format>', 'json: answer in JSON; @schema.json: by the JSON schema in that file');
+  rawOption(urgencyOptions(command))
     .option('--json', 'print one JSON object when the answer is whole')
     .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
     .addHelpText('after', '\nIn a chat: """ begins and ends several lines, /set changes these settings, /bye leaves.')
@@ -48,6 +56,7 @@ async function run(name: string, words: readonly string[], options: Options, con
       connect: client,
       model,
       settings,
+      headers: { ...urgencyHeaders(options), ...localityHeaders(options) },
       system: options.system,
       context,
       history: await openHistory(options, context),
@@ -102,7 +111,15 @@ async function chats(client: Client, name: string, { signal }: { readonly signal
 }
 
 async function settingsOf(options: Options): Promise<ChatSettings> {
-  const { home: _home, json: _json, system: _system, format, ...settings } = options;
+  const {
+    home: _home,
+    json: _json,
+    system: _system,
+    deadline: _deadline,
+    priority: _priority,
+    format,
+    ...settings
+  } = options;
   return format === undefined ? settings : { ...settings, responseFormat: await readFormat(format) };
 }
 
@@ -135,7 +152,8 @@ async function answerOnce(init: {
     stdout.write(stdout.isTTY ? printableLines(text) : text);
   };
   try {
-    const reading = await streamChat(client, { model, messages, settings, signal, onText, now: monotonic });
+    const headers = { ...urgencyHeaders(options), ...localityHeaders(options) };
+    const reading = await streamChat(client, { model, messages, settings, headers, signal, onText, now: monotonic });
     if (options.json) return printJson(context, toJson(reading));
     stdout.write('\n');
     open = false;
@@ -181,5 +199,3 @@ const numberFor = (parameter: Parameter) => (text: string) => {
   if (value !== undefined) return value;
   throw new InvalidArgumentError(parameter.isInteger ? 'Write a whole number.' : 'Write a number.');
 };
-
-const gathered = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, text];

@@ -35,6 +35,7 @@ const SUMMARIES: Readonly<Record<SettingName, string>> = {
   signers: 'whose signature a model needs to be brought here',
   bring: 'fetch models that requests keep asking other nodes for',
   preferOthers: 'leave work to others on battery, or while the owner works here',
+  rawLocal: 'models whose requests keep what they bring on this node',
   share: "let members read the files of this node's models",
   device: 'what models run on',
   threads: 'processor threads of all models together',

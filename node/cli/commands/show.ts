@@ -1,17 +1,26 @@
 // `weft show MODEL`: what a model is, and where it runs. Of one that is not installed here only what its nodes tell.
 import type { Command } from 'commander';
-import type { ModelAnswer, ModelsAnswer } from '../../../protocol/api/control.ts';
+import type { CutsAnswer, ModelAnswer, ModelsAnswer } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
-import { type Column, factSheet, formatBytes, orDash, table } from '../format.ts';
+import { cutPointsOf } from '../cut-points.ts';
+import { cutsSvg } from '../cuts-svg.ts';
+import { cutsText } from '../cuts-view.ts';
+import { asArgument, type Column, factSheet, formatBytes, orDash, table } from '../format.ts';
+import { ANSWER_MS_MAX } from '../limits.ts';
 import { describeNode, installedModel, listed, type ModelListing, taskName } from '../model-facts.ts';
+import { writeOrRefuse } from '../output-file.ts';
 import { profileText } from '../profile-view.ts';
 import { readingOptions } from '../reading-command.ts';
+import { dimLine } from '../style.ts';
 
 interface ShowOptions extends ReadingOptions {
   readonly profile?: boolean;
+  readonly cuts?: boolean;
+  readonly again?: boolean;
+  readonly svg?: string;
 }
 
 /** What both tell of the model. */
@@ -31,12 +40,39 @@ export function define(command: Command, context: CommandContext): void {
   readingOptions(command)
     .argument('<model>', 'short name or hub id, such as minilm')
     .option('--profile', 'show how fast it is here: measured, observed, and told to peers')
+    .option('--cuts', 'show where its graph can be cut, what crosses there, and what both sides take')
+    .option('--again', 'with --cuts: measure it anew')
+    .option('--svg <file>', 'with --cuts: draw it into a file as well')
     .action(async (name: string, options: ShowOptions) => {
+      checkOptions(options);
       const { client } = await connect(context, options);
+      if (options.cuts) return showCuts(client, name, options, context);
       const model = await readModel(client, name, context);
       if (options.json) printJson(context, toJson(model));
       else context.stdout.write(options.profile ? describeProfile(model) : describeModel(model));
     });
+}
+
+function checkOptions({ cuts, again, svg, profile }: ShowOptions): void {
+  if (cuts && profile) throw misused('--cuts and --profile are two pages.', 'Leave one of them out.');
+  if (!cuts && (again || svg !== undefined)) {
+    throw misused('--again and --svg go with --cuts.', 'Write weft show MODEL --cuts.');
+  }
+}
+
+const misused = (message: string, remedy: string): WeftError => new WeftError({ code: 'bad_request', message, remedy });
+
+/** A graph that was never measured is measured first. */
+async function showCuts(client: Client, name: string, options: ShowOptions, context: CommandContext): Promise<void> {
+  const { signal } = context;
+  const query = `model=${encodeURIComponent(name)}${options.again ? '&again=true' : ''}`;
+  const answer = await client.get<CutsAnswer>(`/api/v1/cuts?${query}`, { signal, timeoutMs: ANSWER_MS_MAX });
+  if (options.svg !== undefined) {
+    await writeOrRefuse(options.svg, cutsSvg(answer));
+    context.stderr.write(dimLine(context.stderr, `drawn into ${asArgument(options.svg)}`));
+  }
+  if (options.json) return printJson(context, { ...answer, cuts: cutPointsOf(answer) });
+  context.stdout.write(cutsText(answer));
 }
 
 /** @throws WeftError `model_not_found`; what {@link Client} throws */

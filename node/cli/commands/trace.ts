@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { RequestAnswer, RequestsAnswer } from '../../../protocol/api/control.ts';
 import { connect } from '../connect.ts';
 import { type CommandContext, printJson, type ReadingOptions } from '../context.ts';
+import { leftText, ranText } from '../cuts-view.ts';
 import { formatMs, printable, table } from '../format.ts';
 import { TRACES_LISTED } from '../limits.ts';
 import { type NameOf, nodeNames } from '../node-names.ts';
@@ -47,10 +48,14 @@ function traceText(answer: RequestAnswer, nameOf: NameOf): string {
     const title = plans.length === 1 ? 'plan' : `plan ${at + 1}`;
     return `\n${title}\n${planLines(plan, nameOf)}`;
   });
+  const last = plans.at(-1);
+  const parts = last?.kind === 'cut' ? `\nparts\n${ranText(last, spans, nameOf)}` : '';
   return [
     `${printable(head)}\n`,
     spans.length === 0 ? '' : `\n${spanTable(spans, nameOf)}`,
+    leftText(spans, nameOf),
     ...lost,
     ...plansText,
+    parts,
   ].join('');
 }

@@ -21,7 +21,15 @@ import { type RunnerLaunch, RunnerProcess } from '../runner-process.ts';
 import type { VerifiedFiles } from '../verified.ts';
 import { type CutStore, parseTable } from './cut-store.ts';
 import { shapesOf } from './finalists.ts';
-import { ATTEMPTS_MAX, COPIES, PIECE_BYTES_MIN, QUIET_LOOK_MS, QUIET_MS, QUIET_WAIT_MS_MAX } from './limits.ts';
+import {
+  ATTEMPTS_MAX,
+  COPIES,
+  MEASURING_BYTES,
+  PIECE_BYTES_MIN,
+  QUIET_LOOK_MS,
+  QUIET_MS,
+  QUIET_WAIT_MS_MAX,
+} from './limits.ts';
 
 export interface CutterComponents {
   readonly clock: Clock;
@@ -218,7 +226,7 @@ export class Cutter {
   async #reserve(state: ModelState): Promise<number> {
     const { memory } = this.#components;
     const perByte = COPIES * RESIDENT_PER_FILE_BYTE;
-    state.measuredBytes = RUNNER_BASE_BYTES + Math.ceil(state.sizeBytes * perByte);
+    state.measuredBytes = RUNNER_BASE_BYTES + MEASURING_BYTES + Math.ceil(state.sizeBytes * perByte);
     try {
       await memory.makeRoom(state, true);
       return 0;

@@ -177,12 +177,12 @@ describe('weft embed', () => {
 
   it('takes the lines of a pipe, in requests of a bounded size, and gives whole vectors with --json', async () => {
     const context = recordedContext();
-    context.stdin.end(Array.from({ length: 300 }, (_, at) => `line ${at}\n`).join(''));
+    context.stdin.end(Array.from({ length: 600 }, (_, at) => `line ${at}\n`).join(''));
     const { requests } = await run(['embed', 'minilm', '--json'], { 'POST /v1/embeddings': route }, context);
     expect(requests.filter((request) => request === 'POST /v1/embeddings').length).toBe(2);
     const printed = JSON.parse(context.out());
-    expect(printed.embeddings.length).toBe(300);
-    expect(printed).toMatchObject({ model: 'org/minilm', prompt_tokens: 1_500, nodes: ['n2'] });
+    expect(printed.embeddings.length).toBe(600);
+    expect(printed).toMatchObject({ model: 'org/minilm', prompt_tokens: 3_000, nodes: ['n2'] });
   });
 
   it('asks for shorter vectors', async () => {

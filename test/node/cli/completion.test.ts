@@ -92,6 +92,8 @@ describe.skipIf(!installed('bash'))('completion in bash', () => {
     [['weft', 'run', 's'], ['smollm2']],
     [['weft', 'run', '--top-k', '4', 'org'], ['org/minilm']],
     [['weft', 'logs', '--level', 'w'], ['warn']],
+    [['weft', 'embed', 'minilm', '--priority', 'b'], ['batch']],
+    [['weft', 'infer', 'm', '--dead'], ['--deadline']],
     [
       ['weft', 'completion', ''],
       ['bash', 'zsh', 'fish'],

@@ -157,7 +157,12 @@ describe('weft plan', () => {
     });
   });
 
-  it.each(['30', '0ms', '25h', 'soon'])('takes no deadline of %s', async (text) => {
+  it('takes a deadline in milliseconds alone, as the header has it', async () => {
+    const { asked } = await plan(['chat', '-i', 'x', '--deadline', '30']);
+    expect(asked[0]?.deadline).toBe('30');
+  });
+
+  it.each(['0', '0ms', '25h', '86400001', 'soon', '-5', '1.5'])('takes no deadline of %s', async (text) => {
     await expect(plan(['chat', '-i', 'x', '--deadline', text])).rejects.toMatchObject({
       code: 'commander.invalidArgument',
     });

@@ -48,6 +48,7 @@ describe('settings', () => {
       signers: 'any',
       bring: 'auto',
       preferOthers: ['battery'],
+      rawLocal: [],
       share: true,
       device: { kind: 'auto', index: undefined },
       threads: 8,

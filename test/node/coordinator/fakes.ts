@@ -14,7 +14,7 @@ import type { AnswerDelta } from '../../../node/core/coordinator.ts';
 import type { AvailableModel, Dispatcher, PlacedOptions, Placement } from '../../../node/core/dispatcher.ts';
 import { silentLog } from '../../../node/core/log.ts';
 import type { Prep, Tokenized } from '../../../node/core/prep.ts';
-import type { RequestTrace, Span } from '../../../node/core/trace.ts';
+import type { BatchProgress, RequestTrace, Span } from '../../../node/core/trace.ts';
 import type { FileTransfer } from '../../../node/core/transfer.ts';
 import type { ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -112,6 +112,7 @@ export interface FakeCoordinatorInit {
   readonly encode?: Encode;
   readonly run?: Run;
   readonly plan?: Dispatcher['plan'];
+  readonly planCut?: Dispatcher['planCut'];
   readonly transfer?: FileTransfer;
   readonly listen?: Prep['listen'];
   readonly tokenize?: (folder: string, text: string, tokensMax: number, specialTokens: boolean) => Promise<Tokenized>;
@@ -129,6 +130,7 @@ export function fakeCoordinator(init: FakeCoordinatorInit) {
     generate: init.generate ?? unexpected,
     encode: init.encode ?? unexpected,
     plan: init.plan ?? unexpected,
+    planCut: init.planCut ?? (async () => undefined),
     models: () => init.models ?? available(bundledOffers(store)),
     inFlight: () => 0,
   };
@@ -205,7 +207,7 @@ export const encoding: Encode = async (request, options) => {
 
 /** A trace that keeps what it is told. Its time is a count of how often it was asked for. */
 export function recordingTrace() {
-  const seen: { model?: string; spans: Span[]; usage?: object } = { spans: [] };
+  const seen: { model?: string; spans: Span[]; progress?: BatchProgress[]; usage?: object } = { spans: [] };
   let elapsedMs = 0;
   const trace: RequestTrace = {
     requestId: 'req_test',
@@ -217,6 +219,10 @@ export function recordingTrace() {
     span: (span) => seen.spans.push(span),
     placed: () => undefined,
     failed: () => undefined,
+    progress: (progress) => {
+      seen.progress ??= [];
+      seen.progress.push(progress);
+    },
     usage: (usage) => {
       seen.usage = usage;
     },

@@ -9,6 +9,7 @@ import type { WorkRequests } from '../../../node/core/dispatcher.ts';
 import type { EncodeRequest, GenerateRequest, RunRequest } from '../../../protocol/infer.ts';
 import { tensorOf } from '../../../protocol/tensor.ts';
 import { tinyReranker } from '../../support/tiny-reranker.ts';
+import { TABLE } from '../dispatch/cut-world.ts';
 import { available, bundledOffers, bundledStore, fakeCoordinator, planOn, recordingTrace } from './fakes.ts';
 
 let store: Awaited<ReturnType<typeof bundledStore>>;
@@ -128,5 +129,49 @@ describe('a dry run', () => {
     const { coordinator } = fakeCoordinator({ store, plan: () => planOn('self') });
     await coordinator.plan(texts('smollm2', 'Hello!'), { ...options, trace });
     expect(seen.spans).toEqual([]);
+  });
+});
+
+describe('what a dry run is told of cuts, and of what must stay', () => {
+  const inputs = ['input_ids', 'attention_mask', 'token_type_ids'].map((name) =>
+    tensorOf(name, 'int64', [1, 2], new BigInt64Array(2)),
+  );
+
+  it('reaches dispatch, for the cut and for the whole', async () => {
+    const told: unknown[] = [];
+    const { coordinator } = fakeCoordinator({
+      store,
+      plan: (kind, _work, rule) => {
+        told.push([kind, rule]);
+        return planOn('self');
+      },
+      planCut: async (_work, { cut, rawLocal }) => {
+        told.push([cut, rawLocal]);
+        return {
+          table: TABLE,
+          choice: { chosen: 'whole', nodes: [], parts: [], totalMs: 1, lostBy: [], rejected: [] },
+        };
+      },
+    });
+    const request: PlanRequest = { model: 'minilm', kind: 'tensors', inputs };
+    const answer = await coordinator.plan(request, { ...options, cut: { at: [2] }, rawLocal: ['input_ids'] });
+    expect(answer.cut?.table).toBe(TABLE);
+    await coordinator.plan(texts('minilm', 'Hi'), { ...options, rawLocal: true });
+    expect(told).toEqual([
+      [{ at: [2] }, ['input_ids']],
+      ['run', { cut: { at: [2] }, rawLocal: ['input_ids'] }],
+      ['encode', { rawLocal: true }],
+    ]);
+  });
+
+  it('is refused for texts, which have no tensors that could be named', async () => {
+    const { coordinator } = fakeCoordinator({ store, plan: () => planOn('self') });
+    const request = texts('minilm', 'Hi');
+    await expect(coordinator.plan(request, { ...options, cut: 'auto' })).rejects.toMatchObject({
+      facts: { param: 'x-weft-cut' },
+    });
+    await expect(coordinator.plan(request, { ...options, rawLocal: ['x'] })).rejects.toMatchObject({
+      facts: { param: 'x-weft-raw' },
+    });
   });
 });

@@ -149,6 +149,17 @@ describe('a part whose node fails', () => {
     expect(result.nodes).toEqual(['self']);
   });
 
+  it('and is the only one, before anything has run, leaves all of it here: the place is given up, not the answer', async () => {
+    const { dispatcher, engine, outcome } = world({
+      self: SLOW,
+      b: fails(() => ({ ms: 5, fails: 'peer_lost' as const })),
+    });
+    const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [3] } })));
+    expect(partsRun(engine('b'))).toEqual([['c']]);
+    expect(result.outputs.map(numberOf)).toEqual(WHOLE);
+    expect(result.nodes).toEqual(['self']);
+  });
+
   it('by giving something else is replaced as well', async () => {
     const { dispatcher, engine, outcome } = world({ self: { claimedMs: 4_000 }, b: FAST, c: { claimedMs: 60 } });
     engine('b').outputsOf = () => [{ ...tensorOf('y', 1), type: 'int32' }];

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Coordinator, RequestOptions } from '../../../node/core/coordinator.ts';
 import { errorBody, quotedMs, retryAfter } from '../../../node/gateway/errors.ts';
+import type { GatewayLimits } from '../../../node/gateway/limits.ts';
 import { urgencyOf } from '../../../node/gateway/urgency.ts';
 import { ErrorBody } from '../../../protocol/api/openai.ts';
 import { DEADLINE_MS_MAX } from '../../../protocol/api/urgency.ts';
@@ -9,10 +10,11 @@ import { WeftError } from '../../../protocol/errors.ts';
 import { chatResult, embedLengths, ended, helloChat, KEY, PLAN, startGateway, USER_HI } from './support.ts';
 
 /** A gateway whose work keeps the options that it got. */
-async function start(overrides: Partial<Coordinator> = {}) {
+async function start(overrides: Partial<Coordinator> = {}, limits: Partial<GatewayLimits> = {}) {
   const seen: { priority: string | undefined; leftMs: number | undefined }[] = [];
   const note = ({ priority, leftMs }: RequestOptions): void => void seen.push({ priority, leftMs: leftMs?.() });
   const gateway = await startGateway({
+    limits,
     control: { explain: () => ({ lines: [], unmeetable: undefined }) },
     coordinator: {
       chat: async (request, options, events) => {
@@ -160,6 +162,31 @@ describe('a deadline', () => {
       weft_code: 'deadline_exceeded',
       message: expect.stringContaining('20 ms'),
     });
+  });
+
+  it.each([
+    ['is refused with the time that it would take, and not ended', 60_000, 503, 'deadline_unmeetable'],
+    ['would only be ended without a moment behind it', 0, 504, 'deadline_exceeded'],
+  ])('that passes while the work is prepared %s', async (_what, unplacedMsMax, status, weft_code) => {
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const prepare = async (signal: AbortSignal): Promise<never> => {
+      // Far behind the deadline of a millisecond; where the work is ended, until that is seen.
+      for (let turns = 0; turns < 1_000 || (unplacedMsMax === 0 && !signal.aborted); turns += 1) await turn();
+      throw signal.aborted ? signal.reason : unmeetable;
+    };
+    const { call } = await start({ chat: (_request, { signal }) => prepare(signal) }, { unplacedMsMax });
+    const answer = await call('/v1/chat/completions', CHAT, { 'x-weft-deadline-ms': '1' });
+    expect(answer.status).toBe(status);
+    expect(ErrorBody.parse(await answer.json()).error.weft_code).toBe(weft_code);
+  });
+
+  it('that passes ends work at once that is being placed', async () => {
+    const chat: Coordinator['chat'] = async (_request, { signal, leftMs }) => {
+      leftMs?.();
+      return ended(signal);
+    };
+    const { call } = await start({ chat }, { unplacedMsMax: 3_600_000 });
+    expect((await call('/v1/chat/completions', CHAT, { 'x-weft-deadline-ms': '5' })).status).toBe(504);
   });
 
   it('of a dry run ends nothing: what is planned may take longer', async () => {

@@ -4,6 +4,7 @@ import { systemRandom } from '../../../node/app/random.ts';
 import {
   FAILURES_PER_TRACE_MAX,
   PLANS_PER_TRACE_MAX,
+  PROGRESS_MS_MIN,
   REJECTIONS_PER_PLAN_MAX,
   SPANS_PER_TRACE_MAX,
   TRACE_TEXT_LENGTH_MAX,
@@ -126,7 +127,8 @@ describe('a request', () => {
     clock.advance(12);
     trace.usage({ promptTokens: 5 });
     trace.end({ status: 'cancelled', code: 'cancelled' });
-    const common = { requestId: 'req_1', name: 'encode', caller: PEER };
+    const { traceId } = ring.get('req_1') ?? {};
+    const common = { requestId: 'req_1', traceId, name: 'encode', caller: PEER };
     expect(events.all).toEqual([
       { type: 'request', data: { ...common, phase: 'begun', model: undefined } },
       {
@@ -154,6 +156,28 @@ describe('a request', () => {
         },
       },
     ]);
+  });
+
+  it('of many items tells how far it is: at once, now and then, and when all are done', () => {
+    const { ring, events, clock } = make();
+    const trace = ring.begin({ requestId: 'req_1', name: 'POST /v1/embeddings' });
+    const told = () => events.all.map(({ data }) => data as object).filter((data) => 'done' in data);
+    const byNode = new Map([
+      [NODE, 10],
+      [PEER, 6],
+    ]);
+    trace.progress({ done: 16, total: 64, byNode });
+    clock.advance(PROGRESS_MS_MIN - 1);
+    trace.progress({ done: 32, total: 64 });
+    expect(told()).toMatchObject([{ phase: 'progress', done: 16, total: 64, doneByNode: { [NODE]: 10, [PEER]: 6 } }]);
+    clock.advance(1);
+    trace.progress({ done: 48, total: 64 });
+    trace.progress({ done: 64, total: 64 });
+    expect(told().map((data) => Reflect.get(data, 'done'))).toEqual([16, 48, 64]);
+    expect(told().at(-1)).not.toHaveProperty('doneByNode');
+    trace.end({ status: 'ok' });
+    trace.progress({ done: 64, total: 64 });
+    expect(told().length).toBe(3);
   });
 
   it('is measured: its wait by every attempt, its tokens once and only where its client is', () => {

@@ -1,0 +1,192 @@
+// One graph over two real daemons: cut where a person says, with raw inputs that stay, and with a second daemon that dies or
+// stops in the middle of its part.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TensorProto_DataType as DataType } from '../../models/onnx/messages/onnx_pb.js';
+import { writeModel } from '../../models/onnx/model-file.ts';
+import { valueInfo } from '../../models/onnx/tensors.ts';
+import { readNpy, writeNpy } from '../../node/cli/npy.ts';
+import type { CutsAnswer, PlanAnswer, PsAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
+import { connectedPeers } from '../support/connected-peers.ts';
+import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
+import { GraphBuilder } from '../support/graph-builder.ts';
+import { mobilenet } from '../support/mobilenet.ts';
+import { SeededRandom } from '../support/seeded.ts';
+import { until } from '../support/wait.ts';
+
+const PIXELS = 96;
+/** Of the graph that takes its time: rows and columns of each of its products. */
+const SIDE = 640;
+const PRODUCTS = 12;
+
+let folder: string;
+let edge: Daemon;
+let worker: Daemon;
+
+async function weft(daemon: Daemon, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await daemon.weft(...args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+async function get<Answer>(daemon: Daemon, path: string): Promise<Answer> {
+  const response = await fetch(daemon.url + path, { headers: { authorization: `Bearer ${daemon.key}` } });
+  return (await response.json()) as Answer;
+}
+
+/** A product after the other, so that a part lasts long enough to be lost in. */
+function slowGraph(): Uint8Array {
+  const random = new SeededRandom(5);
+  const graph = new GraphBuilder();
+  const weight = (): string => {
+    const values = Float32Array.from({ length: SIDE * SIDE }, () => (random.next() - 0.5) / 8);
+    return graph.floats([SIDE, SIDE], values);
+  };
+  let value = 'x';
+  for (let index = 0; index < PRODUCTS; index++) value = graph.op('Tanh', [graph.op('MatMul', [value, weight()])]);
+  graph.as('y', value);
+  return graph.file([valueInfo('x', DataType.FLOAT, [SIDE, SIDE])], [valueInfo('y', DataType.FLOAT, [SIDE, SIDE])]);
+}
+
+async function input(name: string, dims: readonly number[]): Promise<string> {
+  const random = new SeededRandom(3);
+  const values = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => random.next() - 0.5);
+  const path = join(folder, `${name}.npy`);
+  await writeFile(path, writeNpy({ type: 'float32', dims: [...dims], data: new Uint8Array(values.buffer) }));
+  return `${name}=@${path}`;
+}
+
+/** Runs a model on the edge, and gives the floats of one output, who worked on it, and its way. */
+async function infer(model: string, tensor: string, output: string, ...options: string[]) {
+  const file = join(folder, `${Math.random().toString(36).slice(2)}.npy`);
+  const args = ['infer', model, '-i', tensor, '-o', `${output}=@${file}`, '--json', ...options];
+  const { nodes } = JSON.parse(await weft(edge, ...args)) as { nodes: string[] };
+  const { data } = readNpy(new Uint8Array(await readFile(file)));
+  const values = new Float32Array(data.slice().buffer);
+  const { requests } = await get<RequestsAnswer>(edge, '/api/v1/requests?limit=1');
+  const trace = await get<RequestAnswer>(edge, `/api/v1/requests/${requests[0]?.requestId}`);
+  return { values, nodes, trace };
+}
+
+function expectClose(values: Float32Array, whole: Float32Array): void {
+  expect(values.length).toBe(whole.length);
+  const scale = whole.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const worst = values.reduce((most, value, at) => Math.max(most, Math.abs(value - (whole[at] ?? Number.NaN))), 0);
+  expect(worst / scale).toBeLessThan(1e-4);
+}
+
+/** Everything that left the edge for parts. */
+const left = ({ spans }: RequestAnswer): string[] =>
+  spans.flatMap(({ tensors = [] }) => tensors.map(({ name }) => name));
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-cut-e2e-'));
+  const image = writeModel(mobilenet({ size: PIXELS, width: 0.5, quantized: false }));
+  await writeFile(join(folder, 'mobilenet.onnx'), image);
+  await writeFile(join(folder, 'slow.onnx'), slowGraph());
+  edge = await startDaemon({ env: { WEFT_NAME: 'edge' } });
+  worker = await startDaemon({ env: { WEFT_NAME: 'worker' } });
+  for (const daemon of [edge, worker]) {
+    for (const name of ['mobilenet', 'slow']) await weft(daemon, 'import', join(folder, `${name}.onnx`));
+  }
+  await pair(edge, worker);
+  await connectedPeers(edge, 1);
+});
+
+afterAll(async () => {
+  await Promise.all([edge, worker].map((daemon) => daemon?.stop()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('a graph over two daemons', () => {
+  let image: string;
+  let whole: Float32Array;
+  let tensor: string;
+  beforeAll(async () => {
+    image = await input('image', [1, 3, PIXELS, PIXELS]);
+    whole = (await infer('local/mobilenet', image, 'classes', '--cut', 'never')).values;
+  });
+
+  it('lists where it can be cut, and draws it', async () => {
+    const svg = join(folder, 'cuts.svg');
+    const text = await weft(edge, 'show', 'local/mobilenet', '--cuts', '--svg', svg);
+    expect(text).toMatch(/CUT +DEPTH +CROSSES +BEFORE/);
+    expect(await readFile(svg, 'utf8')).toMatch(/^<svg[\s\S]+<\/svg>\n$/);
+    const table = JSON.parse(await weft(edge, 'show', 'local/mobilenet', '--cuts', '--json')) as CutsAnswer;
+    expect(table.segments.length).toBeGreaterThan(4);
+    tensor = table.tensors.find(({ from }) => from === 2)?.name ?? '';
+  });
+
+  it('gives what the whole gives, cut at a number or at a tensor', async () => {
+    for (const place of ['3', tensor]) {
+      const { values, nodes, trace } = await infer('local/mobilenet', image, 'classes', '--cut', place);
+      expectClose(values, whole);
+      expect(new Set(nodes)).toEqual(new Set([edge.node, worker.node]));
+      expect(trace.plans.at(-1)?.kind).toBe('cut');
+    }
+  });
+
+  it('keeps raw inputs here, as the trace shows', async () => {
+    const { values, trace } = await infer('local/mobilenet', image, 'classes', '--cut', tensor, '--raw', 'local');
+    expectClose(values, whole);
+    expect(left(trace)).toEqual([tensor]);
+    expect(await weft(edge, 'trace', trace.requestId)).toContain(`left for worker: ${tensor} (`);
+  });
+
+  it('refuses by name what would not stay', async () => {
+    const { code, stderr } = await edge.weft('infer', 'local/mobilenet', '-i', image, '--raw', 'local:picture');
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/raw: local names "picture", which is no input of the graph/);
+  });
+
+  it('shows prediction beside measurement, part by part', async () => {
+    const text = await weft(edge, 'plan', 'local/mobilenet', '-i', image, '--cut', '3', '--raw', 'local', '--run');
+    expect(text).toMatch(/Cut into 2 parts/);
+    expect(text).toMatch(/whole on edge \(here\): .+(loses by|would be sooner by)/);
+    expect(text).toMatch(/1 {2}edge \(here\) +0–2 +predicted .+\n +measured [\s\S]+2 {2}worker/);
+    const { plan, cut } = JSON.parse(
+      await weft(edge, 'plan', 'local/mobilenet', '-s', `image=1,3,${PIXELS},${PIXELS}`, '--raw', 'local', '--json'),
+    ) as PlanAnswer;
+    expect(plan).toMatchObject({ kind: 'local', node: edge.node });
+    expect(cut?.refused).toBeUndefined();
+  });
+
+  it('keeps what a setting says, whatever a request asks for', async () => {
+    await weft(edge, 'config', 'set', 'rawLocal', 'local/mobilenet');
+    await until('the setting', async () => {
+      const { cut } = JSON.parse(
+        await weft(edge, 'plan', 'local/mobilenet', '-s', `image=1,3,${PIXELS},${PIXELS}`, '--json'),
+      ) as PlanAnswer;
+      return cut?.rejected.some(({ reason }) => reason.includes('raw: local')) === true;
+    });
+    const { trace } = await infer('local/mobilenet', image, 'classes', '--cut', '3', '--raw', 'local:image');
+    expect(left(trace)).not.toContain('image');
+    await weft(edge, 'config', 'set', 'rawLocal', '');
+  });
+});
+
+describe('a second daemon in the middle of its part', () => {
+  let x: string;
+  let whole: Float32Array;
+  beforeAll(async () => {
+    x = await input('x', [SIDE, SIDE]);
+    whole = (await infer('local/slow', x, 'y', '--cut', 'never')).values;
+  });
+
+  it.each(['SIGSTOP', 'SIGKILL'] as const)('that gets %s costs no answer', async (signal) => {
+    await weft(worker, 'stop', 'local/slow');
+    const answer = infer('local/slow', x, 'y', '--cut', '2');
+    await until('the part is under way', async () => {
+      const { models } = await get<PsAnswer>(worker, '/api/v1/ps');
+      return models.some(({ part, requestsInFlight }) => part !== undefined && requestsInFlight > 0);
+    });
+    worker.kill(signal);
+    const { values, trace } = await answer.finally(() => worker.kill('SIGCONT'));
+    expectClose(values, whole);
+    expect(trace.failures.map(({ node }) => node)).toEqual([worker.node]);
+    expect(trace.spans.filter(({ name }) => name === 'compute').map(({ node }) => node)).toContain(edge.node);
+    if (signal === 'SIGSTOP') await connectedPeers(edge, 1);
+  });
+});
