@@ -6,7 +6,7 @@ import { weftPolicy } from '../../node/scheduler/weft-policy.ts';
 import { type Experiment, ORACLE, runScenario } from '../sim/experiment.ts';
 import { readScenarios, type Scenario } from '../sim/scenarios.ts';
 import { type Benchmark, type BenchResult, median } from './harness.ts';
-import { decisionTimes } from './route-decision.ts';
+import { decisionTimes, readTimes } from './route-decision.ts';
 import { type RouteRun, runAll } from './route-runs.ts';
 
 const WEFT = 'weft';
@@ -34,6 +34,7 @@ export const route: Benchmark = {
   summary: 'p99 of routing policies over an oracle, simulated; --rounds are the seeds (5 for a figure that is quoted)',
   async run({ rounds, say }) {
     const decisions = decisionTimes(weftPolicy, 1_000, DECISIONS);
+    const readings = readTimes(1_000, DECISIONS);
     const speedups = await simSpeedups();
     const scenarios = chosenScenarios();
     // The longest first: the last threads then end at about the same time.
@@ -55,7 +56,7 @@ export const route: Benchmark = {
     for (const line of table(scenarios, byScenario)) say(line);
     const open = scenarios.filter(({ name }) => !standing(name, byScenario.get(name) ?? new Map()).holds);
     if (open.length > 0) say(`  not held: ${open.map(({ name }) => name).join(', ')}`);
-    return resultOf(scenarios, byScenario, { decisions, speedups });
+    return resultOf(scenarios, byScenario, { decisions, readings, speedups });
   },
 };
 
@@ -141,10 +142,14 @@ function table(scenarios: readonly Scenario[], byScenario: ReadonlyMap<string, R
 function resultOf(
   scenarios: readonly Scenario[],
   byScenario: ReadonlyMap<string, Runs>,
-  { decisions, speedups }: { readonly decisions: readonly number[]; readonly speedups: readonly number[] },
+  { decisions, readings, speedups }: Readonly<Record<'decisions' | 'readings' | 'speedups', readonly number[]>>,
 ): BenchResult {
   const standings = scenarios.map(({ name }) => [name, standing(name, byScenario.get(name) ?? new Map())] as const);
-  const samples: Record<string, readonly number[]> = { decision_us_at_1000: decisions, sim_speedup: speedups };
+  const samples: Record<string, readonly number[]> = {
+    decision_us_at_1000: decisions,
+    records_us_at_1000: readings,
+    sim_speedup: speedups,
+  };
   for (const [scenario, runs] of byScenario) {
     for (const policy of POLICIES) samples[`${scenario}.${policy}.p99_ms`] = p99s(runs, policy);
     samples[`${scenario}.weft.failed_share`] = (runs.get(WEFT) ?? []).map(({ failedShare }) => failedShare);
@@ -154,6 +159,7 @@ function resultOf(
       p99_vs_oracle_median: median(standings.map(([, { vsOracle }]) => vsOracle)),
       failed_share: Math.max(...standings.map(([, { failedShare }]) => failedShare)),
       decision_us_at_1000: median(decisions),
+      records_us_at_1000: median(readings),
       sim_speedup: median(speedups),
       scenarios_held: standings.filter(([, { holds }]) => holds).length,
       ...Object.fromEntries(standings.map(([name, { vsOracle }]) => [`${name}.vs_oracle`, vsOracle])),
