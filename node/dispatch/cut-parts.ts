@@ -50,14 +50,23 @@ export function restOf(table: CutTable, from: number): CutTable {
  * The cut points that a person named: each a number (in front of that segment), or a tensor that crosses there (right
  * behind where it is made).
  * @returns ascending, each once
- * @throws WeftError `bad_request` for a tensor that crosses nowhere
+ * @throws WeftError `bad_request` for a number that is none of them, and a tensor that crosses nowhere
  */
 export function cutPoints(table: CutTable, at: readonly (number | string)[]): number[] {
-  const points = at.map((place) => (typeof place === 'number' ? place : pointOf(table, place)));
+  const points = at.map((place) => pointOf(table, place));
   return [...new Set(points)].sort((a, b) => a - b);
 }
 
-function pointOf(table: CutTable, name: string): number {
+function pointOf(table: CutTable, name: number | string): number {
+  const last = table.segments.length - 1;
+  if (typeof name === 'number') {
+    if (Number.isInteger(name) && name >= 1 && name <= last) return name;
+    throw new WeftError({
+      code: 'bad_request',
+      message: `${name} is no cut point of ${table.model.id}: they are 1 to ${last}.`,
+      remedy: `\`weft show ${table.model.id} --cuts\` lists them.`,
+    });
+  }
   const tensor = table.tensors.find((one) => one.name === name);
   if (tensor !== undefined && tensor.from >= 0 && tensor.to.length > 0) return tensor.from + 1;
   throw new WeftError({

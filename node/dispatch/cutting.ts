@@ -106,7 +106,8 @@ export class Cutting {
     const whole = tooLarge === undefined ? this.#whole(request, placer) : undefined;
     const nodes = this.#nodes(table, NOBODY, { inNeed: false });
     const wholes = wholesOf(whole, { self: nodes.self.node, tooLarge });
-    const rule = ruleOf({ cut, rawLocal }, table);
+    // What can be cut nowhere runs whole, and its table says why.
+    const rule = ruleOf({ cut: table.segments.length < 2 ? 'auto' : cut, rawLocal }, table);
     const asked = { table, ...nodes, wholes, rule };
     if (!isNeeded) return { table, choice: this.#inTheLongRun(asked), whole };
     const sure = chooseCut(asked);

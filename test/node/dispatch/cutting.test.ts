@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { PlacedOptions } from '../../../node/core/dispatcher.ts';
 import type { Span } from '../../../node/core/trace.ts';
 import { PART_KEPT_MS } from '../../../node/dispatch/limits.ts';
+import type { CutTable } from '../../../protocol/cut-table.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { RunRequest } from '../../../protocol/infer.ts';
 import type { Plan } from '../../../protocol/plan.ts';
@@ -104,7 +105,25 @@ describe('a cut that is asked for', () => {
     const { dispatcher, outcome } = world({ self: SLOW, b: FAST });
     const at = (place: number | string) => outcome(dispatcher.run(RUN_X, asked({ cut: { at: [place] } })));
     await expect(at('nope')).rejects.toMatchObject({ code: 'bad_request', message: expect.stringContaining('"nope"') });
-    await expect(at(9)).rejects.toMatchObject({ message: expect.stringContaining('9 is no cut point') });
+    await expect(at(9)).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining('9 is no cut point'),
+    });
+  });
+
+  it('of a graph that can be cut nowhere runs it whole', async () => {
+    const whole: CutTable = {
+      ...TABLE,
+      segments: [{ share: 1, weightBytes: 40e6, nodes: 12 }],
+      tensors: TABLE.tensors
+        .filter(({ from, output }) => from === -1 || output)
+        .map((tensor) => (tensor.from === -1 ? { ...tensor, to: [0] } : { ...tensor, from: 0 })),
+      reason: 'It has one node only.',
+    };
+    const { dispatcher, outcome } = world({ self: SLOW, b: FAST }, { cuts: tables(true, whole) });
+    const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { at: ['b'] } })));
+    expect(result.outputs.map(numberOf)).toEqual(WHOLE);
+    expect(result.plan).toMatchObject({ kind: 'remote', node: 'b' });
   });
 
   it('asks for the input that is missing, by name', async () => {
