@@ -22,7 +22,7 @@ import type { PartMemory } from './part-memory.ts';
 import type { Placed } from './placer.ts';
 import { Race, type Referee } from './race.ts';
 import type { Residuals } from './residuals.ts';
-import { spansOf } from './spans.ts';
+import { spansOfTrial } from './spans.ts';
 import type { Trial } from './trial.ts';
 
 export interface CutRunComponents {
@@ -231,17 +231,9 @@ export class CutRun implements Referee<RunResult> {
   #note(trial: Trial, timing: Timing | undefined): void {
     const { trace } = this.#init.options;
     if (trace === undefined) return;
-    const { traceStartMs: startMs, acknowledgedMs, placed } = trial;
-    const { node, price, kind } = placed.plan;
-    const spans = spansOf({
-      node,
-      price,
-      timing,
-      startMs,
-      endMs: trace.elapsedMs(),
-      acknowledgedMs: acknowledgedMs === undefined ? undefined : startMs + acknowledgedMs - trial.startMs,
-      rttMs: this.#components.rttMs(node),
-    });
+    const { node, kind } = trial.placed.plan;
+    const rttMs = this.#components.rttMs(node);
+    const spans = spansOfTrial(trial, { timing, endMs: trace.elapsedMs(), rttMs });
     const { inputs } = (this.#running as Running).request;
     const tensors = inputs.map(({ name, data }) => ({ name, bytes: data.byteLength }));
     for (const span of spans) trace.span(span.name === 'up' && kind === 'remote' ? { ...span, tensors } : span);

@@ -18,7 +18,7 @@ import type { NodeHealth } from './node-health.ts';
 import type { Circumstances, Placed, Placer } from './placer.ts';
 import { Quotes } from './quotes.ts';
 import { Race, type Referee, type Won } from './race.ts';
-import { spansOf } from './spans.ts';
+import { spansOfTrial } from './spans.ts';
 import type { Trial } from './trial.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 import type { Beginner, Work } from './work.ts';
@@ -252,17 +252,7 @@ export class Delivery<R extends Ended> implements Referee<R> {
   #note(trial: Trial, timing: Timing | undefined): void {
     const { trace } = this.#options;
     if (trace === undefined) return;
-    const { traceStartMs: startMs, acknowledgedMs } = trial;
-    const { node, price } = trial.placed.plan;
-    const spans = spansOf({
-      node,
-      price,
-      timing,
-      startMs,
-      endMs: trace.elapsedMs(),
-      acknowledgedMs: acknowledgedMs === undefined ? undefined : startMs + acknowledgedMs - trial.startMs,
-      rttMs: this.#components.rttMs(node),
-    });
-    for (const span of spans) trace.span(span);
+    const rttMs = this.#components.rttMs(trial.placed.plan.node);
+    for (const span of spansOfTrial(trial, { timing, endMs: trace.elapsedMs(), rttMs })) trace.span(span);
   }
 }

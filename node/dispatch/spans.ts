@@ -5,6 +5,7 @@ import type { NodeId } from '../../protocol/ids.ts';
 import type { Timing } from '../../protocol/infer.ts';
 import type { Price } from '../../protocol/plan.ts';
 import { executorParts, type Span } from '../core/trace.ts';
+import type { Trial } from './trial.ts';
 
 export interface AttemptTimes {
   readonly node: NodeId;
@@ -18,6 +19,16 @@ export interface AttemptTimes {
   readonly acknowledgedMs: number | undefined;
   /** Round trip of the link; the acknowledgement's way back is taken for half of it. */
   readonly rttMs: number | undefined;
+}
+
+/** As {@link spansOf}, of an attempt as dispatch has it. @param endMs since the request began */
+export function spansOfTrial(
+  { placed, startMs: begunMs, traceStartMs: startMs, acknowledgedMs }: Trial,
+  { timing, endMs, rttMs }: Pick<AttemptTimes, 'timing' | 'endMs' | 'rttMs'>,
+): readonly Span[] {
+  const { node, price } = placed.plan;
+  const seenMs = acknowledgedMs === undefined ? undefined : startMs + acknowledgedMs - begunMs;
+  return spansOf({ node, price, timing, startMs, endMs, acknowledgedMs: seenMs, rttMs });
 }
 
 /** Spans of the attempt in the order of time. Parts that took no time and were not predicted to are left out. */
