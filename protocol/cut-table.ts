@@ -1,6 +1,7 @@
 // Where a graph can be cut, and what that costs on one device: a chain of segments between cut points that no other cut
 // beats, measured for inputs of certain shapes. Plain data: nodes send it to each other, and the scheduler works on it alone.
 import type { ModelRef } from './ids.ts';
+import type { GraphPart } from './part.ts';
 import type { DataTypeName } from './tensor.ts';
 
 /** What lies between two neighbouring cut points. */
@@ -81,4 +82,19 @@ export function givenBy({ tensors }: Pick<CutTable, 'tensors'>, from: number, to
     (tensor) =>
       tensor.from >= from && tensor.from < to && (tensor.output === true || tensor.to.some((user) => user >= to)),
   );
+}
+
+/**
+ * What a node is asked to run for the segments [from, to).
+ * @returns outputs are none for segments that give nothing: those need not run
+ */
+export function partBetween(table: Pick<CutTable, 'tensors'>, from: number, to: number): GraphPart {
+  return {
+    inputs: takenBy(table, from, to).map(({ name, type, dims }) => ({
+      name,
+      type,
+      ...(dims !== undefined && { dims }),
+    })),
+    outputs: givenBy(table, from, to).map(({ name }) => name),
+  };
 }

@@ -1,22 +1,10 @@
 // What a cut plan says of its parts in the words of the wire: the tensors that each takes and gives, and what is left of a
 // table once the first segments have run. Pure; called by CutRun.
-import { type CutTable, givenBy, takenBy } from '../../protocol/cut-table.ts';
+import type { CutTable } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { RunRequest } from '../../protocol/infer.ts';
 import type { GraphPart } from '../../protocol/part.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
-
-/** The part of the segments [from, to): what they use of before, and what is used behind or comes out of the graph. */
-export function partOf(table: CutTable, from: number, to: number): GraphPart {
-  return {
-    inputs: takenBy(table, from, to).map(({ name, type, dims }) => ({
-      name,
-      type,
-      ...(dims !== undefined && { dims }),
-    })),
-    outputs: givenBy(table, from, to).map(({ name }) => name),
-  };
-}
 
 /**
  * What is left of a table behind the first segments: what they made is taken for inputs of the graph, as whoever made the

@@ -1,6 +1,6 @@
 // Carries out a cut: one part after the other, each on its node, while what crosses lies here. A node that is lost, stalls or
 // can't load its part costs that part alone: what is left is planned anew from the last cut point. Called by Cutting.
-import type { CutTable } from '../../protocol/cut-table.ts';
+import { type CutTable, partBetween } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { RunRequest, RunResult, Timing } from '../../protocol/infer.ts';
@@ -14,7 +14,7 @@ import type { Engine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { CutChoice, CutPartChoice } from '../scheduler/choose-cut.ts';
-import { dropUsed, type HeldTensors, partOf, partRequest, takeOutputs } from './cut-parts.ts';
+import { dropUsed, type HeldTensors, partRequest, takeOutputs } from './cut-parts.ts';
 import { Failures, PEER_GAVE_UP } from './failures.ts';
 import type { Lifetime } from './lifetime.ts';
 import type { NodeHealth } from './node-health.ts';
@@ -165,7 +165,9 @@ export class CutRun implements Referee<RunResult> {
     const { table, request, lifetime, silentMsMin } = this.#init;
     const { digest } = request.model;
     const { node, from, to } = choice;
-    const part = partOf(table, from, to);
+    const part = partBetween(table, from, to);
+    // Nothing uses what these segments make: there is nothing to ask a node for.
+    if (part.outputs.length === 0) return true;
     this.#running = { choice, part, request: partRequest(request, part, this.#held) };
     const race = new Race<RunResult>({ clock }, { lifetime, referee: this, silentMsMin });
     const won = await race.run(this.#placed(choice), Number.POSITIVE_INFINITY);

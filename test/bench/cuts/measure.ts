@@ -8,7 +8,7 @@ import { measuredCosts } from '../../../models/onnx/cost/node-costs.ts';
 import { withNodeNames } from '../../../models/onnx/cost/node-names.ts';
 import { type CutSample, calibrate, partLoad } from '../../../models/onnx/cost/part-time.ts';
 import type { ModelProto } from '../../../models/onnx/messages/onnx_pb.js';
-import { cutTable, partBetween } from '../../../models/onnx/partition/cut-table.ts';
+import { cutTable } from '../../../models/onnx/partition/cut-table.ts';
 import { extractPart } from '../../../models/onnx/partition/extract.ts';
 import { planCuts } from '../../../models/onnx/partition/plan-cuts.ts';
 import { chooseFinalists } from '../../../node/engine/cutting/finalists.ts';
@@ -18,7 +18,7 @@ import {
   ROUNDED_PARTS_TOLERANCE,
 } from '../../../node/engine/cutting/limits.ts';
 import { CutSessions, type TimedSession } from '../../../node/engine/runner/cut-session.ts';
-import type { CutTable } from '../../../protocol/cut-table.ts';
+import { type CutTable, partBetween } from '../../../protocol/cut-table.ts';
 import type { NamedTensor } from '../../../protocol/tensor.ts';
 import { type BenchOptions, interleave, median } from '../harness.ts';
 import type { CutCase } from './cases.ts';

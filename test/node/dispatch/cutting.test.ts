@@ -111,6 +111,17 @@ describe('a cut that is asked for', () => {
     });
   });
 
+  it('asks no node for segments that give nothing', async () => {
+    const idle: CutTable = {
+      ...TABLE,
+      segments: [...TABLE.segments, { share: 0, weightBytes: 0, nodes: 1 }],
+    };
+    const { dispatcher, engine, outcome } = world({ self: SLOW, b: FAST }, { cuts: tables(true, idle) });
+    const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [4] } })));
+    expect(result.outputs.map(numberOf)).toEqual(WHOLE);
+    expect(engine('self').calls + engine('b').calls).toBe(1);
+  });
+
   it('of a graph that can be cut nowhere runs it whole', async () => {
     const whole: CutTable = {
       ...TABLE,

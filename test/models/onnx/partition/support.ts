@@ -4,12 +4,12 @@ import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
 import { type ModelProto, ModelProtoSchema, ValueInfoProtoSchema } from '../../../../models/onnx/messages/onnx_pb.js';
 import { writeModel } from '../../../../models/onnx/model-file.ts';
-import { partBetween } from '../../../../models/onnx/partition/cut-table.ts';
 import { extractPart } from '../../../../models/onnx/partition/extract.ts';
 import type { CutChain } from '../../../../models/onnx/partition/plan-cuts.ts';
 import { GraphSources } from '../../../../models/onnx/partition/sources.ts';
 import type { NodeCosts } from '../../../../models/onnx/partition/step-graph.ts';
 import { asBits } from '../../../../node/engine/runner/half-bits.ts';
+import { partBetween } from '../../../../protocol/cut-table.ts';
 import type { GraphPart } from '../../../../protocol/part.ts';
 import type { DataTypeName } from '../../../../protocol/tensor.ts';
 
