@@ -1,5 +1,5 @@
 // Test projects: `layering` is part of `npm run check`; `unit` uses parts in one process; `e2e` starts real processes,
-// a few at a time; `chaos` is the long form of the kill tests and runs by `npm run test:chaos` only.
+// a few at a time; `ui` operates the pages of real nodes in a browser; `chaos` is the long form of the kill tests and runs by `npm run test:chaos` only.
 import { defineConfig } from 'vitest/config';
 
 const chaos = process.argv.includes('chaos');
@@ -12,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/{protocol,models,node,sim,support}/**/*.test.ts'],
+          include: ['test/{protocol,models,node,desktop,sim,support}/**/*.test.{ts,tsx}'],
           pool: 'forks',
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -30,6 +30,18 @@ export default defineConfig({
           hookTimeout: 180_000,
         },
       },
+      {
+        test: {
+          name: 'ui',
+          include: ['test/ui/**/*.test.ts'],
+          pool: 'forks',
+          // Real daemons and a browser.
+          sequence: { groupOrder: 2 },
+          maxWorkers: 1,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
       ...(chaos
         ? [
             {
@@ -37,7 +49,7 @@ export default defineConfig({
                 name: 'chaos',
                 include: ['test/chaos/**/*.test.ts'],
                 pool: 'forks' as const,
-                sequence: { groupOrder: 2 },
+                sequence: { groupOrder: 3 },
                 maxWorkers: 1,
                 testTimeout: 3_600_000,
                 hookTimeout: 180_000,

@@ -95,6 +95,10 @@ export interface ModelDemand {
 export const YIELD_REASONS = ['battery', 'owner'] as const;
 export type YieldReason = (typeof YIELD_REASONS)[number];
 
+/** What a node says of that to others. `paused`: its owner wants it to do nothing for them; it offers nothing meanwhile. */
+export const TOLD_REASONS = [...YIELD_REASONS, 'paused'] as const;
+export type ToldReason = (typeof TOLD_REASONS)[number];
+
 /** Fresh on every answer. */
 export interface Load {
   readonly requestsInFlight: number;
@@ -125,8 +129,16 @@ export interface Advert {
   /** @default none */
   readonly demand?: readonly ModelDemand[];
   /** It still does what nobody else can. @default none */
-  readonly yields?: readonly YieldReason[];
+  readonly yields?: readonly ToldReason[];
+  /** Of which graphs it takes parts: none, or those whose files it has. @default of any: it fetches what it needs */
+  readonly parts?: 'none' | 'held';
+  /** Who may manage it from a node of their own: admins of the mesh, or nobody. @default nobody: its version can't be */
+  readonly managed?: Managed;
 }
+
+/** Whose word a node takes as its owner's. */
+export const MANAGED = ['admins', 'none'] as const;
+export type Managed = (typeof MANAGED)[number];
 
 /** True when `a` replaces `b`. */
 export function isNewer(

@@ -12,7 +12,7 @@ import type {
   ModelTask,
   ServiceProfile,
 } from './capability.ts';
-import { YIELD_REASONS } from './capability.ts';
+import { TOLD_REASONS } from './capability.ts';
 import { isErrorCode, toWeftError, WeftError } from './errors.ts';
 import { checkGeneration } from './generation.ts';
 import {
@@ -31,6 +31,7 @@ import type {
   EncodeResult,
   GenerateRequest,
   GenerateResult,
+  PackedTensor,
   RunRequest,
   RunResult,
   Sampling,
@@ -44,10 +45,15 @@ import {
   ERROR_FACTS_MAX,
   ERROR_TEXT_LENGTH_MAX,
   INTENTS_MAX,
+  MANAGE_ANSWER_BYTES_MAX,
+  MANAGE_DEPTH_MAX,
+  MANAGE_REQUEST_BYTES_MAX,
+  OPERATION_LENGTH_MAX,
   TOP_LOGPROBS_MAX,
 } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
-import { partFromMessage, partToMessage } from './part-message.ts';
+import type { PartInput } from './part.ts';
+import { partFromMessage, partInputsFromMessage, partInputsToMessage, partToMessage } from './part-message.ts';
 import { float32Elements, int32Elements, type NamedTensor, tensorNamed, tensorOf } from './tensor.ts';
 import { type Codec, NO_TENSORS, type Plain, readMessage, writeMessage } from './wire.ts';
 
@@ -139,31 +145,57 @@ function checkIds(ids: Int32Array | readonly number[]): void {
 const INT32_MAX = 0x7fff_ffff;
 
 export const runRequestCodec: Codec<RunRequest> = {
-  encode: ({ model, inputs, outputs, part }) => ({
+  encode: ({ model, inputs, outputs, part, blocks = [], packed = [] }) => ({
     payload: writeMessage(pb.RunRequestSchema, {
       model,
       outputs: [...outputs],
       ...(part === undefined ? {} : { part: partToMessage(part) }),
+      packed: packed.map(packedToMessage),
+      blocks: [...blocks],
     }),
     tensors: inputs,
   }),
   decode: ({ payload, tensors }) => {
-    const { model, outputs, part } = readMessage(pb.RunRequestSchema, payload);
-    const request = { model: modelFromMessage(model), inputs: tensors, outputs };
-    return part === undefined ? request : { ...request, part: partFromMessage(part) };
+    const { model, outputs, part, blocks, packed } = readMessage(pb.RunRequestSchema, payload);
+    return {
+      model: modelFromMessage(model),
+      inputs: tensors,
+      outputs,
+      ...(part !== undefined && { part: partFromMessage(part) }),
+      ...(blocks.length > 0 && { blocks }),
+      ...(packed.length > 0 && { packed: packed.map(packedFromMessage) }),
+    };
   },
 };
 
 export const runResponseCodec: Codec<RunResult> = {
-  encode: ({ timing, node, outputs }) => ({
-    payload: writeMessage(pb.RunResponseSchema, { timing, node }),
+  encode: ({ timing, node, outputs, packed = [] }) => ({
+    payload: writeMessage(pb.RunResponseSchema, { timing, node, packed: packed.map(packedToMessage) }),
     tensors: outputs,
   }),
   decode: ({ payload, tensors }) => {
-    const message = readMessage(pb.RunResponseSchema, payload);
-    return { outputs: tensors, node: message.node, timing: timingFromMessage(message.timing) };
+    const { node, timing, packed } = readMessage(pb.RunResponseSchema, payload);
+    return {
+      outputs: tensors,
+      node,
+      timing: timingFromMessage(timing),
+      ...(packed.length > 0 && { packed: packed.map(packedFromMessage) }),
+    };
   },
 };
+
+const packedToMessage = ({ name, dims, error }: PackedTensor): Plain<pb.PackedTensor> => ({
+  name,
+  dims: dims.map(BigInt),
+  error,
+});
+
+/** Shapes are checked by whoever unpacks the tensor. */
+const packedFromMessage = ({ name, dims, error }: Plain<pb.PackedTensor>): PackedTensor => ({
+  name,
+  dims: dims.map(Number),
+  error: finite(error),
+});
 
 const FIRST_LENGTHS = 'first_lengths';
 const FEATURES = 'features';
@@ -412,6 +444,8 @@ export function advertToMessage(advert: Advert): MessageInitShape<typeof pb.Adve
     intents: (advert.intents ?? []).slice(0, INTENTS_MAX).map((intent) => ({ ...intent })),
     demand: (advert.demand ?? []).slice(0, DEMANDS_MAX).map((demand) => ({ ...demand })),
     yields: [...(advert.yields ?? [])],
+    parts: advert.parts ?? '',
+    managed: advert.managed ?? '',
   };
 }
 
@@ -448,12 +482,26 @@ export function advertFromMessage(message: pb.Advert): Advert {
     ...(message.intents.length > 0 && { intents: intentsFromMessage(message.intents) }),
     ...(message.demand.length > 0 && { demand: demandsFromMessage(message.demand) }),
     ...yieldsFromMessage(message.yields),
+    ...partsFromMessage(message.parts),
+    ...managedFromMessage(message.managed),
   };
+}
+
+/** A word that this version doesn't know allows less than any. */
+function partsFromMessage(said: string): Pick<Advert, 'parts'> {
+  if (said === '') return {};
+  return { parts: said === 'held' ? 'held' : 'none' };
+}
+
+/** Of a word that this version doesn't know nobody here can make use. */
+function managedFromMessage(said: string): Pick<Advert, 'managed'> {
+  if (said === '') return {};
+  return { managed: said === 'admins' ? 'admins' : 'none' };
 }
 
 /** Reasons that this version doesn't know are left out. */
 function yieldsFromMessage(said: readonly string[]): Pick<Advert, 'yields'> {
-  const yields = YIELD_REASONS.filter((reason) => said.includes(reason));
+  const yields = TOLD_REASONS.filter((reason) => said.includes(reason));
   return yields.length > 0 ? { yields } : {};
 }
 
@@ -588,7 +636,100 @@ export const readFileResponseCodec: Codec<FilePiece> = {
   },
 };
 
+// ── Management ──────────────────────────────────────────────────────────────────────────────────
+
+/** What one node asks another to do as its owner would. */
+export interface ManageRequest {
+  /** A name of protocol/api/control/manage.ts, or of a later version's table. */
+  readonly operation: string;
+  /** JSON text of its body. */
+  readonly json: string;
+}
+
+export const manageRequestCodec: Codec<ManageRequest> = {
+  encode: (request) => {
+    checkText(request.json, MANAGE_REQUEST_BYTES_MAX);
+    return { payload: writeMessage(pb.ManageRequestSchema, request), tensors: NO_TENSORS };
+  },
+  decode: ({ payload }) => {
+    const { operation, json } = readMessage(pb.ManageRequestSchema, payload);
+    if (operation.length > OPERATION_LENGTH_MAX) throw bad('No operation has such a long name.');
+    checkText(json, MANAGE_REQUEST_BYTES_MAX);
+    return { operation, json };
+  },
+};
+
+/** What its control API would have answered. */
+export interface ManageResponse {
+  /** 200 = done, 202 = accepted, and under way. Whatever else there is comes as an error. */
+  readonly status: 200 | 202;
+  /** JSON text of the answer. */
+  readonly json: string;
+}
+
+export const manageResponseCodec: Codec<ManageResponse> = {
+  encode: (response) => {
+    checkText(response.json, MANAGE_ANSWER_BYTES_MAX);
+    return { payload: writeMessage(pb.ManageResponseSchema, response), tensors: NO_TENSORS };
+  },
+  decode: ({ payload }) => {
+    const { status, json } = readMessage(pb.ManageResponseSchema, payload);
+    try {
+      if (status !== 200 && status !== 202) throw bad(`${status} is no status of an answer.`);
+      checkText(json, MANAGE_ANSWER_BYTES_MAX);
+      return { status, json };
+    } catch (cause) {
+      // The fault of who answers, not of who asked.
+      throw new WeftError({ code: 'frame_invalid', message: "The peer's answer is none." }, { cause });
+    }
+  },
+};
+
+/** @throws WeftError `body_too_large`, or `bad_request` for nesting that could overflow a stack */
+function checkText(json: string, bytesMax: number): void {
+  if (utf8.encode(json).byteLength > bytesMax) {
+    throw new WeftError({
+      code: 'body_too_large',
+      message: `It is larger than the ${bytesMax} bytes that one node takes from another.`,
+      remedy: 'Ask for less at a time, or use the API of the node itself.',
+    });
+  }
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const character = json[at];
+    if (inText && character === '\\') at += 1;
+    else if (character === '"') inText = !inText;
+    else if (inText) continue;
+    else if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') depth -= 1;
+    if (depth > MANAGE_DEPTH_MAX) throw bad(`It is nested deeper than ${MANAGE_DEPTH_MAX} levels.`);
+  }
+}
+
+const utf8 = new TextEncoder();
+
 // ── Cuts ────────────────────────────────────────────────────────────────────────────────────────
+
+/** Where a graph can be cut, asked of a node that has it. */
+export interface CutTableRequest {
+  readonly model: ModelRef;
+  /** Every dimension a size; none = of the usual sizes. */
+  readonly inputs: readonly PartInput[];
+  /** Inputs that as few segments as possible may read. */
+  readonly raw: readonly string[];
+}
+
+export const cutTableRequestCodec: Codec<CutTableRequest> = {
+  encode: ({ model, inputs, raw }) => ({
+    payload: writeMessage(pb.CutTableRequestSchema, { model, inputs: partInputsToMessage(inputs), raw: [...raw] }),
+    tensors: NO_TENSORS,
+  }),
+  decode: ({ payload }) => {
+    const { model, inputs, raw } = readMessage(pb.CutTableRequestSchema, payload);
+    return { model: modelFromMessage(model), inputs: partInputsFromMessage(inputs), raw };
+  },
+};
 
 /** What a runner is to measure of where a graph can be cut. */
 export interface MeasureCutsRequest extends Omit<Plain<pb.MeasureCutsRequest>, 'model'> {

@@ -1,6 +1,6 @@
 // Where a graph can be cut, and what that costs on one device: a chain of segments between cut points that no other cut
 // beats, measured for inputs of certain shapes. Plain data: nodes send it to each other, and the scheduler works on it alone.
-import type { ModelRef } from './ids.ts';
+import type { ModelRef, NodeId } from './ids.ts';
 import type { GraphPart } from './part.ts';
 import type { DataTypeName } from './tensor.ts';
 
@@ -42,6 +42,8 @@ export interface CutTable {
   readonly model: ModelRef;
   /** The inputs that it was measured with: `name:type[dims]`, by name, joined by `;`. */
   readonly shapes: string;
+  /** Inputs that as few segments as possible read: raw data that stays where it is. @default none is spared */
+  readonly raw?: readonly string[];
   /** In the order in which they run; one for a graph that can't be cut. */
   readonly segments: readonly CutSegment[];
   readonly shared: readonly SharedWeights[];
@@ -57,6 +59,8 @@ export interface CutTable {
   readonly version: string;
   /** Milliseconds since 1970. */
   readonly measuredAtMs: number;
+  /** Whose device that is. @default the node's that has the table */
+  readonly node?: NodeId;
   /** Why there is one segment only, or fewer than expected, for people. @default nothing was in the way */
   readonly reason?: string;
 }

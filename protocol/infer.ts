@@ -23,11 +23,26 @@ export interface RunRequest {
   readonly outputs: readonly string[];
   /** Only this part of the model's graph: its inputs are the tensors, its outputs the names. @default the whole graph */
   readonly part?: GraphPart;
+  /** Inputs and outputs that may cross as blocks, where a peer runs it: float32 alone. @default all cross as they are */
+  readonly blocks?: readonly string[];
+  /** On the wire: inputs that do. */
+  readonly packed?: readonly PackedTensor[];
 }
 export interface RunResult {
   readonly outputs: readonly NamedTensor[];
   readonly node: NodeId;
   readonly timing: Timing;
+  /** Tensors that crossed as blocks, inputs too. @default none */
+  readonly packed?: readonly PackedTensor[];
+}
+
+/** A float32 tensor that crosses as blocks of eight bits (protocol/blocks.ts). */
+export interface PackedTensor {
+  readonly name: string;
+  /** Its own. */
+  readonly dims: readonly number[];
+  /** What was lost: Euclidean length of the difference over that of the tensor. */
+  readonly error: number;
 }
 
 /** Token ids of several texts → one vector each. Padding, batching and pooling are the engine's. */

@@ -83,6 +83,18 @@ export const SCHEMA_BYTES_MAX = 64 << 10;
 /** Bytes of all schemas of one request: they travel in a frame's header, which has twice the room. */
 export const CONSTRAINT_BYTES_MAX = HEADER_BYTES_MAX / 2;
 
+/** Name of an operation that one node asks another to do as its owner would. */
+export const OPERATION_LENGTH_MAX = 64;
+
+/** Bytes of JSON that come with such an operation: all settings at once take a few kilobytes. */
+export const MANAGE_REQUEST_BYTES_MAX = 64 << 10;
+
+/** And of the JSON that answers it: half of a frame's header, where it travels. Lists are cut to fit. */
+export const MANAGE_ANSWER_BYTES_MAX = HEADER_BYTES_MAX / 2;
+
+/** How deep that JSON may be nested: what a node answers has six levels. */
+export const MANAGE_DEPTH_MAX = 32;
+
 /** What one node is about to do with models, at a time; more are not believed. */
 export const INTENTS_MAX = 16;
 

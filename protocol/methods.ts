@@ -2,12 +2,15 @@
 // version never change their meaning; a new version is a new row.
 import {
   type Codec,
+  cutTableRequestCodec,
   emptyCodec,
   encodeRequestCodec,
   encodeResponseCodec,
   generateItemCodec,
   generateRequestCodec,
   generateResponseCodec,
+  manageRequestCodec,
+  manageResponseCodec,
   measureCutsRequestCodec,
   messageCodec,
   readFileResponseCodec,
@@ -154,6 +157,19 @@ export const PEER_METHODS = {
     quota: { callsPerPeer: 32, requestBytesMax: 4 * MIB, answerBytesMax: 64 * KIB },
     timeouts: WORK,
   }),
+  /** Where the graph of a model that the peer runs can be cut, and what its parts take there; measured where need be. */
+  cutTable: row({
+    id: 13,
+    name: 'cut-table',
+    version: 1,
+    access: 'member',
+    pooledStreams: 0,
+    request: cutTableRequestCodec,
+    item: emptyCodec,
+    response: messageCodec(pb.CutTableResponseSchema),
+    quota: { callsPerPeer: 2, requestBytesMax: 0, answerBytesMax: 0 },
+    timeouts: WORK,
+  }),
   /** The manifest of a model that the peer offers. */
   manifest: row({
     id: 20,
@@ -217,6 +233,21 @@ export const PEER_METHODS = {
     response: messageCodec(pb.JoinProveResponseSchema),
     quota: { ...SMALL, callsPerPeer: 1 },
     timeouts: CONTROL,
+  }),
+  /** Does what the peer's own control API would, for an admin of the mesh. */
+  manage: row({
+    id: 40,
+    name: 'manage',
+    version: 1,
+    access: 'member',
+    // A page about a node reads a handful of things at once.
+    pooledStreams: 4,
+    request: manageRequestCodec,
+    item: emptyCodec,
+    response: manageResponseCodec,
+    quota: { ...SMALL, callsPerPeer: 16 },
+    // What each operation may take is shorter: protocol/api/control/manage.ts.
+    timeouts: { ackMs: 5_000, totalMs: 600_000 },
   }),
 } as const;
 

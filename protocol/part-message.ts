@@ -1,20 +1,31 @@
 // Parts of graphs as they cross a process: in requests of peers, and in what a daemon tells its runners.
 import { WeftError } from './errors.ts';
 import type * as pb from './messages/weft_pb.js';
-import { checkPart, type GraphPart, type PartInput } from './part.ts';
+import { checkPart, checkPartInputs, type GraphPart, type PartInput } from './part.ts';
 import { DataType, dataTypeName } from './tensor.ts';
 import type { Plain } from './wire.ts';
 
 /** For the wire. @throws WeftError `bad_request` for a part that no one would take */
 export function partToMessage(part: GraphPart): Plain<pb.GraphPart> {
   checkPart(part);
-  const inputs = part.inputs.map(({ name, type, dims }) => ({
+  return { inputs: partInputsToMessage(part.inputs), outputs: [...part.outputs] };
+}
+
+/** What parts, and whole graphs, take. */
+export function partInputsToMessage(inputs: readonly PartInput[]): Plain<pb.PartInput>[] {
+  return inputs.map(({ name, type, dims }) => ({
     name,
     dataType: DataType[type],
     ranked: dims !== undefined,
     dims: (dims ?? []).map(dimToMessage),
   }));
-  return { inputs, outputs: [...part.outputs] };
+}
+
+/** From the wire. @throws WeftError `bad_request` for inputs that no graph has, or `tensor_invalid` as below */
+export function partInputsFromMessage(inputs: readonly Plain<pb.PartInput>[]): PartInput[] {
+  const read = inputs.map(inputFromMessage);
+  checkPartInputs(read);
+  return read;
 }
 
 /** From the wire. @throws WeftError `bad_request`, or `tensor_invalid` for an element type that isn't one */

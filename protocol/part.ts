@@ -36,18 +36,29 @@ export interface GraphPart {
  */
 export function checkPart({ inputs, outputs }: GraphPart): void {
   if (outputs.length === 0) throw bad('The part gives nothing.');
-  if (inputs.length > TENSORS_MAX || outputs.length > TENSORS_MAX) {
-    throw bad(`A part takes, and gives, at most ${TENSORS_MAX} tensors.`);
-  }
-  const names = inputs.map(({ name }) => name);
-  if (new Set(names).size < names.length || new Set(outputs).size < outputs.length) {
-    throw bad('The part names a tensor twice.');
-  }
+  const units = unitsOf(outputs) + unitsOfInputs(inputs);
+  if (units > PART_NAME_UNITS_MAX) throw bad('The names in the part are too long together.');
+}
+
+/** As {@link checkPart}, of what a part takes alone. @throws WeftError `bad_request` with the fact `param` */
+export function checkPartInputs(inputs: readonly PartInput[]): void {
+  if (unitsOfInputs(inputs) > PART_NAME_UNITS_MAX) throw bad('The names in the part are too long together.');
+}
+
+/** Of names that are checked. */
+function unitsOf(names: readonly string[]): number {
+  if (names.length > TENSORS_MAX) throw bad(`A part takes, and gives, at most ${TENSORS_MAX} tensors.`);
+  if (new Set(names).size < names.length) throw bad('The part names a tensor twice.');
   let units = 0;
-  for (const name of [...names, ...outputs]) {
+  for (const name of names) {
     if (name === '' || name.length > TENSOR_NAME_LENGTH_MAX) throw bad('A name in the part is empty, or too long.');
     units += name.length;
   }
+  return units;
+}
+
+function unitsOfInputs(inputs: readonly PartInput[]): number {
+  let units = unitsOf(inputs.map(({ name }) => name));
   for (const { name, type, dims = [] } of inputs) {
     if (!Object.hasOwn(DataType, type)) throw bad(`"${name}" has an element type that is not known.`);
     if (dims.length > TENSOR_RANK_MAX) throw bad(`"${name}" has more than ${TENSOR_RANK_MAX} dimensions.`);
@@ -58,7 +69,7 @@ export function checkPart({ inputs, outputs }: GraphPart): void {
       if (!isSound) throw bad(`"${name}" has a dimension that can't be.`);
     }
   }
-  if (units > PART_NAME_UNITS_MAX) throw bad('The names in the part are too long together.');
+  return units;
 }
 
 const bad = (message: string): WeftError => new WeftError({ code: 'bad_request', message, facts: { param: 'part' } });

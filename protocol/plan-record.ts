@@ -1,6 +1,6 @@
 // What a placement was decided on: the request by its size and every node that could have done it, as it was known at that
 // moment. Plain data, which survives JSON: it is kept with a request's trace, and a replay decides again.
-import type { Load, ModelState, ServiceProfile, YieldReason } from './capability.ts';
+import type { Load, ModelState, ServiceProfile, ToldReason } from './capability.ts';
 import type { ModelRef, NodeId } from './ids.ts';
 import type { Rejection } from './plan.ts';
 
@@ -47,7 +47,7 @@ export interface RecordedNode {
   readonly callsInFlight: number;
   readonly heardAgoMs: number;
   /** Why others were to be preferred. @default they weren't */
-  readonly yields?: readonly YieldReason[];
+  readonly yields?: readonly ToldReason[];
   /** Why it was asked only in need. @default it was asked like others */
   readonly avoided?: string;
   /** What measurements said of its predictions. @default there were none */

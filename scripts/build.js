@@ -28,7 +28,7 @@ if (rolldown === undefined) {
   console.log('build: the build tools are not installed, dist/ stays as it is');
 } else {
   const startedAt = performance.now();
-  const output = await bundle(rolldown);
+  const output = [...(await bundle(rolldown)), ...(await bundlePages())];
   await writeAll([...output, { path: 'THIRD-PARTY.txt', content: await thirdPartyNotices(output) }]);
   const bytes = output.reduce((sum, file) => sum + (file.path.endsWith('.js') ? file.content.length : 0), 0);
   console.log(
@@ -78,13 +78,33 @@ async function bundle({ rolldown }) {
   }
 }
 
-/** Replaces dist/ by these files. */
+/** The pages that every node serves, in `ui/`; in memory, as above. */
+async function bundlePages() {
+  const { build } = await import('vite');
+  const { output } = await build({
+    configFile: join(ROOT, 'desktop/ui/vite.config.ts'),
+    logLevel: 'warn',
+    build: { write: false },
+  });
+  return output.map((file) => ({
+    path: `ui/${file.fileName}`,
+    content: file.type === 'chunk' ? file.code : file.source,
+    modules: file.type === 'chunk' ? file.moduleIds : [],
+  }));
+}
+
+/** Replaces dist/ by these files; what lies there under another name goes last, as somebody may be reading it. */
 async function writeAll(files) {
-  await rm(DIST, { recursive: true, force: true });
+  const before = await readdir(DIST, { recursive: true, withFileTypes: true }).catch(() => []);
   for (const { path, content } of files) {
     const target = join(DIST, path);
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, content);
+  }
+  const written = new Set(files.map(({ path }) => join(DIST, path)));
+  for (const entry of before) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isDirectory() && !written.has(path)) await rm(path, { force: true });
   }
 }
 

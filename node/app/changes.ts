@@ -52,13 +52,14 @@ function nodesOf(membership: ChangesComponents['membership'], mesh: ChangesCompo
       const record = mesh.peer(node);
       const models = (record?.advert.offers ?? []).map(({ model, state }) => ({ id: model.id, state }));
       const state = record?.state ?? 'gone';
-      const version = record?.advert.version;
+      const { version, managed } = record?.advert ?? {};
       return {
         node,
         name: record?.advert.name ?? name,
         state,
         role,
         ...(version === undefined ? {} : { version }),
+        ...(managed === undefined ? {} : { managed }),
         models,
       };
     });

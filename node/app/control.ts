@@ -7,6 +7,7 @@ import type { CutTable } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { WholePlan } from '../../protocol/plan.ts';
+import { findModel } from '../coordinator/model-names.ts';
 import type { Clock } from '../core/clock.ts';
 import type {
   ConfigReport,
@@ -19,6 +20,7 @@ import type {
   PeerStatus,
   PlanExplanation,
   ReplayedRequest,
+  Sharing,
 } from '../core/control.ts';
 import type { CutTables } from '../core/cut-tables.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
@@ -27,6 +29,7 @@ import type { Events } from '../core/events.ts';
 import type { Library } from '../core/library.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { MeasurableEngine } from '../core/profile.ts';
+import type { Pulses } from '../core/pulse.ts';
 import type { TraceRecord, Traces } from '../core/trace.ts';
 import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
 import { unmeetable } from '../scheduler/admission.ts';
@@ -50,12 +53,14 @@ export interface ControlComponents {
   readonly library: Library;
   readonly traces: Traces;
   readonly events: Events;
+  readonly pulses: Pulses;
   readonly logs: { lines(filter: { readonly level?: LogLine['level']; readonly limit: number }): readonly LogLine[] };
   readonly settings: {
     report(): ConfigReport;
     /** @throws WeftError `config_invalid` */
     change(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
   };
+  readonly sharing: { readonly paused: boolean; pause(paused: boolean): void };
   readonly doctor: (signal: AbortSignal) => Promise<DoctorReport>;
   readonly keys: {
     /** @throws WeftError `config_invalid` when the key was set by flag or environment */
@@ -65,6 +70,8 @@ export interface ControlComponents {
   readonly offer: (model: InstalledModel) => void;
   /** Asks whoever runs the node to stop it. */
   readonly requestStop: () => void;
+  /** And to start it anew. */
+  readonly requestRestart: () => void;
   /** Leaves this mesh of one for the ticket's mesh. */
   readonly join: (ticket: string) => Promise<void>;
 }
@@ -129,6 +136,7 @@ export class AssembledControl implements NodeControl {
           load: record?.load,
           link: record?.link,
           heardAgoMs: record?.heardAgoMs,
+          manageable: membership.self.role === 'admin' && record?.advert.managed === 'admins',
         };
       });
   }
@@ -143,6 +151,10 @@ export class AssembledControl implements NodeControl {
 
   get events(): Events {
     return this.#components.events;
+  }
+
+  get pulses(): Pulses {
+    return this.#components.pulses;
   }
 
   get library(): Library {
@@ -207,7 +219,9 @@ export class AssembledControl implements NodeControl {
   }
 
   cuts(name: string, options: { readonly again: boolean; readonly signal: AbortSignal }): Promise<CutTable> {
-    return this.#components.cuts.measure(this.#installed(name).ref, options);
+    const { cuts, models, dispatcher, mesh } = this.#components;
+    const here = installedNamed(models, name)?.ref;
+    return cuts.measure(here ?? findModel(dispatcher.models(), name, undefined, mesh.self).offer.model, options);
   }
 
   replay(id: RequestId, policy: string | undefined): ReplayedRequest {
@@ -227,6 +241,15 @@ export class AssembledControl implements NodeControl {
     return this.#components.settings.change(changes);
   }
 
+  sharing(): Sharing {
+    return { paused: this.#components.sharing.paused };
+  }
+
+  setSharing({ paused }: Sharing): Sharing {
+    this.#components.sharing.pause(paused);
+    return this.sharing();
+  }
+
   doctor(signal: AbortSignal): Promise<DoctorReport> {
     return this.#components.doctor(signal);
   }
@@ -237,6 +260,10 @@ export class AssembledControl implements NodeControl {
 
   stop(): void {
     this.#components.requestStop();
+  }
+
+  restart(): void {
+    this.#components.requestRestart();
   }
 
   async revoke(member: string, reason: string): Promise<Member> {

@@ -1,16 +1,18 @@
-// The tables of cuts of this node's models, for dispatch: those that the engine has measured, and new ones for requests that
-// come again, measured when there is nothing else to do. Made by the composition root.
+// The tables of cuts, for dispatch: of this node's models those that the engine has measured, and new ones for requests that
+// come again, measured when there is nothing else to do; of others those of peers. Made by the composition root.
 import type { CutTable, ObservedPart } from '../../protocol/cut-table.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
-import type { NamedTensor } from '../../protocol/tensor.ts';
-import type { CutTables } from '../core/cut-tables.ts';
+import type { CutTables, TableWish } from '../core/cut-tables.ts';
 import type { LocalEngine } from '../core/engine.ts';
 import { keepNewest } from '../core/keep-newest.ts';
 import type { Log } from '../core/log.ts';
+import type { PeerCutTables } from './peer-cut-tables.ts';
 
 export interface EngineCutTablesComponents {
   readonly log: Log;
   readonly engine: Pick<LocalEngine, 'cuts' | 'cutsObserved' | 'offers'>;
+  /** Of models that this node doesn't run. */
+  readonly peers: Pick<PeerCutTables, 'ask'>;
 }
 
 export interface EngineCutTablesInit {
@@ -41,28 +43,39 @@ export class EngineCutTables implements CutTables {
     this.#init = init;
   }
 
-  known(model: ModelRef, inputs: readonly NamedTensor[]): CutTable | undefined {
-    const key = keyOf(model, inputs);
+  known(model: ModelRef, wish: TableWish): CutTable | undefined {
+    const key = keyOf(model, wish);
     const table = this.#known.get(key);
-    if (table === undefined) this.#wish(key, model, inputs);
+    if (table === undefined) this.#wish(key, model, wish);
     return table;
   }
 
   async measure(
     model: ModelRef,
-    options: { readonly signal: AbortSignal; readonly inputs?: readonly NamedTensor[]; readonly again?: boolean },
+    options: TableWish & { readonly signal: AbortSignal; readonly urgent?: boolean; readonly again?: boolean },
   ): Promise<CutTable> {
-    const { signal, inputs, again } = options;
+    const { signal, inputs, raw, urgent, again } = options;
+    const key = keyOf(model, options);
+    if (!this.#isHere(model)) {
+      const known = again === true ? undefined : this.#known.get(key);
+      const table = known ?? (await this.#components.peers.ask(model, options, signal));
+      this.#keep(key, table);
+      return table;
+    }
     const table = await this.#components.engine.cuts(model, {
       signal,
       ...(inputs !== undefined && { sample: inputs }),
+      ...(raw !== undefined && { raw }),
+      ...(urgent !== undefined && { urgent }),
       ...(again !== undefined && { refresh: again }),
     });
-    if (inputs !== undefined) this.#keep(keyOf(model, inputs), table);
+    if (inputs !== undefined) this.#keep(key, table);
     return table;
   }
 
   observed(table: CutTable, part: ObservedPart): void {
+    // It tells of another device.
+    if (table.node !== undefined) return;
     const parts = [...(this.#observed.get(table) ?? []), part];
     this.#observed.set(table, parts);
     if (parts.length !== OBSERVED_MIN) return;
@@ -81,9 +94,9 @@ export class EngineCutTables implements CutTables {
   }
 
   /** Counts the request, and begins a measurement where the same has come often enough and none is under way. */
-  #wish(key: string, model: ModelRef, inputs: readonly NamedTensor[]): void {
-    const { log, engine } = this.#components;
-    if (!this.#init.measures() || !engine.offers().some((offer) => offer.model.digest === model.digest)) return;
+  #wish(key: string, model: ModelRef, wish: TableWish): void {
+    const { log } = this.#components;
+    if (!this.#init.measures() || !this.#isHere(model)) return;
     const asked = (this.#asked.get(key) ?? 0) + 1;
     this.#asked.delete(key);
     this.#asked.set(key, asked);
@@ -95,7 +108,7 @@ export class EngineCutTables implements CutTables {
       return;
     }
     const { signal } = this.#stopped;
-    this.#measuring = this.measure(model, { signal, inputs })
+    this.#measuring = this.measure(model, { ...wish, signal })
       .then(
         () => undefined,
         (error: unknown) => log.debug({ model: model.id, error }, 'where a model can be cut was not measured'),
@@ -105,6 +118,10 @@ export class EngineCutTables implements CutTables {
       });
   }
 
+  #isHere({ digest }: ModelRef): boolean {
+    return this.#components.engine.offers().some(({ model }) => model.digest === digest);
+  }
+
   #keep(key: string, table: CutTable): void {
     this.#known.delete(key);
     this.#known.set(key, table);
@@ -112,7 +129,7 @@ export class EngineCutTables implements CutTables {
   }
 }
 
-function keyOf({ digest }: ModelRef, inputs: readonly NamedTensor[]): string {
+function keyOf({ digest }: ModelRef, { inputs = [], raw = [] }: TableWish): string {
   const shapes = inputs.map(({ name, type, dims }) => [name, type, ...dims]);
-  return JSON.stringify([digest, ...shapes.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1))]);
+  return JSON.stringify([digest, shapes.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)), raw.toSorted()]);
 }

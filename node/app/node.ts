@@ -20,6 +20,7 @@ import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LocalEngine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Mesh } from '../core/mesh.ts';
+import type { SignInLink } from '../core/sessions.ts';
 import { MeshDispatcher } from '../dispatch/mesh-dispatcher.ts';
 import { CutStore } from '../engine/cutting/cut-store.ts';
 import { DeviceBook } from '../engine/devices/book.ts';
@@ -31,12 +32,19 @@ import { ProfileStore } from '../engine/profile-store.ts';
 import { Profiler } from '../engine/profiler.ts';
 import { SupervisedEngine } from '../engine/supervised-engine.ts';
 import { Gateway } from '../gateway/gateway.ts';
+import { newId } from '../gateway/ids.ts';
+import { SIGN_IN_LIMITS } from '../gateway/limits.ts';
+import { Sessions } from '../gateway/sessions.ts';
+import { KeptConversations } from '../memory/conversations/conversations.ts';
 import { SessionMemory } from '../memory/sessions.ts';
 import { Libp2pMesh } from '../mesh/mesh.ts';
+import { PeerManagement } from '../mesh/peer-management.ts';
 import { NOTHING_KNOWN } from '../mesh/reach.ts';
 import { RemoteEngine } from '../mesh/remote-engine.ts';
+import { serveCuts } from '../mesh/serve-cuts.ts';
 import { serveEngine } from '../mesh/serve-engine.ts';
 import { serveFiles } from '../mesh/serve-files.ts';
+import { serveManage } from '../mesh/serve-manage.ts';
 import { Governor } from '../mesh/transfer/governor.ts';
 import { PeerTransfer } from '../mesh/transfer/peer-transfer.ts';
 import { PrepProcess } from '../prep/prep-process.ts';
@@ -58,12 +66,16 @@ import { detectHardware } from './hardware.ts';
 import { joinByTicket } from './join.ts';
 import { createLibrary, type NodeLibrary } from './library.ts';
 import { planListening } from './listen.ts';
+import { ManageableNode } from './manage.ts';
 import { modelFiles } from './model-files.ts';
 import { observing } from './observing.ts';
 import { packagePaths } from './paths.ts';
+import { PeerCutTables } from './peer-cut-tables.ts';
+import { PulseMonitor } from './pulse.ts';
 import { systemRandom as random } from './random.ts';
 import { RawLocalDispatcher } from './raw-local.ts';
 import { LiveSettings } from './settings.ts';
+import { mayTakePart, partsTaken } from './taking-parts.ts';
 import { Teardown } from './teardown.ts';
 import { Yielding } from './yielding.ts';
 
@@ -80,6 +92,8 @@ export interface NodeInit {
   readonly joinTicket?: string | undefined;
   /** The node's owner asks it to stop, by `weft stop` or the desktop: whoever started the node does so. */
   readonly requestStop: () => void;
+  /** And to start it anew. */
+  readonly requestRestart: () => void;
 }
 
 /** A node that serves. */
@@ -92,6 +106,8 @@ export interface RunningNode {
   readonly name: string;
   /** What the person who started it should know, such as a port that moved. */
   readonly notices: readonly string[];
+  /** A link that signs one browser in to the node's pages, once. */
+  signInLink(): SignInLink;
   readonly control: NodeControl;
   readonly coordinator: Coordinator;
   readonly dispatcher: Dispatcher;
@@ -265,10 +281,12 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
         version,
         incarnation,
         hardware,
-        offers: engine.offers(),
-        held: library.held(),
+        offers: yielding.paused ? [] : engine.offers(),
+        held: yielding.paused ? [] : library.held(),
         ...said(),
-        yields: yielding.reasons(),
+        yields: yielding.told(),
+        managed: live.settings.managed,
+        ...(yielding.paused ? { parts: 'none' as const } : partsTaken(settings.offer, live.settings.bring)),
       }),
     },
     {
@@ -290,6 +308,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       const offer = part === undefined ? whole() : engine.partOffer(ref, part);
       return offer && quoteOf(size, offer, engine.load({ digest: offer.model.digest, priority }));
     },
+    takesParts: (ref) => mayTakePart(ref, settings.offer, engine.offers()),
+    shares: () => !yielding.paused,
   });
   const governor = new Governor({ clock }, { busy: () => engine.load().requestsInFlight > 0 });
   const transfer = new PeerTransfer({ mesh, clock, log, governor });
@@ -300,7 +320,16 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   };
 
   // A request's way.
-  const cuts = new EngineCutTables({ log, engine }, { measures: () => settings.measure });
+  const cuts = new EngineCutTables(
+    { log, engine, peers: new PeerCutTables({ log, mesh }) },
+    { measures: () => settings.measure },
+  );
+  serveCuts({
+    mesh,
+    policy,
+    cuts,
+    isHere: (digest) => engine.offers().some(({ model }) => model.digest === digest),
+  });
   const placing = new MeshDispatcher({
     clock,
     random,
@@ -359,10 +388,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     mesh,
     files: modelFiles(
       { store: models, library, isOffered: (digest) => engine.offers().some(({ model }) => model.digest === digest) },
-      () => live.settings.share,
+      () => live.settings.share && !yielding.paused,
     ),
     governor,
   });
+  const nameOf = (node: string): string => (node === key.node ? settings.name : (mesh.peer(node)?.advert.name ?? node));
   const coordinator = new TextCoordinator({
     clock,
     random,
@@ -373,15 +403,21 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     hearing,
     transfer,
     models,
-    nodeName: (node) => (node === key.node ? settings.name : (mesh.peer(node)?.advert.name ?? node)),
+    nodeName: nameOf,
     self: key.node,
   });
+  const conversations = new KeptConversations(
+    { clock, log, coordinator, traces, events, nameOf, newId: (prefix) => newId(random, prefix) },
+    { path: home.path('conversations.sqlite') },
+  );
   let url = '';
   const api = (): string => url;
   const doctor = createDoctor(
     { clock, log, mesh, membership: members, addresses, wallOf, settingsProblem: () => live.report().problem },
     { home: folder, settings, paths, key, version, api },
   );
+  const sessions = await Sessions.open({ clock, random, log, store }, { apiKey: () => keys.key });
+  const pulses = new PulseMonitor({ clock, events, mesh, engine, dispatcher });
   const control = new AssembledControl(
     {
       clock,
@@ -395,12 +431,21 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       library,
       traces,
       events,
+      pulses,
       logs,
       settings: live,
+      sharing: yielding,
       doctor,
-      keys,
+      keys: {
+        replace: async () => {
+          const fresh = await keys.replace();
+          gateway.signOutAll();
+          return fresh;
+        },
+      },
       offer,
       requestStop: init.requestStop,
+      requestRestart: init.requestRestart,
       join: async (ticket) => {
         await joinByTicket({ log, members, addresses }, { key, ticket });
         // The network names, topics and gates are those of a mesh: a node changes mesh by starting them anew.
@@ -410,8 +455,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     },
     { version, home: folder, offer: settings.offer, hardware, api },
   );
-  const gateway = new Gateway(
-    { clock, random, log, telemetry, traces, coordinator, control },
+  const manageable = new ManageableNode({ clock, control, coordinator });
+  serveManage({ mesh, membership: members, node: manageable, log, telemetry, managed: () => live.settings.managed });
+  const nodes = new PeerManagement({ mesh, membership: members, here: manageable });
+  const gateway: Gateway = new Gateway(
+    { clock, random, log, telemetry, traces, coordinator, conversations, control, sessions, nodes },
     {
       host: listening.apiHost,
       port: listening.apiPort,
@@ -420,6 +468,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       lenient: () => live.settings.lenient,
       nodeId: key.node,
       name: settings.name,
+      pages: { folder: paths.pages },
     },
   );
 
@@ -459,13 +508,21 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   );
   teardown.add('yielding', () => yielding.stop());
   yielding.start();
+  teardown.add('pulse', () => pulses.stop());
+  pulses.start();
   teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
   teardown.add(
     'pinning',
     live.onChange((changed) => pin(changed.pin)),
   );
+  teardown.add(
+    'announcing who may manage it',
+    live.onChange(() => mesh.announce()),
+  );
   teardown.add('settings', () => live.stop());
   live.start();
+  teardown.add('conversations', () => conversations.close());
+  conversations.open();
   teardown.add('gateway', () => gateway.stop());
   ({ url } = await gateway.start());
   teardown.add('devices', () => devices.stop());
@@ -486,6 +543,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     node: key.node,
     name: settings.name,
     notices,
+    signInLink: () => gateway.signInLink({ ttlMs: SIGN_IN_LIMITS.startLinkMs }),
     control,
     coordinator,
     dispatcher,

@@ -9,6 +9,8 @@ export interface PackagePaths {
   readonly prepEntry: string;
   /** The models that come with the package, in the hub's layout. */
   readonly bundledModels: string;
+  /** The built pages, where there are any. */
+  readonly pages: string;
 }
 
 export function packagePaths(): PackagePaths {
@@ -19,5 +21,6 @@ export function packagePaths(): PackagePaths {
     runnerEntry: bundled ? join(here, 'runner.js') : join(root, 'node', 'engine', 'runner', 'main.ts'),
     prepEntry: bundled ? join(here, 'prep.js') : join(root, 'node', 'prep', 'main.ts'),
     bundledModels: join(root, 'models', 'bundled'),
+    pages: join(root, 'dist', 'ui'),
   };
 }

@@ -1,8 +1,8 @@
 // Notices when this machine is wanted for something else: it runs on its battery, or its owner works at it. Then it asks
-// the mesh to prefer others. What programs beside Weft take of the processor stands for the owner: it says so on every
+// the mesh to prefer others; and where its owner says so, it works for nobody else at all until told otherwise. What programs beside Weft take of the processor stands for the owner: it says so on every
 // system, without watching keys or windows.
 import { cpus } from 'node:os';
-import type { YieldReason } from '../../protocol/capability.ts';
+import type { ToldReason, YieldReason } from '../../protocol/capability.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 
@@ -51,6 +51,7 @@ export class Yielding {
   readonly #init: YieldingInit;
   readonly #listeners = new Set<() => void>();
   #reasons: readonly YieldReason[] = [];
+  #paused = false;
   #timer: Timer | undefined;
   #before: (ProcessorTimes & { readonly ownMs: number }) | undefined;
   /** Of the last looks that could tell: whether others worked. */
@@ -72,7 +73,25 @@ export class Yielding {
     return this.#reasons;
   }
 
-  /** Calls back when the reasons change. Returns what ends the subscription. */
+  /** True while nothing is done here for others. This node's own requests go on as ever. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Ends, or takes up again, the work for others. What is under way for them is finished. A new start is not paused. */
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.#components.log.info({ paused }, 'sharing has changed');
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Why peers are to prefer others, or to ask nothing of this node. */
+  told(): readonly ToldReason[] {
+    return this.#paused ? [...this.#reasons, 'paused'] : this.#reasons;
+  }
+
+  /** Calls back when the reasons change, or sharing does. Returns what ends the subscription. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

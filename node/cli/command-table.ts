@@ -84,6 +84,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: 'Unload a model from this node; without a model, stop the node itself and wait until it is gone.',
     load: () => import('./commands/stop.ts'),
   },
+  restart: {
+    summary: 'end it and begin anew',
+    description: 'Have the node end and begin anew with the same command line, and wait until it answers.',
+    load: () => import('./commands/restart.ts'),
+  },
   rm: {
     summary: "delete a model's files",
     description: "Delete an installed model's files from this node.",
@@ -133,6 +138,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'say who and where it is',
     description: 'Show who this node is, where it answers, and what it offers.',
     load: () => import('./commands/status.ts'),
+  },
+  dashboard: {
+    summary: 'open its pages',
+    description: 'Print a link that signs a browser in to the pages of this node, and open it where there is a screen.',
+    load: () => import('./commands/dashboard.ts'),
   },
   top: {
     summary: 'watch the mesh at work',
@@ -201,7 +211,9 @@ export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
       commands: [
         'serve',
         'stop',
+        'restart',
         'status',
+        'dashboard',
         'top',
         'trace',
         'logs',
@@ -213,6 +225,6 @@ export const HELP_COLUMNS: readonly (readonly CommandGroup[])[] = [
         'service',
       ],
     },
-    { title: 'Extras', commands: ['demo', 'bench', 'completion', 'help'] },
+    { title: 'Extras', commands: ['demo', 'bench', 'completion'] },
   ],
 ];

@@ -27,6 +27,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Ends the process at once, by default with the code that it has: only for what can't be ended in good order. */
   readonly exit: (exitCode?: number) => void;
+  /** Begins the same command line anew in place of this process: everything that it holds must have been let go. */
+  readonly startAnew: () => Promise<void>;
 }
 
 /** Options that every command which talks to a daemon has. */

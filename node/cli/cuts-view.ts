@@ -107,13 +107,19 @@ function crossingOf(tensors: Part['up']): string {
   return `${formatBytes(tensors.reduce((sum, { bytes }) => sum + bytes, 0))}: ${namesOf(tensors)}`;
 }
 
-/** What left this node for parts of the graph, by the spans of the request. Empty where nothing did. */
+/**
+ * What left this node for parts of the graph, and what of it and of what came back was lost as blocks, by the spans of the
+ * request. Empty where nothing did.
+ */
 export function leftText(spans: readonly Span[], nameOf: NameOf): string {
   return spans
     .filter(({ tensors = [] }) => tensors.length > 0)
-    .map(({ node, tensors = [] }) => {
-      const what = tensors.map(({ name, bytes }) => `${printable(name)} (${formatBytes(bytes)})`).join(', ');
-      return `left for ${printable(nameOf(node))}: ${what}\n`;
+    .map(({ name: way, node, tensors = [] }) => {
+      const what = tensors.map(({ name, bytes, error }) => {
+        const lost = error === undefined ? '' : `, ${(100 * error).toPrecision(2)} % lost`;
+        return `${printable(name)} (${formatBytes(bytes)}${lost})`;
+      });
+      return `${way === 'down' ? 'came from' : 'left for'} ${printable(nameOf(node))}: ${what.join(', ')}\n`;
     })
     .join('');
 }

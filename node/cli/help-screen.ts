@@ -1,16 +1,13 @@
 // What `weft` alone prints: every command on one screen of 24 lines and 80 columns. Called by program.ts.
 import { COMMANDS, type CommandGroup, HELP_COLUMNS } from './command-table.ts';
 
-const HEAD = `Weft, a private inference mesh of your machines. Usage: weft COMMAND [options]
+const HEAD = `Weft, a private inference mesh. Usage: weft [help] COMMAND [options]
 `;
 
 const FOOT = `
 Begin:  weft serve     start a node here, then: weft run smollm2 "Hello!"
 Join:   weft invite    print a ticket; next machine: weft serve --join TICKET
 `;
-
-/** The one command that commander brings along. */
-const HELP_SUMMARY = 'say more about a command';
 
 /** The whole screen, its last line ended. */
 export function helpScreen(): string {
@@ -27,6 +24,6 @@ function linesOf(groups: readonly CommandGroup[]): string[] {
   return groups.flatMap(({ title, commands }, at) => [
     ...(at === 0 ? [] : ['']),
     title,
-    ...commands.map((name) => `  ${name.padEnd(width)}${COMMANDS[name]?.summary ?? HELP_SUMMARY}`),
+    ...commands.map((name) => `  ${name.padEnd(width)}${COMMANDS[name]?.summary ?? ''}`),
   ]);
 }

@@ -85,6 +85,9 @@ export const UNLOAD_MS_MAX = 120_000;
 export const STOP_WAIT_MS = 15_000;
 export const STOP_POLL_MS = 25;
 
+/** And one that begins anew answers a second later; the rest is for a loaded machine, and for its models' folder. */
+export const RESTART_WAIT_MS = 60_000;
+
 /** A JSON schema of an answer; the API takes less. */
 export const SCHEMA_FILE_BYTES_MAX = 1_048_576;
 

@@ -37,6 +37,10 @@ export async function main(host: NodeJS.Process): Promise<void> {
     stderr: host.stderr,
     env: host.env,
     exit: (exitCode) => host.exit(exitCode),
+    startAnew: async () => {
+      const { startAnew } = await import('./start-anew.ts');
+      await startAnew(host);
+    },
     signal: AbortSignal.any([watch.signal, unheard.signal]),
   };
   try {

@@ -33,6 +33,7 @@ export async function welcome(components: WelcomeComponents, init: { readonly se
   for (const notice of node.notices) print(`  Note     ${printable(notice)}\n`);
   print(`  API      ${node.url}/v1\n`);
   print(`  API key  ${node.apiKeyFile ?? 'as set by WEFT_API_KEY'}\n`);
+  print(`  Pages    ${pagesLine(node, stdout.isTTY === true)}\n`);
   print(`  Models   ${models.length === 0 ? 'none yet' : models.map(printable).join(', ')}\n`);
   print(`  Peers    ${describePeers(node)}\n\n`);
   const weft = env.npm_execpath === undefined ? 'weft' : 'npx weft';
@@ -42,6 +43,11 @@ export async function welcome(components: WelcomeComponents, init: { readonly se
   print(`  ${weft} run smollm2 "Hello!"${elsewhere}\n`);
   print(`  ${weft} invite${elsewhere}\n\n`);
   print('Serving; Ctrl-C stops.\n');
+}
+
+/** Only a terminal gets the link: what goes elsewhere is a log, which others read. */
+function pagesLine(node: RunningNode, isTerminal: boolean): string {
+  return isTerminal ? node.signInLink().url : `${node.url}; \`weft dashboard\` makes a link that signs in`;
 }
 
 /** Names for node ids: this node's own, and those of members. */

@@ -1,17 +1,13 @@
 // The key of the HTTP API: the one that was set, else one made at the first start and kept in WEFT_HOME/api-key.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { API_KEY_FILE, API_KEY_PATTERN } from '../../protocol/daemon-record.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { readBounded, writeWhole } from './files.ts';
 import { SMALL_FILE_BYTES_MAX } from './limits.ts';
 
-const KEY_FILE = 'api-key';
-
 /** Where the key lies in a data folder, if a file holds it. */
-export const apiKeyPath = (folder: string): string => join(folder, KEY_FILE);
-
-/** What fits into an Authorization header as it is. */
-export const API_KEY_PATTERN = /^[\x21-\x7e]{1,512}$/;
+export const apiKeyPath = (folder: string): string => join(folder, API_KEY_FILE);
 
 export interface ApiKey {
   readonly key: string;

@@ -2,41 +2,30 @@
 // commands of the CLI find their daemon by it.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { DAEMON_RECORD_FILE, DaemonRecord } from '../../protocol/daemon-record.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { readBounded, writeWhole } from './files.ts';
 import { isLocked } from './home-lock.ts';
 import { SMALL_FILE_BYTES_MAX } from './limits.ts';
 
-const RECORD_FILE = 'daemon.json';
-
-const recordSchema = z.object({
-  pid: z.int().positive(),
-  api: z.url({ protocol: /^https?$/ }),
-  node: z.string(),
-  version: z.string(),
-  startedAt: z.iso.datetime(),
-});
-
-/** A daemon that is ready: its process, the base URL of its API, its node id, its version, and when it started (ISO). */
-export type DaemonRecord = z.infer<typeof recordSchema>;
+export type { DaemonRecord } from '../../protocol/daemon-record.ts';
 
 /** Written by the daemon that holds the folder, once its API answers. @throws WeftError `home_unwritable` */
 export function writeDaemonRecord(folder: string, record: DaemonRecord): Promise<void> {
-  return writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  return writeWhole(join(folder, DAEMON_RECORD_FILE), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** Takes the record away, if there is one. */
 export function removeDaemonRecord(folder: string): Promise<void> {
-  return rm(join(folder, RECORD_FILE), { force: true });
+  return rm(join(folder, DAEMON_RECORD_FILE), { force: true });
 }
 
 /** The record as it stands, whether or not the daemon still lives; undefined when there is none or it is not readable. */
 export async function readDaemonRecord(folder: string): Promise<DaemonRecord | undefined> {
-  const bytes = await readBounded(join(folder, RECORD_FILE), SMALL_FILE_BYTES_MAX);
+  const bytes = await readBounded(join(folder, DAEMON_RECORD_FILE), SMALL_FILE_BYTES_MAX);
   if (bytes === undefined) return undefined;
   try {
-    return recordSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return DaemonRecord.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch {
     return undefined; // Of another version, or edited: as good as none.
   }
@@ -66,3 +55,10 @@ export async function findDaemon(folder: string): Promise<DaemonRecord> {
   }
   return record;
 }
+
+/**
+ * True for the record of a later run. False for none as well: a daemon that is stopping takes its record away before it
+ * gives the folder free. One that starts anew may keep its process, and so that one's number.
+ */
+export const isLaterRun = (record: DaemonRecord | undefined, than: DaemonRecord): boolean =>
+  record !== undefined && (record.pid !== than.pid || record.startedAt !== than.startedAt);

@@ -1,15 +1,15 @@
 // One daemon per data folder: an exclusive lock that the operating system takes back with the process, kill -9 included,
-// and that a stopped process keeps. SQLite's locks are such locks on every platform, and Node has them built in.
+// and that a stopped process keeps. SQLite's locks are such locks on every platform, and Node has them built in. Children
+// don't inherit them, so a runner that outlives its daemon holds none.
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
+import { HOME_LOCK_FILE } from '../../protocol/daemon-record.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { PRIVATE_FILE_MODE, systemCode, unwritable } from './files.ts';
 import { LOCK_RETRY_MS, LOCK_WAIT_MS } from './limits.ts';
 
-/** Stays empty: only its locks are of use. Children don't inherit them, so a runner that outlives its daemon holds none. */
-const LOCK_FILE = 'lock.db';
 const SQLITE_BUSY = 5;
 
 export interface HomeLock {
@@ -25,7 +25,7 @@ export async function acquireLock(init: {
   readonly folder: string;
   readonly waitMs?: number | undefined;
 }): Promise<HomeLock | undefined> {
-  const path = join(init.folder, LOCK_FILE);
+  const path = join(init.folder, HOME_LOCK_FILE);
   createEmpty(path);
   const until = performance.now() + (init.waitMs ?? LOCK_WAIT_MS);
   for (;;) {
@@ -41,7 +41,7 @@ export async function acquireLock(init: {
 export function isLocked(folder: string): boolean {
   try {
     // A shared lock for the time of one read: two who look at once don't see each other.
-    const database = tryLock(join(folder, LOCK_FILE), 'SELECT count(*) FROM sqlite_master', true);
+    const database = tryLock(join(folder, HOME_LOCK_FILE), 'SELECT count(*) FROM sqlite_master', true);
     database?.close();
     return database === undefined;
   } catch (error) {

@@ -32,7 +32,7 @@ export function shown<Name extends SettingName>(settings: Settings, name: Name):
 }
 
 function describe(name: SettingName, settings: Settings, next: Settings): SettingReport {
-  const { flag, env, expected, live } = SETTINGS[name];
+  const { flag, env, expected, live, local } = SETTINGS[name];
   const value = shown(settings, name);
   const coming = shown(next, name);
   return {
@@ -43,6 +43,7 @@ function describe(name: SettingName, settings: Settings, next: Settings): Settin
     env,
     expected,
     live,
+    ...(local ? { local } : {}),
     ...(JSON.stringify(coming) === JSON.stringify(value) ? {} : { pending: coming }),
   };
 }

@@ -2,10 +2,11 @@
 // default. settings.ts reads by it, and a test holds docs/configuration.md against it.
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { YIELD_REASONS, type YieldReason } from '../../protocol/capability.ts';
+import { MANAGED, YIELD_REASONS, type YieldReason } from '../../protocol/capability.ts';
+import { API_KEY_PATTERN } from '../../protocol/daemon-record.ts';
 import { formatDeviceSetting, parseDeviceSetting } from '../core/devices.ts';
 import { formatApiAddress, isHttpUrl, isOrigin, parseApiAddress, parseSwarmAddress } from './addresses.ts';
-import { API_KEY_PATTERN } from './api-key.ts';
+
 import {
   KEEP_ALIVE_MS_MAX,
   LIST_LENGTH_MAX,
@@ -42,6 +43,12 @@ interface Row<Schema extends z.ZodType> {
   readonly secret: boolean;
   /** A running daemon takes a change in settings.json over at once; LiveSettings tells the part that works by it. */
   readonly live: boolean;
+  /**
+   * Only who is at the node changes it, never an admin from elsewhere: where the node sends its secrets and what must not
+   * leave it, whose models it trusts, where it writes on that machine's disk, who reaches it, and where it listens: a node
+   * that doesn't start again is out of reach.
+   */
+  readonly local: boolean;
   readonly schema: Schema;
   /** What to write, for a person who wrote something else. */
   readonly expected: string;
@@ -51,12 +58,20 @@ interface Row<Schema extends z.ZodType> {
   readonly show: (value: z.output<Schema>) => unknown;
 }
 
-type Usual = 'isSwitch' | 'inFile' | 'secret' | 'live' | 'show';
+type Usual = 'isSwitch' | 'inFile' | 'secret' | 'live' | 'local' | 'show';
 
 function row<Schema extends z.ZodType>(
   spec: Omit<Row<Schema>, Usual> & Partial<Pick<Row<Schema>, Usual>>,
 ): Row<Schema> {
-  return { isSwitch: false, inFile: true, secret: false, live: false, show: (value) => value ?? null, ...spec };
+  return {
+    isSwitch: false,
+    inFile: true,
+    secret: false,
+    live: false,
+    local: false,
+    show: (value) => value ?? null,
+    ...spec,
+  };
 }
 
 const text = z.string().trim().min(1).max(VALUE_LENGTH_MAX);
@@ -158,6 +173,7 @@ export const SETTINGS = {
   host: row({
     flag: '--host',
     env: 'WEFT_HOST',
+    local: true,
     schema: parsed(parseApiAddress),
     expected: 'host:port, such as 127.0.0.1:9338',
     byDefault: () => '127.0.0.1:9338',
@@ -166,6 +182,7 @@ export const SETTINGS = {
   apiKey: row({
     flag: '--api-key',
     env: 'WEFT_API_KEY',
+    local: true,
     inFile: false,
     secret: true,
     schema: z.string().regex(API_KEY_PATTERN).optional(),
@@ -176,6 +193,7 @@ export const SETTINGS = {
   origins: row({
     flag: '--origins',
     env: 'WEFT_ORIGINS',
+    local: true,
     live: true,
     schema: listOf(isOrigin),
     expected: 'origins such as https://app.example, separated by commas',
@@ -184,6 +202,7 @@ export const SETTINGS = {
   listen: row({
     flag: '--listen',
     env: 'WEFT_LISTEN',
+    local: true,
     schema: listOf(isListenAddress).refine((values) => values.length > 0),
     expected: 'swarm addresses such as /ip4/0.0.0.0/tcp/9339, separated by commas',
     byDefault: () => ['/ip4/0.0.0.0/tcp/9339'],
@@ -223,6 +242,7 @@ export const SETTINGS = {
   models: row({
     flag: '--models',
     env: 'WEFT_MODELS',
+    local: true,
     schema: text.transform((value) => resolve(value)),
     expected: 'a folder',
     byDefault: ({ home }) => join(home, 'models'),
@@ -243,6 +263,7 @@ export const SETTINGS = {
   hub: row({
     flag: '--hub',
     env: 'HF_ENDPOINT',
+    local: true,
     schema: text.refine(isHttpUrl).transform((value) => value.replace(/\/+$/, '')),
     expected: 'the http(s) URL of a hub, such as https://huggingface.co',
     byDefault: () => 'https://huggingface.co',
@@ -250,6 +271,7 @@ export const SETTINGS = {
   hubToken: row({
     flag: '--hub-token',
     env: 'HF_TOKEN',
+    local: true,
     inFile: false,
     secret: true,
     schema: z.string().trim().regex(API_KEY_PATTERN).optional(),
@@ -269,6 +291,7 @@ export const SETTINGS = {
   signers: row({
     flag: '--signers',
     env: 'WEFT_SIGNERS',
+    local: true,
     live: true,
     schema: signers,
     expected: '"any", "members", or node ids, ed25519:HEX, openssf:HEX and .pem files separated by commas',
@@ -285,6 +308,7 @@ export const SETTINGS = {
   rawLocal: row({
     flag: '--raw-local',
     env: 'WEFT_RAW_LOCAL',
+    local: true,
     live: true,
     schema: listOf((value) => MODEL_NAME.test(value)),
     expected: 'names of models separated by commas',
@@ -306,6 +330,15 @@ export const SETTINGS = {
     expected: 'battery, owner, or both separated by a comma; or none',
     byDefault: () => ['battery'],
     show: (reasons) => (reasons.length === 0 ? ['none'] : reasons),
+  }),
+  managed: row({
+    flag: '--managed',
+    env: 'WEFT_MANAGED',
+    live: true,
+    local: true,
+    schema: z.enum(MANAGED),
+    expected: 'admins or none',
+    byDefault: () => 'admins',
   }),
   device: row({
     flag: '--device',
@@ -431,6 +464,7 @@ export const SETTINGS = {
   otlpEndpoint: row({
     flag: '--otlp-endpoint',
     env: 'WEFT_OTLP_ENDPOINT',
+    local: true,
     schema: text.refine(isHttpUrl).optional(),
     expected: 'the http(s) URL of an OpenTelemetry collector, such as http://127.0.0.1:4318',
     byDefault: () => undefined,

@@ -1,7 +1,7 @@
 // The settings of a node: flag > environment > settings.json > default, each value checked, and where it came from kept.
 // The only reader of the environment; bin/ and the CLI pass it in.
 import { availableParallelism, hostname, totalmem } from 'node:os';
-import type { YieldReason } from '../../protocol/capability.ts';
+import type { Managed, YieldReason } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { DeviceSetting } from '../core/devices.ts';
 import { type ApiAddress, formatApiAddress, isLoopback } from './addresses.ts';
@@ -57,6 +57,8 @@ export interface Settings {
   readonly rawLocal: readonly string[];
   /** Members may read the files of this node's models. */
   readonly share: boolean;
+  /** Whose word from another node counts as that of this one's owner. */
+  readonly managed: Managed;
   /** What models run on. */
   readonly device: DeviceSetting;
   /** Threads of all runners together. */
@@ -119,6 +121,7 @@ const FIELDS = {
   preferOthers: 'preferOthers',
   rawLocal: 'rawLocal',
   share: 'share',
+  managed: 'managed',
   device: 'device',
   threads: 'threads',
   memory: 'memoryBytes',

@@ -80,7 +80,7 @@ export async function answerAll(
     };
   } finally {
     telemetry.count('weft_tokens_generated_total', {}, meter.tokens);
-    options.trace?.usage({ promptTokens, completionTokens: meter.tokens });
+    options.trace?.usage({ promptTokens, completionTokens: meter.tokens, ttftMs: meter.ttftMs(startedMs) });
   }
 }
 
@@ -217,6 +217,11 @@ class Meter {
     this.#lastMs = this.#clock.now();
     this.#firstMs ??= this.#lastMs;
     this.tokens += tokens;
+  }
+
+  /** Undefined where no token has come. */
+  ttftMs(startedMs: number): number | undefined {
+    return this.#firstMs === undefined ? undefined : this.#firstMs - startedMs;
   }
 
   timings(startedMs: number): ChatTimings {

@@ -8,6 +8,7 @@ import type { Events } from './events.ts';
 import type { Library } from './library.ts';
 import type { LinkEstimate } from './mesh.ts';
 import type { ProfileReport } from './profile.ts';
+import type { Pulses } from './pulse.ts';
 import type { Measured, TraceRecord } from './trace.ts';
 import type { Invitation, Member } from './trust.ts';
 
@@ -40,6 +41,8 @@ export interface PeerStatus {
   readonly load: Load | undefined;
   readonly link: LinkEstimate | undefined;
   readonly heardAgoMs: number | undefined;
+  /** This device is an admin of the mesh, and the peer takes an admin's word as its owner's. */
+  readonly manageable: boolean;
 }
 
 /** A model that is installed here, for `weft show`. */
@@ -85,6 +88,8 @@ export interface SettingReport {
   readonly pending?: unknown;
   /** A change in the file is taken over by a running daemon. */
   readonly live: boolean;
+  /** Only this node's own API changes it, never another node's. Absent of all others. */
+  readonly local?: true;
 }
 
 export interface ConfigReport {
@@ -92,6 +97,11 @@ export interface ConfigReport {
   /** What is wrong with the file; the node keeps the values that it had. Absent where nothing is. */
   readonly problem?: string;
   readonly settings: readonly SettingReport[];
+}
+
+/** What this node does for other members: all that its settings allow, or nothing. */
+export interface Sharing {
+  readonly paused: boolean;
 }
 
 /** One check of `weft doctor`. */
@@ -165,6 +175,8 @@ export interface ReplayedRequest {
 export interface NodeControl {
   /** What happens here, for watchers. */
   readonly events: Events;
+  /** How it is doing, for plots. */
+  readonly pulses: Pulses;
   /** The models of this node's disk, and how more of them get there. */
   readonly library: Library;
   status(): NodeStatus;
@@ -207,11 +219,17 @@ export interface NodeControl {
    * @throws WeftError `config_invalid`
    */
   configure(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
+  /** Whether anything is done here for other members. */
+  sharing(): Sharing;
+  /** Pauses or resumes that, until the node's next start. This node's own requests go on as ever. */
+  setSharing(sharing: Sharing): Sharing;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   /** A new API key for the next requests; the old one is worthless. @throws WeftError `config_invalid` when it was set by flag or environment */
   newKey(): Promise<{ readonly key: string }>;
   /** Asks the node to stop, soon: the answer goes out first. */
   stop(): void;
+  /** As {@link stop}, and to begin anew with the same command line. */
+  restart(): void;
   /** Signs a member out of the mesh. @param member node id or name @throws WeftError `forbidden`, `not_found` */
   revoke(member: string, reason: string): Promise<Member>;
   invite(init: { readonly ttlMs: number }): Promise<Invitation>;

@@ -50,11 +50,25 @@ export interface PlacedOptions extends Omit<WorkOptions, 'withinMs'> {
   readonly rawLocal?: true | readonly string[];
 }
 
-/**
- * `auto`: where the answer is sooner by it, or no node can do the whole. `at`: at these cut points, each a number as
- * `weft show --cuts` has them, or a tensor that crosses there.
- */
-export type CutWish = 'auto' | 'never' | { readonly at: readonly (number | string)[] };
+/** `auto`: where the answer is sooner by it, or no node can do the whole. */
+export type CutWish = 'auto' | 'never' | CutPlaces;
+
+export interface CutPlaces {
+  /** Cut points, each a number as `weft show --cuts` has them, or a tensor that crosses there. @default as `auto` */
+  readonly at?: readonly (number | string)[];
+  /** Nodes that may have a part; as many as there are parts: each has one, in this order. @default any */
+  readonly on?: readonly NodeId[];
+  /**
+   * One of a stream of requests: what keeps up with most of them is chosen instead of what answers one soonest, parts that
+   * work at the same time or whole requests spread over nodes. @default what answers soonest
+   */
+  readonly steady?: true;
+  /**
+   * Tensors between parts cross as blocks of eight bits where that saves measured time; what is lost stands in the trace.
+   * @default they cross as they are
+   */
+  readonly compress?: true;
+}
 
 /** What stands behind the choice between a cut and whole plans, for people. */
 export interface ConsideredCut {

@@ -148,11 +148,21 @@ export interface LoadOf {
   readonly priority?: Priority;
 }
 
+/** A tensor, or the shape of one. */
+export type SampleInput = Omit<NamedTensor, 'data'> & Partial<Pick<NamedTensor, 'data'>>;
+
 /** How a table of cuts is asked for. */
 export interface CutsOptions {
   readonly signal: AbortSignal;
-  /** Inputs of a request. @default inputs are made up */
-  readonly sample?: readonly NamedTensor[];
+  /** Inputs of a request, or their shapes: those are filled. @default inputs of usual shapes are made up */
+  readonly sample?: readonly SampleInput[];
+  /** Inputs that as few segments as possible may read: raw data that stays where it is. @default none */
+  readonly raw?: readonly string[];
+  /**
+   * A request waits for it: where the node is not quiet soon it is measured beside other work, and not kept on disk.
+   * @default it waits until the node is quiet, and gives way to requests
+   */
+  readonly urgent?: boolean;
   /** Measure anew what has been measured. @default false */
   readonly refresh?: boolean;
 }

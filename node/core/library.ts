@@ -129,6 +129,16 @@ export interface MeshModel {
   }[];
 }
 
+/** A model with a short name, that can be pulled from the hub. */
+export interface CatalogueModel {
+  readonly name: string;
+  /** Hub id. */
+  readonly id: string;
+  readonly task: string;
+  /** One line for people. */
+  readonly description: string;
+}
+
 export interface Library {
   /**
    * Brings a model here and offers it. One pull of the same model is shared by all who ask; it ends when the last of them
@@ -139,6 +149,14 @@ export interface Library {
   pull(request: PullRequest, options: { readonly signal: AbortSignal }): Promise<PullOutcome>;
   /** Pulls, imports and repairs that run, and the last few that ended; newest first. */
   transfers(): readonly TransferStatus[];
+  /** Models that have a short name, in the order in which people should see them. */
+  catalogue(): readonly CatalogueModel[];
+  /**
+   * Ends one of them, whoever waits for it; what has come is kept.
+   * @returns false for one that had ended before, or was ended by somebody else
+   * @throws WeftError `not_found`
+   */
+  cancel(id: string): boolean;
   /** Makes a model of files on this disk: checked in the caged process, then copied (or linked) into the store. */
   import(request: ImportRequest, options: { readonly signal: AbortSignal }): Promise<ImportOutcome>;
   /**

@@ -22,6 +22,7 @@ export type CounterName =
   | 'weft_recoveries_total'
   | 'weft_declines_total'
   | 'weft_hedges_total'
+  | 'weft_cut_audits_total'
   | 'weft_hedges_won_total'
   | 'weft_runner_restarts_total'
   | 'weft_calls_rejected_total'

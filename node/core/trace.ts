@@ -15,8 +15,16 @@ export interface Span {
   readonly startMs: number;
   readonly durationMs: number;
   readonly predictedMs?: number;
-  /** Of `up` to a peer that has a part of a graph: what left this node for it. */
-  readonly tensors?: readonly { readonly name: string; readonly bytes: number }[];
+  /** Of `up` to a peer that has a part of a graph: what left this node for it; of `down` what came back as blocks. */
+  readonly tensors?: readonly CrossedTensor[];
+}
+
+export interface CrossedTensor {
+  readonly name: string;
+  /** As they crossed. */
+  readonly bytes: number;
+  /** What was lost on the way, of the Euclidean length. @default nothing */
+  readonly error?: number;
 }
 
 /** The executor's own times, one behind the other. What it calls its queue holds the wait for a load, which counts as that. */
@@ -81,8 +89,12 @@ export interface RequestTrace {
   failed(node: NodeId, code: string): void;
   /** Told where items are done in several pieces, or on several nodes: after each. */
   progress(progress: BatchProgress): void;
-  /** Tokens or rows that were made. */
-  usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void;
+  /** Tokens or rows that were made, and how long the first token took. */
+  usage(usage: {
+    readonly promptTokens?: number;
+    readonly completionTokens?: number;
+    readonly ttftMs?: number | undefined;
+  }): void;
   end(outcome: TraceOutcome): void;
 }
 
@@ -102,6 +114,8 @@ export interface TraceRecord {
   readonly code: string | undefined;
   readonly promptTokens: number | undefined;
   readonly completionTokens: number | undefined;
+  /** Until the first token; absent where none was made. */
+  readonly ttftMs?: number;
   readonly spans: readonly Span[];
   /** Every plan that was tried, in order. */
   readonly plans: readonly Plan[];

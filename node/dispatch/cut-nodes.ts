@@ -1,6 +1,6 @@
 // The nodes of the mesh as those that could run parts of one graph: how fast each is beside this node, what stands before
 // the work, how wide the way is. Pure; called by Cutting for every choice.
-import type { ModelOffer } from '../../protocol/capability.ts';
+import type { Advert, ModelOffer } from '../../protocol/capability.ts';
 import type { CutTable } from '../../protocol/cut-table.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { CutNode } from '../scheduler/cut-price.ts';
@@ -36,14 +36,23 @@ export function cutNodes(
   const { self, peers, avoided } = snapshot;
   const { table, excluded, inNeed, corrections, correctedAs, holds } = init;
   const { digest } = table.model;
+  // The table tells of one device: by the offers of its node all others are compared with it.
+  const reference =
+    table.node === undefined
+      ? self.offers
+      : (peers.find(({ advert }) => advert.node === table.node)?.advert.offers ?? []);
+  const isHere = (offers: readonly ModelOffer[]): boolean => offers.some(({ model }) => model.digest === digest);
+  const isHereToo = isHere(self.offers);
   const base = { holds: (node: NodeId) => (from: number, to: number) => holds(node, from, to) };
   return {
     self: {
       node: self.node,
       self: true,
-      speed: corrections.compute(self.node, correctedAs),
+      speed:
+        (table.node === undefined ? 1 : speedOf(self.offers, reference, table)) *
+        corrections.compute(self.node, correctedAs),
       queueMs: self.load.queuedMs,
-      loadMs: loadingMs,
+      loadMs: (bytes) => loadingMs(bytes) + (isHereToo ? 0 : bytes / (GOODPUT_UNKNOWN_BYTES_PER_SECOND / 1000)),
       memoryFreeBytes: self.load.memoryFreeBytes,
       rttMs: 0,
       upMbPerMs: Number.POSITIVE_INFINITY,
@@ -51,26 +60,35 @@ export function cutNodes(
       holds: base.holds(self.node),
     },
     peers: peers
-      .filter(({ advert: { node }, state }) => {
-        return state === 'connected' && !excluded.has(node) && (inNeed || !avoided.has(node));
+      .filter(({ advert, state }) => {
+        const { node } = advert;
+        return (
+          state === 'connected' && !excluded.has(node) && (inNeed || !avoided.has(node)) && takesParts(advert, digest)
+        );
       })
       .map(({ advert, load, link }): CutNode => {
         const { node, offers } = advert;
         const bytesPerMs = (link.goodputBytesPerSecond ?? GOODPUT_UNKNOWN_BYTES_PER_SECOND) / 1000;
-        const isHere = offers.some(({ model }) => model.digest === digest);
         return {
           node,
-          speed: speedOf(offers, self.offers, table) * corrections.compute(node, correctedAs),
+          speed: speedOf(offers, reference, table) * corrections.compute(node, correctedAs),
           queueMs: load.queuedMs,
-          loadMs: (bytes) => loadingMs(bytes) + (isHere ? 0 : bytes / bytesPerMs),
+          loadMs: (bytes) => loadingMs(bytes) + (isHere(offers) ? 0 : bytes / bytesPerMs),
           memoryFreeBytes: load.memoryFreeBytes,
-          rttMs: link.rttMs ?? RTT_UNKNOWN_MS,
+          // Not the smoothed one: it has waited behind the large tensors of the request before.
+          rttMs: link.rttFloorMs ?? link.rttMs ?? RTT_UNKNOWN_MS,
           upMbPerMs: bytesPerMs / 1e6,
           downMbPerMs: bytesPerMs / 1e6,
           holds: base.holds(node),
         };
       }),
   };
+}
+
+/** Whether a node says that it takes parts of this graph. */
+function takesParts({ parts, offers }: Pick<Advert, 'parts' | 'offers'>, digest: string): boolean {
+  if (parts === undefined) return true;
+  return parts === 'held' && offers.some(({ model }) => model.digest === digest);
 }
 
 const loadingMs = (bytes: number): number => GUESS_LOAD_FIXED_MS + bytes * GUESS_LOAD_MS_PER_BYTE;

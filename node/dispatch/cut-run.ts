@@ -1,9 +1,10 @@
 // Carries out a cut: one part after the other, each on its node, while what crosses lies here. A node that is lost, stalls or
 // can't load its part costs that part alone: what is left is planned anew from the last cut point. Called by Cutting.
+import { blockBytes } from '../../protocol/blocks.ts';
 import { type CutTable, partBetween } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
-import type { RunRequest, RunResult, Timing } from '../../protocol/infer.ts';
+import type { PackedTensor, RunRequest, RunResult, Timing } from '../../protocol/infer.ts';
 import type { GraphPart } from '../../protocol/part.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
 import type { NamedTensor } from '../../protocol/tensor.ts';
@@ -13,7 +14,9 @@ import type { PlacedOptions, Placement } from '../core/dispatcher.ts';
 import type { Engine } from '../core/engine.ts';
 import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import type { CrossedTensor } from '../core/trace.ts';
 import type { CutChoice, CutPartChoice } from '../scheduler/choose-cut.ts';
+import type { CutAudits } from './cut-audits.ts';
 import { dropUsed, type HeldTensors, partRequest, takeOutputs } from './cut-parts.ts';
 import { Failures, PEER_GAVE_UP } from './failures.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -32,6 +35,7 @@ export interface CutRunComponents {
   readonly health: NodeHealth;
   readonly residuals: Residuals;
   readonly parts: PartMemory;
+  readonly audits: Pick<CutAudits, 'ran'>;
   /** @default nothing is ever cut */
   readonly cuts: CutTables | undefined;
   readonly self: NodeId;
@@ -55,6 +59,8 @@ export interface CutRunInit {
    * @returns parts that begin with that segment; none where it is refused
    */
   readonly choose: (from: number, excluded: ReadonlyMap<NodeId, string>) => CutChoice;
+  /** Tensors of a part that may cross as blocks, on their way to this node and back. */
+  readonly blocks: (part: CutPartChoice) => readonly string[];
 }
 
 /** Residuals of parts are apart from those of whole runs: other kernels, other sizes. */
@@ -161,26 +167,33 @@ export class CutRun implements Referee<RunResult> {
 
   /** @returns false where its node failed, and another may do it */
   async #runPart(choice: CutPartChoice): Promise<boolean> {
-    const { clock, cuts, health, parts, residuals, self } = this.#components;
+    const { audits, clock, cuts, health, parts, residuals, self } = this.#components;
     const { table, request, lifetime, silentMsMin } = this.#init;
     const { digest } = request.model;
     const { node, from, to } = choice;
     const part = partBetween(table, from, to);
     // Nothing uses what these segments make: there is nothing to ask a node for.
     if (part.outputs.length === 0) return true;
-    this.#running = { choice, part, request: partRequest(request, part, this.#held) };
+    const blocks = this.#init.blocks(choice);
+    const asked = partRequest(request, part, this.#held);
+    this.#running = { choice, part, request: blocks.length > 0 ? { ...asked, blocks } : asked };
     const race = new Race<RunResult>({ clock }, { lifetime, referee: this, silentMsMin });
     const won = await race.run(this.#placed(choice), Number.POSITIVE_INFINITY);
     if (won === undefined) return false;
     const { trial, result } = won;
-    const { timing } = result;
+    const { timing, packed } = result;
     try {
       takeOutputs(part, result.outputs, this.#held, table);
     } catch (error) {
       this.failed(trial, error as WeftError);
       return false;
     }
-    this.#note(trial, timing);
+    this.#note(trial, timing, packed);
+    if (node !== self) {
+      const { outputs } = result;
+      const weightBytes = weightsOf(table, from, to);
+      audits.ran({ node, request: asked, outputs, weightBytes, key: `${digest} ${from} ${to}` });
+    }
     health.succeeded(node);
     parts.note(digest, node, from, to);
     if (node === self) cuts?.observed(table, { from, to, ms: timing.computeMs });
@@ -230,16 +243,33 @@ export class CutRun implements Referee<RunResult> {
     });
   }
 
-  #note(trial: Trial, timing: Timing | undefined): void {
+  #note(trial: Trial, timing: Timing | undefined, packed: readonly PackedTensor[] = []): void {
     const { trace } = this.#init.options;
     if (trace === undefined) return;
     const { node, kind } = trial.placed.plan;
     const rttMs = this.#components.rttMs(node);
     const spans = spansOfTrial(trial, { timing, endMs: trace.elapsedMs(), rttMs });
     const { inputs } = (this.#running as Running).request;
-    const tensors = inputs.map(({ name, data }) => ({ name, bytes: data.byteLength }));
-    for (const span of spans) trace.span(span.name === 'up' && kind === 'remote' ? { ...span, tensors } : span);
+    const lost = new Map(packed.map((tensor) => [tensor.name, crossed(tensor)]));
+    const up = inputs.map(({ name, data }): CrossedTensor => lost.get(name) ?? { name, bytes: data.byteLength });
+    const sent = new Set(inputs.map(({ name }) => name));
+    const down = [...lost.values()].filter(({ name }) => !sent.has(name));
+    for (const span of spans) {
+      const tensors = kind !== 'remote' ? [] : span.name === 'up' ? up : span.name === 'down' ? down : [];
+      trace.span(tensors.length > 0 ? { ...span, tensors } : span);
+    }
   }
+}
+
+const weightsOf = ({ segments, shared }: CutTable, from: number, to: number): number =>
+  [
+    ...segments.slice(from, to).map(({ weightBytes }) => weightBytes),
+    ...shared.filter(({ segments: users }) => users.some((at) => at >= from && at < to)).map(({ bytes }) => bytes),
+  ].reduce((sum, bytes) => sum + bytes, 0);
+
+/** What blocks of it have crossed. */
+function crossed({ name, dims, error }: PackedTensor): CrossedTensor {
+  return { name, bytes: blockBytes(dims.reduce((product, size) => product * size, 1)), error };
 }
 
 function refused(why = 'No plan keeps to what was asked for.'): WeftError {

@@ -1,10 +1,11 @@
 // Whether a run's graph is cut over several nodes, and having it done: brings the graph's table, what is known of the nodes,
 // the whole plans and the rules together for chooseCut. Called by MeshDispatcher.
-import type { CutTable } from '../../protocol/cut-table.ts';
+import { type CutTable, type CutTensor, givenBy, takenBy } from '../../protocol/cut-table.ts';
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { RunRequest, RunResult } from '../../protocol/infer.ts';
 import type { Candidate, Plan, Price, WholePlan } from '../../protocol/plan.ts';
+import type { TableWish } from '../core/cut-tables.ts';
 import type { CutWish, PlacedOptions, Placement } from '../core/dispatcher.ts';
 import { keepNewest } from '../core/keep-newest.ts';
 import {
@@ -15,7 +16,8 @@ import {
   chooseCut,
   type WholeChoice,
 } from '../scheduler/choose-cut.ts';
-import { type CutNode, CutPrices } from '../scheduler/cut-price.ts';
+import { type CutNode, CutPrices, worthCompressing } from '../scheduler/cut-price.ts';
+import type { CutAudits } from './cut-audits.ts';
 import { cutNodes } from './cut-nodes.ts';
 import { cutPoints, restOf } from './cut-parts.ts';
 import { CutRun, type CutRunComponents, partsOfModel } from './cut-run.ts';
@@ -26,6 +28,7 @@ import { RunWork } from './work.ts';
 
 export interface CuttingComponents extends CutRunComponents {
   readonly placer: Placer;
+  readonly audits: Pick<CutAudits, 'ran' | 'distrusted'>;
 }
 
 export interface CuttingInit {
@@ -81,6 +84,7 @@ export class Cutting {
       silentMsMin,
       planOf: (_choice, parts) => cutPlan(parts, whole),
       choose: (from, excluded) => this.#chooseRest(table, rule, from, excluded),
+      blocks: isCompressing(options) ? (part) => this.#blocks(table, part) : () => [],
     });
     return run.run(choice);
   }
@@ -99,16 +103,18 @@ export class Cutting {
     const { cuts, placer } = this.#components;
     if (request.part !== undefined || cut === 'never') return undefined;
     const isNeeded = isAsked({ cut, rawLocal }, tooLarge) || dryRun === true;
+    const wish = wishOf(request, rawLocal);
     const table = isNeeded
-      ? await cuts?.measure(request.model, { signal, inputs: request.inputs })
-      : cuts?.known(request.model, request.inputs);
+      ? await cuts?.measure(request.model, { ...wish, signal, urgent: true })
+      : cuts?.known(request.model, wish);
     if (table === undefined) return undefined;
     const whole = tooLarge === undefined ? this.#whole(request, placer) : undefined;
     const nodes = this.#nodes(table, NOBODY, { inNeed: false });
     const wholes = wholesOf(whole, { self: nodes.self.node, tooLarge });
     // What can be cut nowhere runs whole, and its table says why.
-    const rule = ruleOf({ cut: table.segments.length < 2 ? 'auto' : cut, rawLocal }, table);
-    const asked = { table, ...nodes, wholes, rule };
+    const rule = ruleOf({ cut: table.segments.length < 2 ? uncut(cut) : cut, rawLocal }, table);
+    const isSteady = typeof cut === 'object' && cut.steady === true;
+    const asked = { table, ...nodes, wholes, rule, ...(isSteady && { steady: true as const }) };
     if (!isNeeded) return { table, choice: this.#inTheLongRun(asked), whole };
     const sure = chooseCut(asked);
     if (sure.refused === undefined) return { table, choice: sure, whole };
@@ -143,6 +149,19 @@ export class Cutting {
     return cold;
   }
 
+  /** Of what a part at a peer takes and gives: what other parts make or use, and is sooner there as blocks. */
+  #blocks(table: CutTable, { node, from, to }: CutPartChoice): readonly string[] {
+    const { self, peers } = this.#nodes(table, NOBODY, { inNeed: true });
+    const peer = peers.find((one) => one.node === node);
+    if (node === self.node || peer === undefined) return [];
+    const isWorth = (rate: number) => (tensor: CutTensor) =>
+      tensor.type === 'float32' && tensor.from >= 0 && tensor.output !== true && worthCompressing(tensor.bytes, rate);
+    return [
+      ...takenBy(table, from, to).filter(isWorth(peer.upMbPerMs)),
+      ...givenBy(table, from, to).filter(isWorth(peer.downMbPerMs)),
+    ].map(({ name }) => name);
+  }
+
   #whole(request: RunRequest, placer: Placer): WholePlan | undefined {
     try {
       return placer.plan(new RunWork(request));
@@ -172,7 +191,10 @@ export class Cutting {
     const asked = { table: rest, ...nodes, wholes };
     const kept = chooseCut({ ...asked, rule: cutAt === undefined ? free : { ...free, cutAt } });
     // With a node gone there may be nobody for both sides of a place that was named: an answer goes before the place.
-    const choice = kept.refused !== undefined && cutAt !== undefined ? chooseCut({ ...asked, rule: free }) : kept;
+    const choice =
+      kept.refused !== undefined && cutAt !== undefined
+        ? chooseCut({ ...asked, rule: rule.on === undefined ? free : { ...free, on: rule.on } })
+        : kept;
     const [node] = choice.nodes;
     const host = [nodes.self, ...nodes.peers].find((one) => one.node === node);
     const parts =
@@ -187,17 +209,29 @@ export class Cutting {
     excluded: ReadonlyMap<NodeId, string>,
     { from = 0, inNeed }: { readonly from?: number; readonly inNeed: boolean },
   ): ReturnType<typeof cutNodes> {
-    const { placer, residuals, parts } = this.#components;
+    const { placer, residuals, parts, audits } = this.#components;
     const { digest } = table.model;
     return cutNodes(placer.snapshot(), {
       table,
-      excluded,
+      excluded: new Map([...excluded, ...audits.distrusted()]),
       inNeed,
       corrections: residuals,
       correctedAs: partsOfModel(digest),
       holds: (node, a, b) => parts.holds(digest, node, a + from, b + from),
     });
   }
+}
+
+const isCompressing = ({ cut }: Pick<PlacedOptions, 'cut'>): boolean =>
+  typeof cut === 'object' && cut.compress === true;
+
+const uncut = (cut: CutWish): CutWish => (typeof cut === 'object' && cut.on !== undefined ? { on: cut.on } : 'auto');
+
+/** Names that the graph doesn't have are refused with the rule. */
+function wishOf({ inputs }: RunRequest, rawLocal: PlacedOptions['rawLocal']): TableWish {
+  const names = inputs.map(({ name }) => name);
+  const raw = rawLocal === undefined ? [] : rawLocal === true ? names : names.filter((name) => rawLocal.includes(name));
+  return { inputs, ...(raw.length > 0 && { raw }) };
 }
 
 /** Whether the plan is more than a matter of time. */
@@ -216,18 +250,21 @@ function ruleOf(
   const inputs = table.tensors.filter(({ from }) => from === -1).map(({ name }) => name);
   return {
     ...(rawLocal !== undefined && { rawLocal: rawLocal === true ? inputs : rawLocal }),
-    ...(typeof cut === 'object' && { cutAt: cutPoints(table, cut.at) }),
+    ...(typeof cut === 'object' && cut.at !== undefined && { cutAt: cutPoints(table, cut.at) }),
+    ...(typeof cut === 'object' && cut.on !== undefined && { on: cut.on }),
   };
 }
 
 /** The rule for the segments from this one on, whose inputs are all that crosses in front of them. */
-function restRule({ rawLocal, cutAt, minDepth }: CutRule, rest: CutTable, from: number): CutRule {
+function restRule({ rawLocal, cutAt, minDepth, on }: CutRule, rest: CutTable, from: number): CutRule {
   const raw = Array.isArray(rawLocal) ? rawLocal.filter((name) => isInput(rest, name)) : [];
   const left = cutAt?.filter((at) => at > from).map((at) => at - from) ?? [];
   return {
     ...(raw.length > 0 && { rawLocal: raw }),
     ...(left.length > 0 && { cutAt: left }),
     ...(minDepth !== undefined && { minDepth: Math.max(0, minDepth - from) }),
+    // In order, where there is one for each part: those that have run are through.
+    ...(on !== undefined && { on: on.length === (cutAt?.length ?? 0) + 1 ? on.slice(-left.length - 1) : on }),
   };
 }
 
@@ -242,7 +279,12 @@ function wholesOf(
     return [{ node: self, totalMs: Number.POSITIVE_INFINITY, reason: tooLarge ?? 'it has no whole plan' }];
   const { node, price, others, rejected } = whole;
   return [
-    ...[{ node, price }, ...others].map((one) => ({ node: one.node, totalMs: one.price.totalMs })),
+    ...[{ node, price }, ...others].map((one) => ({
+      node: one.node,
+      totalMs: one.price.totalMs,
+      // Of a stream the slowest stage counts: requests are on their way while others are computed.
+      periodMs: Math.max(one.price.computeMs, one.price.upMs, one.price.downMs),
+    })),
     ...rejected.map((one) => ({ node: one.node, totalMs: Number.POSITIVE_INFINITY, reason: one.reason })),
   ];
 }

@@ -168,5 +168,21 @@ export const SCATTER_GAIN_MS = 20;
 export const PART_HOLDERS_MAX = 1024;
 export const PART_KEPT_MS = 120_000;
 
+/** Of the runs of one part on one peer, how many there are for one that is run here again: one in a thousand is extra work. */
+export const AUDIT_EVERY = 1_000;
+/** Tensors that are held for an audit, and how long one may take. */
+export const AUDIT_BYTES_MAX = 64 << 20;
+export const AUDIT_MS_MAX = 60_000;
+/** Pairs of peers and parts whose runs are counted. */
+export const AUDITED_PARTS_MAX = 1024;
+/** For how long a peer that gave a wrong result gets no parts, unless this node is started again; and of how many that is known. */
+export const DISTRUST_MS = 24 * 3_600_000;
+export const DISTRUSTED_MAX = 256;
+/**
+ * Two processors give floats that differ in their last digits, graphs that round to whole numbers now and then another one, and
+ * blocks on the way lose a hundredth: of the Euclidean length a tenth is none of these.
+ */
+export const AUDIT_TOLERANCE = { relative: 1e-3, absolute: 1e-5, rounded: 0.1 };
+
 /** Models of which it is remembered what requests lost by being run whole. */
 export const CUT_MODELS_MAX = 256;

@@ -36,6 +36,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import type { RoutingPolicy } from '../scheduler/policy.ts';
 import { weftPolicy } from '../scheduler/weft-policy.ts';
 import { availableModels } from './available-models.ts';
+import { CutAudits } from './cut-audits.ts';
 import { Cutting } from './cutting.ts';
 import { Delivery, type DeliveryComponents } from './delivery.ts';
 import { dryRun } from './dry-run.ts';
@@ -84,6 +85,8 @@ export interface MeshDispatcherInit {
   readonly silentMsMin?: number;
   /** Requests at once; one more is `overloaded`. @default REQUESTS_IN_FLIGHT_MAX */
   readonly inFlightMax?: number;
+  /** As CutAuditsInit.every. @default AUDIT_EVERY */
+  readonly auditEvery?: number;
 }
 
 export class MeshDispatcher implements Dispatcher, RemoteAnswers {
@@ -138,6 +141,7 @@ export class MeshDispatcher implements Dispatcher, RemoteAnswers {
         placer,
         cuts: components.cuts,
         parts: new PartMemory(components),
+        audits: new CutAudits(components, { ...(init.auditEvery !== undefined && { every: init.auditEvery }) }),
         self: local.node,
         engineOf: (node) => (node === local.node ? local : remote(node)),
         rttMs: this.#rttMs,

@@ -20,6 +20,12 @@ export interface Guards {
   origin(headers: IncomingHttpHeaders): string | undefined;
   /** @throws `unauthorized` */
   key(headers: IncomingHttpHeaders): void;
+  /**
+   * A page that has the browser send its cookie: the node's own pages alone know what belongs to it.
+   * @param expected of the session
+   * @throws `forbidden`
+   */
+  csrf(headers: IncomingHttpHeaders, expected: string): void;
   /** What a form or a page can send without asking first is no JSON. @throws `forbidden`, or status 415 */
   contentType(headers: IncomingHttpHeaders): void;
 }
@@ -35,6 +41,9 @@ export interface GuardsInit {
 
 /** Beyond loopback a key can be guessed at leisure: 16 characters are the least that is no word. */
 const REMOTE_KEY_LENGTH_MIN = 16;
+
+/** What the node's own pages send along with everything that changes something. */
+const CSRF_HEADER = 'x-weft-csrf';
 
 /** Types that a page can send to any address without a preflight (Fetch standard, CORS-safelisted request-header). */
 const SAFELISTED = new Set(['', 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']);
@@ -118,6 +127,15 @@ export function createGuards(init: GuardsInit): Guards {
         code: 'unauthorized',
         message: given === undefined ? 'The request carries no API key.' : 'The API key is wrong.',
       });
+    },
+
+    csrf(headers, expected) {
+      const given = headers[CSRF_HEADER];
+      if (typeof given === 'string' && timingSafeEqual(digest(given), digest(expected))) return;
+      throw forbidden(
+        `The request changes something, and lacks the header ${CSRF_HEADER} of its session.`,
+        'Send the `csrf` that GET /api/v1/session gives; with an API key the header is not needed.',
+      );
     },
 
     contentType(headers) {

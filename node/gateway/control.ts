@@ -14,10 +14,13 @@ import {
   REQUESTS_LISTED,
   type RequestsAnswer,
   RequestsQuery,
+  type RestartAnswer,
   RevokeRequest,
+  SharingRequest,
   type StopAnswer,
 } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import type { RequestId } from '../../protocol/ids.ts';
 import { planNodes } from '../../protocol/plan.ts';
 import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
@@ -55,21 +58,13 @@ function reading({ control, coordinator }: ControlComponents): readonly Endpoint
       url: '/api/v1/requests',
       handle(exchange): RequestsAnswer {
         const { limit = REQUESTS_LISTED.usual } = exchange.readQuery(RequestsQuery);
-        return { requests: control.requests().slice(0, limit).map(summary) };
+        return { requests: control.requests().slice(0, limit).map(requestSummary) };
       },
     },
     {
       method: 'GET',
       url: '/api/v1/requests/*',
-      handle({ wildcard: id }): TraceRecord {
-        const record = control.request(id);
-        if (record !== undefined) return record;
-        throw new WeftError({
-          code: 'not_found',
-          message: 'No request of this id is kept here.',
-          remedy: 'Ask the node whose API got the request, soon after: only the last ones are kept.',
-        });
-      },
+      handle: ({ wildcard: id }) => keptRequest(control, id),
     },
     {
       method: 'GET',
@@ -149,7 +144,15 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
       method: 'PATCH',
       url: '/api/v1/config',
       async handle(exchange) {
-        return control.configure(await exchange.readJson(ConfigRequest)).catch(refused);
+        return control.configure(await exchange.readJson(ConfigRequest)).catch(refusedSetting);
+      },
+    },
+    { method: 'GET', url: '/api/v1/sharing', handle: () => control.sharing() },
+    {
+      method: 'POST',
+      url: '/api/v1/sharing',
+      async handle(exchange) {
+        return control.setSharing(await exchange.readJson(SharingRequest));
       },
     },
     { method: 'GET', url: '/api/v1/doctor', handle: ({ signal }) => control.doctor(signal) },
@@ -158,7 +161,7 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
       url: '/api/v1/key',
       async handle(exchange) {
         await exchange.readJson(EmptyRequest);
-        return control.newKey().catch(refused);
+        return control.newKey().catch(refusedSetting);
       },
     },
     {
@@ -171,11 +174,31 @@ function operation({ control }: ControlComponents): readonly Endpoint[] {
         return { stopping: true };
       },
     },
+    {
+      method: 'POST',
+      url: '/api/v1/restart',
+      async handle(exchange): Promise<RestartAnswer> {
+        await exchange.readJson(EmptyRequest);
+        void exchange.closed.then(() => control.restart());
+        return { restarting: true };
+      },
+    },
   ];
 }
 
+/** @throws WeftError `not_found` */
+export function keptRequest(control: Pick<NodeControl, 'request'>, id: RequestId): TraceRecord {
+  const record = control.request(id);
+  if (record !== undefined) return record;
+  throw new WeftError({
+    code: 'not_found',
+    message: 'No request of this id is kept here.',
+    remedy: 'Ask the node whose API got the request, soon after: only the last ones are kept.',
+  });
+}
+
 /** A setting that the caller got wrong is no failure of the node, as it is at a start. */
-function refused(error: unknown): never {
+export function refusedSetting(error: unknown): never {
   if (!(error instanceof WeftError) || error.code !== 'config_invalid') throw error;
   const { code, message, remedy, facts } = error;
   const named = facts.setting === undefined ? facts : { ...facts, param: facts.setting };
@@ -183,7 +206,12 @@ function refused(error: unknown): never {
 }
 
 /** A request in a list: its spans and plans are shown by its id. */
-function summary({ spans: _spans, plans, failures, ...record }: TraceRecord): RequestsAnswer['requests'][number] {
+export function requestSummary({
+  spans: _spans,
+  plans,
+  failures,
+  ...record
+}: TraceRecord): RequestsAnswer['requests'][number] {
   const plan = plans.at(-1);
   return {
     ...record,

@@ -1,9 +1,10 @@
 // GET /api/v1/events: what happens on the node, while it happens, for the desktop, `weft top` and scripts. A watcher that
 // comes back names the last event that it saw; whatever is still kept follows, or an event `reset` that says it isn't.
-import { type ControlEvent, EVENT_TYPES, EventsQuery } from '../../protocol/api/control.ts';
+import { type ControlEvent, EventsQuery, USUAL_EVENT_TYPES } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Clock, Random, Timer } from '../core/clock.ts';
 import type { Events, NodeEvent } from '../core/events.ts';
+import type { Pulses } from '../core/pulse.ts';
 import type { Endpoint, Exchange } from './exchange.ts';
 import { newId } from './ids.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -13,6 +14,7 @@ export interface EventsComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  readonly pulses: Pulses;
   readonly limits: Pick<GatewayLimits, 'watchersMax' | 'watcherKeepAliveMs'>;
 }
 
@@ -31,7 +33,7 @@ export function events(components: EventsComponents): Endpoint {
     method: 'GET',
     url: '/api/v1/events',
     async handle(exchange) {
-      const { since, types = EVENT_TYPES } = exchange.readQuery(EventsQuery);
+      const { since, types = USUAL_EVENT_TYPES } = exchange.readQuery(EventsQuery);
       if (exchange.reply.request.method === 'HEAD') return '';
       if (watchers >= components.limits.watchersMax)
         throw new WeftError({ code: 'overloaded', message: 'Too many clients watch the events of this node.' });
@@ -56,7 +58,11 @@ interface Watch {
 }
 
 /** Resolves when the watcher is gone, or is sent away because the node stops. */
-async function watch({ clock, events, limits }: EventsComponents, exchange: Exchange, init: Watch): Promise<void> {
+async function watch(
+  { clock, events, pulses, limits }: EventsComponents,
+  exchange: Exchange,
+  init: Watch,
+): Promise<void> {
   const stream = exchange.eventStream();
   const wireId = (id: number): string => `${init.run}-${id}`;
   const send = (event: NodeEvent): void => {
@@ -72,6 +78,13 @@ async function watch({ clock, events, limits }: EventsComponents, exchange: Exch
   stream.mark(wireId(events.last), RETRY_MS);
   // No await stands between the two: nothing falls into the gap.
   const unsubscribe = events.subscribe(send);
+  // Not kept, and not to be taken up again: each has the id of the last event that is.
+  const unwatch = init.types.has('pulse')
+    ? pulses.watch((data) => {
+        const id = wireId(events.last);
+        stream.send({ id, type: 'pulse', atMs: data.atMs, data }, { id, event: 'pulse' });
+      })
+    : undefined;
   const keepAlive = every(clock, limits.watcherKeepAliveMs, () => stream.mark(wireId(events.last)));
   try {
     await new Promise<void>((resolve) => {
@@ -81,6 +94,7 @@ async function watch({ clock, events, limits }: EventsComponents, exchange: Exch
   } finally {
     keepAlive.cancel();
     unsubscribe();
+    unwatch?.();
     stream.end();
   }
 }

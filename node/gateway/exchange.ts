@@ -1,5 +1,6 @@
-// One request with a valid key, from its headers to the end of its answer: what an endpoint gets. Ends the work when the
+// One request that was let in, from its headers to the end of its answer: what an endpoint gets. Ends the work when the
 // client goes away, when the node stops, and past its deadline.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { WeftError } from '../../protocol/errors.ts';
@@ -15,6 +16,7 @@ import { checkForm, readForm } from './form.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Locality } from './locality.ts';
 import { ignoredHeader, parseBody, parseLeniently } from './parameters.ts';
+import type { OwnSession } from './sessions.ts';
 import { EventStream } from './sse.ts';
 import type { Urgency } from './urgency.ts';
 
@@ -27,6 +29,8 @@ export interface ExchangeComponents {
   readonly reply: FastifyReply;
   /** Of an endpoint that is traced. */
   readonly trace?: RequestTrace | undefined;
+  /** Of a browser that is signed in. */
+  readonly session?: OwnSession | undefined;
 }
 
 export interface ExchangeInit {
@@ -48,7 +52,9 @@ export interface Endpoint {
   readonly url: string;
   /** It runs models: its way is noted down from the first byte to the last. */
   readonly traced?: true;
-  /** It prepares work and runs no model; it takes the headers of those that do. */
+  /** It is answered without a key. */
+  readonly open?: true;
+  /** It prepares work, or begins what outlives it; it runs no model itself, and takes the headers of those that do. */
   readonly dryRun?: true;
   /** It takes tensors for a graph, which may be cut. */
   readonly graph?: true;
@@ -130,6 +136,15 @@ export class Exchange implements RequestOptions {
   /** Parameter of the path that stands for its rest. */
   get wildcard(): string {
     return (this.#components.request.params as { '*'?: string })['*'] ?? '';
+  }
+
+  /** Of the browser that asks by its cookie; undefined where the key lets the caller in. */
+  get session(): OwnSession | undefined {
+    return this.#components.session;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#components.request.headers;
   }
 
   /** A named parameter of the path. */

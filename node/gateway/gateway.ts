@@ -8,9 +8,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { WeftError } from '../../protocol/errors.ts';
 import { type Clock, delay, type Random } from '../core/clock.ts';
 import type { NodeControl } from '../core/control.ts';
+import type { Conversations } from '../core/conversations.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import { DrainRate } from '../core/drain-rate.ts';
 import type { Log } from '../core/log.ts';
+import type { ManagedNodes } from '../core/manage.ts';
+import type { SignInLink } from '../core/sessions.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Traces } from '../core/trace.ts';
 import type { AnswersComponents } from './answers.ts';
@@ -19,6 +22,7 @@ import { ByteBudget, linger } from './body.ts';
 import { chatCompletions } from './chat-completions.ts';
 import { completions } from './completions.ts';
 import { control } from './control.ts';
+import { conversations } from './conversations.ts';
 import { cuts } from './cuts.ts';
 import { embeddings } from './embeddings.ts';
 import { errorBody, HttpError, quotedMs, retryAfter, toClientError } from './errors.ts';
@@ -26,19 +30,27 @@ import { events } from './events.ts';
 import { type Endpoint, Exchange } from './exchange.ts';
 import { formOptions } from './form.ts';
 import { OPEN_PATHS, registerHealth } from './health.ts';
+import { history } from './history.ts';
 import { newId } from './ids.ts';
 import { infer } from './infer.ts';
-import { GATEWAY_LIMITS, type GatewayLimits } from './limits.ts';
+import { GATEWAY_LIMITS, type GatewayLimits, SIGN_IN_LIMITS } from './limits.ts';
 import { localityOf } from './locality.ts';
 import { metrics } from './metrics.ts';
 import { models } from './models.ts';
+import { managedNodes } from './nodes.ts';
+import { OneTimeTokens } from './one-time-tokens.ts';
 import { openApi } from './openapi.ts';
 import { plans } from './plans.ts';
 import { rerank } from './rerank.ts';
 import { ResponseStore } from './response-store.ts';
 import { responses } from './responses.ts';
 import { createServer, listen, malformedAnswer } from './server.ts';
+import { session } from './session.ts';
+import { admitCaller, cookieName } from './session-guard.ts';
+import { type OwnSession, Sessions } from './sessions.ts';
+import { SignInRate } from './sign-in-rate.ts';
 import { transcriptions } from './transcriptions.ts';
+import { opensPage, PAGE_ROUTES, type PagesInit, registerPages } from './ui.ts';
 import { urgencyOf } from './urgency.ts';
 
 export interface GatewayComponents {
@@ -47,8 +59,15 @@ export interface GatewayComponents {
   readonly log: Log;
   readonly telemetry: Telemetry;
   readonly coordinator: Coordinator;
+  readonly conversations: Conversations;
   readonly control: NodeControl;
+  /** Every node of the mesh, managed from here. */
+  readonly nodes: ManagedNodes;
   readonly traces: Traces;
+  /** Browsers that are signed in. @default none, and they end with the gateway */
+  readonly sessions?: Sessions;
+  /** Tests take tokens that can be used twice. @default new OneTimeTokens(components) */
+  readonly tokens?: OneTimeTokens;
   /** Tests leave a guard out to show what it stops. @default createGuards(init) */
   readonly guards?: Guards;
   /** Tests shorten waits and lift bounds. @default GATEWAY_LIMITS */
@@ -71,6 +90,8 @@ export interface GatewayInit {
    * refusing the request.
    */
   readonly lenient: () => boolean;
+  /** The node's own pages. @default none */
+  readonly pages?: PagesInit;
 }
 
 const CORS_EXPOSED = [
@@ -100,10 +121,18 @@ export class Gateway {
   readonly #guards: Guards;
   readonly #budget: ByteBudget;
   readonly #server: FastifyInstance;
+  readonly #sessions: Sessions;
+  readonly #tokens: OneTimeTokens;
+  readonly #cookie: string;
   readonly #exchanges = new Set<Exchange>();
   readonly #drain: DrainRate;
   #refusal: { readonly error: WeftError; readonly atMs: number } | undefined;
   #endpoints: readonly Endpoint[] = [];
+  /** Of browsers that are signed in, by the request that they were let in with. */
+  readonly #callers = new WeakMap<FastifyRequest, OwnSession>();
+  /** Under way without a key. */
+  #strangers = 0;
+  #url = '';
   /** Answers under way by connection: several where a client sends requests ahead. */
   readonly #answering = new WeakMap<Duplex, Set<ServerResponse>>();
   #stopped: Promise<void> | undefined;
@@ -117,6 +146,10 @@ export class Gateway {
     this.#init = init;
     this.#limits = { ...GATEWAY_LIMITS, ...components.limits };
     this.#budget = new ByteBudget(this.#limits.bodiesBytesMax);
+    this.#cookie = cookieName(init.nodeId);
+    this.#tokens = components.tokens ?? new OneTimeTokens(components);
+    this.#sessions = components.sessions ?? new Sessions(components, init);
+    this.#sessions.onEnd((id) => this.#signedOut(id));
     this.#server = createServer(
       {
         requestId: () => this.#newId(),
@@ -139,8 +172,25 @@ export class Gateway {
   }
 
   /** @throws WeftError `port_in_use`, or `config_invalid` for an address that this machine doesn't have */
-  start(): Promise<{ readonly url: string; readonly port: number }> {
-    return listen(this.#server, this.#init);
+  async start(): Promise<{ readonly url: string; readonly port: number }> {
+    const bound = await listen(this.#server, this.#init);
+    this.#url = bound.url;
+    return bound;
+  }
+
+  /**
+   * A link that signs one browser in to the node's pages, once.
+   * @param init.ttlMs until it is void
+   */
+  signInLink({ ttlMs }: { readonly ttlMs: number }): SignInLink {
+    const { token, expiresAtMs } = this.#tokens.make({ ttlMs });
+    return { url: `${this.#url}/#/sign-in/${token}`, expiresAtMs };
+  }
+
+  /** The API key is another: whoever came in by the old one, or has a link that was made by it, is out. */
+  signOutAll(): void {
+    this.#tokens.voidAll();
+    this.#sessions.endAll();
   }
 
   /** Ends every request under way with `stopping`, and closes all connections, within a second. */
@@ -178,6 +228,7 @@ export class Gateway {
     });
 
     registerHealth(server);
+    registerPages(server, this.#init.pages ?? { folder: undefined });
     const answers: AnswersComponents = {
       clock,
       random,
@@ -199,8 +250,21 @@ export class Gateway {
       ...transcriptions({ coordinator, nameOf, failure: answers.failure }),
       ...models({ coordinator, created: Math.floor(clock.wallNow() / 1_000) }),
       metrics({ telemetry }),
+      ...session(
+        {
+          sessions: this.#sessions,
+          tokens: this.#tokens,
+          rate: new SignInRate({ clock }),
+          guards: this.#guards,
+          link: () => this.signInLink({ ttlMs: SIGN_IN_LIMITS.linkMs }),
+        },
+        { cookie: this.#cookie },
+      ),
       ...control({ control: nodeControl, coordinator }),
-      events({ clock, random, events: nodeControl.events, limits: this.#limits }),
+      ...conversations({ clock, conversations: this.#components.conversations, limits: this.#limits }),
+      ...managedNodes({ nodes: this.#components.nodes }),
+      events({ clock, random, events: nodeControl.events, pulses: nodeControl.pulses, limits: this.#limits }),
+      history(nodeControl),
       infer({ coordinator, nameOf }),
       ...plans({ coordinator, control: nodeControl, self: this.#init.nodeId }),
       cuts(nodeControl),
@@ -227,6 +291,9 @@ export class Gateway {
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
     checkHeaderCount(request.raw, this.#limits.headersMax);
     this.#guards.host(request.headers);
+    const { url = '' } = request.routeOptions;
+    // A link on another page may lead here: it can neither read nor frame what it opens.
+    if (url === '/' && opensPage(request.headers)) return undefined;
     const origin = this.#guards.origin(request.headers);
     if (origin !== undefined) {
       reply.headers({
@@ -237,28 +304,56 @@ export class Gateway {
       if (request.method === 'OPTIONS') return preflight(reply);
     }
     if (this.#stopped !== undefined) throw stopping();
-    if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return undefined;
-    this.#guards.key(request.headers);
+    if (OPEN_PATHS.has(url) || PAGE_ROUTES.has(url) || this.#isOpen(request.method, url)) return undefined;
+    const components = { guards: this.#guards, sessions: this.#sessions };
+    const caller = admitCaller(components, { cookie: this.#cookie }, request);
+    if (caller !== undefined) this.#callers.set(request, caller);
     return undefined;
   }
 
+  #isOpen(method: string, url: string): boolean {
+    return this.#endpoints.some(
+      (endpoint) => endpoint.open === true && endpoint.method === method && endpoint.url === url,
+    );
+  }
+
+  /** What the browser still watches ends with its session. */
+  #signedOut(id: string): void {
+    const reason = new WeftError({ code: 'unauthorized', message: 'The session has ended.' });
+    for (const exchange of this.#exchanges) if (exchange.session?.id === id) exchange.abort(reason);
+  }
+
   async #handle(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-    const limits = this.#limits;
+    const { open = false } = endpoint;
+    const limits = open ? strangersLimits(this.#limits) : this.#limits;
     const underWay = this.#exchanges.size;
-    if (underWay >= limits.requestsInFlightMax) throw this.#overloaded(underWay);
+    const full = underWay >= limits.requestsInFlightMax || (open && this.#strangers >= limits.signInsInFlightMax);
+    if (full) throw this.#overloaded(underWay);
     const { clock } = this.#components;
     const { traced, dryRun, lasting, graph = false } = endpoint;
     const isWork = traced === true || dryRun === true;
     const urgency = isWork ? urgencyOf(request.headers) : undefined;
-    const locality = isWork ? localityOf(request.headers, graph) : undefined;
+    const nodes = () => [{ node: this.#init.nodeId, name: this.#init.name }, ...this.#components.control.peers()];
+    const locality = isWork ? localityOf(request.headers, graph, nodes) : undefined;
     const trace = this.#beginTrace(endpoint, request, reply);
     const exchange = new Exchange(
-      { clock, guards: this.#guards, budget: this.#budget, limits, request, reply, trace },
+      {
+        clock,
+        guards: this.#guards,
+        budget: this.#budget,
+        limits,
+        request,
+        reply,
+        trace,
+        session: this.#callers.get(request),
+      },
       { lenient: this.#init.lenient(), lasting, urgency, locality, dryRun },
     );
     this.#exchanges.add(exchange);
+    if (open) this.#strangers += 1;
     void exchange.closed.then(() => {
       this.#exchanges.delete(exchange);
+      if (open) this.#strangers -= 1;
       this.#drain.left();
     });
     try {
@@ -356,6 +451,11 @@ export class Gateway {
   #newId(): string {
     return newId(this.#components.random, 'req_');
   }
+}
+
+/** Of whoever has no key yet. */
+function strangersLimits(limits: GatewayLimits): GatewayLimits {
+  return { ...limits, bodyBytesMax: limits.signInBytesMax, answerMsMax: limits.signInMsMax };
 }
 
 /** Only the first end of a trace counts. */

@@ -2,6 +2,8 @@
 // mesh. A client that goes away ends its wait; what has come by then is kept.
 import { isAbsolute } from 'node:path';
 import {
+  type CancelAnswer,
+  CancelRequest,
   type CleanUpAnswer,
   CleanUpRequest,
   ImportRequest,
@@ -21,7 +23,16 @@ export interface LibraryComponents {
 export function library({ library }: LibraryComponents): readonly Endpoint[] {
   return [
     { method: 'GET', url: '/api/v1/models/mesh', handle: () => ({ models: library().meshModels() }) },
+    { method: 'GET', url: '/api/v1/catalogue', handle: () => ({ models: library().catalogue() }) },
     { method: 'GET', url: '/api/v1/transfers', handle: () => ({ transfers: library().transfers() }) },
+    {
+      method: 'POST',
+      url: '/api/v1/transfers/cancel',
+      async handle(exchange): Promise<CancelAnswer> {
+        const { id } = await exchange.readJson(CancelRequest);
+        return { id, cancelled: library().cancel(id) };
+      },
+    },
     {
       method: 'POST',
       url: '/api/v1/models/pull',

@@ -27,6 +27,7 @@ export interface GatewayLimits {
   readonly unplacedMsMax: number;
   readonly stallMs: number;
   readonly streamBufferBytesMax: number;
+  readonly answerEventBytesMax: number;
   readonly watchersMax: number;
   readonly watcherKeepAliveMs: number;
   readonly lingerMs: number;
@@ -36,6 +37,9 @@ export interface GatewayLimits {
   readonly storedBytesMax: number;
   readonly storedResponseBytesMax: number;
   readonly storedMsMax: number;
+  readonly signInsInFlightMax: number;
+  readonly signInBytesMax: number;
+  readonly signInMsMax: number;
 }
 
 export const GATEWAY_LIMITS: GatewayLimits = {
@@ -94,6 +98,11 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   stallMs: 10_000,
   /** Text of a stream that a slow client has not taken: more than 8,192 tokens as events would be 2 MB. */
   streamBufferBytesMax: MIB,
+  /**
+   * One event of a conversation's answer, which is written when the one before was taken: the last has the whole message, half
+   * a million characters of six bytes at the most.
+   */
+  answerEventBytesMax: 4 * MIB,
   /** Clients of the event stream. Each may hold as much as a stream does, and gets every event written out for itself. */
   watchersMax: 32,
   /** Silence of an event stream; proxies cut connections that are silent for a minute, some for 30 seconds. */
@@ -114,4 +123,29 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   storedResponseBytesMax: 512 * KIB,
   /** Since an answer was last referred to: a chat that was left in the evening goes on in the morning. */
   storedMsMax: 24 * 3_600_000,
+  /** Sign-ins are answered without a key: strangers must not take the places, the memory or the time of those who have one. */
+  signInsInFlightMax: 8,
+  signInBytesMax: 4 * KIB,
+  signInMsMax: 5_000,
 };
+
+/** Bounds of sign-in links and of the sessions of browsers. */
+export const SIGN_IN_LIMITS = {
+  /** A link that was asked for is used at once, or by somebody who found it. */
+  linkMs: 600_000,
+  /** The one that is printed at the start: for whoever still reads that a node runs. */
+  startLinkMs: 1_800_000,
+  /** Links that nobody has used; one more voids the oldest. */
+  openTokensMax: 32,
+  /** Browsers that are signed in; one more signs out the one that was idle for the longest time. */
+  sessionsMax: 64,
+  /** Since a session was last used. */
+  sessionMs: 30 * 24 * 3_600_000,
+  /** A use is written down this long after the last one that was: 30 days are then right to some minutes after a crash. */
+  keepUseMs: 600_000,
+  /** What a browser calls itself. */
+  agentLengthMax: 200,
+  /** Wrong keys and links of all clients together, and after how long one of them is forgiven: 1,200 guesses an hour. */
+  failuresMax: 20,
+  forgiveMs: 3_000,
+} as const;

@@ -12,6 +12,7 @@ import {
   type RawLocal,
 } from '../../protocol/api/locality.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import type { NodeId } from '../../protocol/ids.ts';
 
 export interface Locality {
   /** @default 'auto' */
@@ -20,16 +21,25 @@ export interface Locality {
   readonly rawLocal?: RawLocal;
 }
 
+export interface NamedNode {
+  readonly node: NodeId;
+  readonly name: string;
+}
+
 /**
  * @param graph the endpoint takes tensors for a graph. Of the others everything stays that is to stay: no part of their work
  *   is done elsewhere, as what follows from a few words often tells the words
+ * @param nodes this one and its peers, which may be named
  * @throws WeftError `bad_request`, with the name of the header
  */
-export function localityOf(headers: IncomingHttpHeaders, graph: boolean): Locality {
+export function localityOf(headers: IncomingHttpHeaders, graph: boolean, nodes: () => readonly NamedNode[]): Locality {
   const { [RAW_HEADER]: raw, [CUT_HEADER]: cut } = headers;
   const rawLocal = raw === undefined ? undefined : rawOf(String(raw), graph);
   if (graph) {
-    return { ...(cut !== undefined && { cut: cutOf(String(cut)) }), ...(rawLocal !== undefined && { rawLocal }) };
+    return {
+      ...(cut !== undefined && { cut: cutOf(String(cut), nodes) }),
+      ...(rawLocal !== undefined && { rawLocal }),
+    };
   }
   if (cut !== undefined) throw invalid(CUT_HEADER, 'is for requests of tensors', 'Leave the header out.');
   return rawLocal === undefined ? {} : { cut: 'never', rawLocal };
@@ -43,12 +53,26 @@ function rawOf(text: string, graph: boolean): RawLocal {
     : invalid(RAW_HEADER, 'names inputs, which only requests of tensors have', 'Write "local" alone.');
 }
 
-function cutOf(text: string): CutWords {
+function cutOf(text: string, nodes: () => readonly NamedNode[]): CutWords {
   const cut = parseCut(text);
+  if (typeof cut === 'object' && cut.on !== undefined)
+    return { ...cut, on: cut.on.map((name) => nodeOf(name, nodes())) };
   if (cut !== undefined) return cut;
-  const wanted = `must be "auto", "never", or at most ${LOCAL_NAMES_MAX} cut points by commas, each a number or a tensor`;
+  const wanted = `must be "auto", "never", or at most ${LOCAL_NAMES_MAX} cut points by commas, each a number or a tensor; ";on=" and nodes, ";steady" and ";compress" may follow`;
   throw invalid(CUT_HEADER, wanted, CORRECT);
 }
+
+function nodeOf(name: string, nodes: readonly NamedNode[]): NodeId {
+  const found = nodes.filter((one) => one.node === name || one.name === name);
+  const [one] = found;
+  if (one !== undefined && found.length === 1) return one.node;
+  const problem = one === undefined ? 'which this node knows no node by' : 'which several nodes have';
+  const shown = JSON.stringify(name.slice(0, NODE_NAME_SHOWN_MAX));
+  throw invalid(CUT_HEADER, `names ${shown}, ${problem}`, 'Name nodes as `weft peers` shows them, or by id.');
+}
+
+/** Characters of a name in an error. */
+const NODE_NAME_SHOWN_MAX = 64;
 
 const CORRECT = 'Correct the header, or leave it out; percent-encode commas in names.';
 

@@ -85,6 +85,18 @@ export class Jobs {
     return [...[...this.#running.values()].map(({ record }) => record.status).reverse(), ...this.#ended];
   }
 
+  /**
+   * Ends the one of that id, whoever waits for it: they are told `cancelled`.
+   * @returns whether it was running until now; undefined = none of this id is remembered
+   */
+  cancel(id: string): boolean | undefined {
+    const job = [...this.#running.values()].find(({ record }) => record.status.id === id);
+    if (job === undefined) return this.#ended.some((status) => status.id === id) ? false : undefined;
+    if (job.controller.signal.aborted) return false;
+    job.controller.abort(new WeftError({ code: 'cancelled', message: 'It was cancelled.' }));
+    return true;
+  }
+
   /** Ends all of them, and waits until nothing of them runs. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -1,13 +1,14 @@
 // The models of this node's disk, and how more of them get there. Put together by the composition root; the control API
 // asks it. Each of its parts has a file of its own.
 import { isAbsolute } from 'node:path';
-import { resolveModelId } from '../../models/catalog.ts';
+import { catalogue, resolveModelId } from '../../models/catalog.ts';
 import type { InstalledModel } from '../../models/installed.ts';
 import { formatModelName, type HubName, parseModelName } from '../../models/model-name.ts';
 import type { HeldModel } from '../../protocol/capability.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
 import type {
+  CatalogueModel,
   CleanUpReport,
   ImportOutcome,
   ImportRequest,
@@ -96,6 +97,21 @@ export class ModelLibrary implements Library {
 
   transfers(): readonly TransferStatus[] {
     return [...this.#partJobs.list(), ...this.#jobs.list()];
+  }
+
+  cancel(id: string): boolean {
+    const cancelled = this.#jobs.cancel(id) ?? this.#partJobs.cancel(id);
+    if (cancelled !== undefined) return cancelled;
+    throw new WeftError({
+      code: 'not_found',
+      message: 'No transfer of this id is remembered here.',
+      remedy: 'Ask for the transfers again: only the last ones that ended are kept.',
+      facts: { param: 'id' },
+    });
+  }
+
+  catalogue(): readonly CatalogueModel[] {
+    return catalogue();
   }
 
   async import(request: ImportRequest, { signal }: { readonly signal: AbortSignal }): Promise<ImportOutcome> {

@@ -270,3 +270,9 @@ export const LIVENESS: Liveness = {
 
 /** Tokens that a generation is quoted with whose caller doesn't say how many it expects: most answers are shorter. */
 export const EXPECTED_TOKENS_UNTOLD = 128;
+
+/** Floats of one tensor that are made into blocks, or of blocks, at a time, bytes: 20 to 40 ms of the thread that answers peers. */
+export const BLOCKS_BYTES_MAX = 8 << 20;
+
+/** Characters of what an admin asks for that are written to the log: a name, or a list of settings. */
+export const AUDIT_TEXT_CHARS_MAX = 200;

@@ -14,6 +14,7 @@ import { PEER_METHODS } from '../../protocol/methods.ts';
 import type { GraphPart } from '../../protocol/part.ts';
 import type { Engine, WorkOptions } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
+import { packTensors, unpackTensors } from './block-tensors.ts';
 
 export class RemoteEngine implements Engine {
   readonly node: NodeId;
@@ -25,9 +26,20 @@ export class RemoteEngine implements Engine {
   }
 
   async run(request: RunRequest, options: WorkOptions): Promise<RunResult> {
-    const result = await this.#mesh.call(this.node, PEER_METHODS.run, request, options);
+    const { blocks = [], inputs } = request;
+    const sent = packTensors(inputs, blocks);
+    const wire = { ...request, inputs: sent.tensors, packed: sent.packed, blocks };
+    const result = await this.#mesh.call(this.node, PEER_METHODS.run, wire, options);
+    const { outputs, timing, packed: given = [] } = result;
+    if (given.some(({ name }) => !blocks.includes(name))) throw unasked();
     if (request.part !== undefined) checkOutputs(result, request.outputs, request.part);
-    return { ...result, node: this.node };
+    const packed = [...sent.packed, ...given];
+    return {
+      outputs: unpackTensors(outputs, given),
+      timing,
+      node: this.node,
+      ...(packed.length > 0 && { packed }),
+    };
   }
 
   async encode(request: EncodeRequest, options: WorkOptions): Promise<EncodeResult> {
@@ -56,6 +68,9 @@ export class RemoteEngine implements Engine {
     return { ...result, node: this.node };
   }
 }
+
+const unasked = (): WeftError =>
+  new WeftError({ code: 'frame_invalid', message: 'The peer answered with blocks where it was to give floats.' });
 
 /** What a part gives goes into the next one: it must be exactly what was asked for. */
 function checkOutputs({ outputs }: RunResult, asked: readonly string[], part: GraphPart): void {

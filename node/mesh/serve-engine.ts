@@ -1,7 +1,7 @@
 // Lets members use this node's engine: the other end of RemoteEngine. The composition root calls it before the mesh starts.
 import { toWeftError, WeftError } from '../../protocol/errors.ts';
 import type { ModelRef } from '../../protocol/ids.ts';
-import type { Timing } from '../../protocol/infer.ts';
+import type { RunRequest, RunResult, Timing } from '../../protocol/infer.ts';
 import { type AnyMethod, PEER_METHODS } from '../../protocol/methods.ts';
 import type { GraphPart } from '../../protocol/part.ts';
 import type { CallContext } from '../core/calls.ts';
@@ -10,6 +10,7 @@ import type { Mesh } from '../core/mesh.ts';
 import type { Policy } from '../core/policy.ts';
 import { executorParts, type RequestTrace, type Traces } from '../core/trace.ts';
 import { sizeOfEncode, sizeOfGenerate, sizeOfRun, type WorkSize } from '../core/work-size.ts';
+import { packTensors, unpackTensors } from './block-tensors.ts';
 import { EXPECTED_TOKENS_UNTOLD } from './limits.ts';
 
 export interface ServeEngineComponents {
@@ -24,6 +25,10 @@ export interface ServeEngineComponents {
    * @param part only this of the model's graph @default nothing is declined
    */
   readonly quote?: (model: ModelRef, size: WorkSize, priority: Priority, part?: GraphPart) => number | undefined;
+  /** Whether peers may have parts of this model run here, which may have to be fetched first. @default of any */
+  readonly takesParts?: (model: ModelRef) => boolean;
+  /** False while the owner wants nothing done here for others. @default always */
+  readonly shares?: () => boolean;
 }
 
 /** What a method of work needs of a call. */
@@ -46,6 +51,9 @@ export function serveEngine(components: ServeEngineComponents): void {
     const { method, model, context, work } = served;
     const { signal, requestId, budgetMs, caller, priority = 'interactive' } = context;
     policy.authorize(caller, { method: method.name, model: model.id });
+    // Its adverts offer nothing; this is for who has not heard yet.
+    if (components.shares?.() === false) throw sharesNothing();
+    if (served.part !== undefined && components.takesParts?.(model) === false) throw takesNoParts();
     // Before anything is noted down: a member that asks for quotes without end fills no ring and no queue.
     declineIfLate(components, served, priority);
     const trace = traces?.begin({ requestId, name: method.name, caller, traceParent: context.traceParent });
@@ -77,7 +85,7 @@ export function serveEngine(components: ServeEngineComponents): void {
       part: request.part,
       context,
       size: () => sizeOfRun(request),
-      work: (options) => engine.run(request, options),
+      work: (options) => runUnpacked(engine, request, options),
     }),
   );
   mesh.handle(PEER_METHODS.encode, (request, context) =>
@@ -106,6 +114,14 @@ export function serveEngine(components: ServeEngineComponents): void {
   );
 }
 
+/** The engine's run of a request that may have come as blocks, and may be answered as them. */
+async function runUnpacked(engine: Engine, request: RunRequest, options: WorkOptions): Promise<RunResult> {
+  const { packed = [], blocks = [], ...plain } = request;
+  const { outputs, ...result } = await engine.run({ ...plain, inputs: unpackTensors(plain.inputs, packed) }, options);
+  const given = packTensors(outputs, blocks);
+  return { ...result, outputs: given.tensors, ...(given.packed.length > 0 && { packed: given.packed }) };
+}
+
 /** @throws WeftError `declined` with the fact `quotedMs`, where the call has a condition that this node can't keep */
 function declineIfLate<Item>(
   { quote }: Pick<ServeEngineComponents, 'quote'>,
@@ -122,6 +138,20 @@ function declineIfLate<Item>(
     facts: { quotedMs: String(Math.ceil(quotedMs)) },
   });
 }
+
+const sharesNothing = (): WeftError =>
+  new WeftError({
+    code: 'model_not_found',
+    message: 'The owner of this node has paused sharing.',
+    remedy: 'Ask another node, or resume sharing there.',
+  });
+
+const takesNoParts = (): WeftError =>
+  new WeftError({
+    code: 'model_not_found',
+    message: 'The setting `offer` of this node leaves out the model that a part of was asked for.',
+    remedy: 'Ask another node, or set `offer` there.',
+  });
 
 /** This node's part, as the caller will hear of it too. */
 function noteParts(trace: RequestTrace, node: string, timing: Timing): void {

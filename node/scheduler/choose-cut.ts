@@ -27,6 +27,8 @@ export interface CutRule {
   readonly minDepth?: number;
   /** Cut exactly in front of these segments, ascending. @default where it is best, if at all */
   readonly cutAt?: readonly number[];
+  /** Nodes that may have a part, or the whole; as many as `cutAt` makes parts: each has one, in this order. @default any */
+  readonly on?: readonly NodeId[];
 }
 
 export interface CutRequest {
@@ -141,7 +143,7 @@ class Ruled {
     this.#raw = new Set(tensors.flatMap(({ to }) => to));
     this.#minDepth = rule.minDepth ?? (rule.rawLocal && !rule.cutAt ? depthOf(table, RAW_SHARE_MIN) : 0);
     this.#edges = rule.cutAt && [0, ...rule.cutAt, this.#prices.count];
-    this.#nodes = [self, ...this.#best(peers)];
+    this.#nodes = [self, ...this.#best(peers.filter(({ node }) => this.#isMeant(node)))];
   }
 
   /** Whole plans by whether they can be taken. */
@@ -152,6 +154,7 @@ class Ruled {
     for (const whole of wholes) {
       const { node } = whole;
       if (whole.reason !== undefined) rejected.push({ node, reason: whole.reason });
+      else if (!this.#isMeant(node)) rejected.push({ node, reason: 'it is not among the nodes that were named' });
       else if (node === self.node) possible.push(whole);
       else if (rule.rawLocal !== undefined) {
         rejected.push({ node, reason: `raw: local keeps ${quoted(this.#rawNames)} here` });
@@ -209,7 +212,14 @@ class Ruled {
   #mayRun({ node, from, to }: PlacedPart): boolean {
     const edge = this.#edges?.indexOf(from);
     if (edge === -1 || (edge !== undefined && this.#edges?.[edge + 1] !== to)) return false;
-    return node === 0 || from >= this.#minDepth;
+    const { cutAt, on } = this.#request.rule ?? {};
+    const name = (this.#nodes[node] as CutNode).node;
+    const isTurn = edge === undefined || on?.length !== (cutAt?.length ?? 0) + 1 || on[edge] === name;
+    return isTurn && this.#isMeant(name) && (node === 0 || from >= this.#minDepth);
+  }
+
+  #isMeant(node: NodeId): boolean {
+    return this.#request.rule?.on?.includes(node) !== false;
   }
 
   #keepsRaw({ node, from, to }: PlacedPart): boolean {

@@ -4,7 +4,7 @@ import type { CutTable } from '../../protocol/cut-table.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Price } from '../../protocol/plan.ts';
 import { amount, sane } from './estimate.ts';
-import { COMPRESS_GAIN_MS_MIN, COMPRESSED_SHARE } from './limits.ts';
+import { COMPRESS_GAIN_MS_MIN, COMPRESS_MS_PER_MB, COMPRESSED_SHARE } from './limits.ts';
 
 /** A node that may run parts. Megabytes are 1e6 bytes. */
 export interface CutNode {
@@ -157,19 +157,12 @@ export class CutPrices {
 }
 
 /**
- * Whether a tensor that crosses is there sooner when it is made smaller first: only where the time that is saved on the way
- * is more than what both ends compute for it.
- * @param share what is left of it; float32 as int8 in blocks of 32 with one scale of two bytes by default
+ * Whether a float32 tensor that crosses is there sooner as blocks of eight bits: only where the time that is saved on the way is
+ * more than what both ends compute for it.
  */
-export function worthCompressing(
-  bytes: number,
-  mbPerMs: number,
-  encodeMsPerMb: number,
-  decodeMsPerMb: number,
-  share = COMPRESSED_SHARE,
-): boolean {
-  const savedMs = wireMs(bytes, mbPerMs) - wireMs(bytes * share, mbPerMs);
-  return savedMs - (amount(bytes) / 1e6) * (encodeMsPerMb + decodeMsPerMb) > COMPRESS_GAIN_MS_MIN;
+export function worthCompressing(bytes: number, mbPerMs: number): boolean {
+  const savedMs = wireMs(bytes, mbPerMs) - wireMs(bytes * COMPRESSED_SHARE, mbPerMs);
+  return savedMs - (amount(bytes) / 1e6) * COMPRESS_MS_PER_MB > COMPRESS_GAIN_MS_MIN;
 }
 
 /** A rate of nothing takes as long as is believed of anything. */

@@ -1,7 +1,7 @@
 // A placement's question as plain data, and asked again: what a trace keeps, and how `weft plan --replay` decides anew, under
 // the same or another policy. Called by dispatch (record) and by whoever shows a replay.
 
-import type { Load, ModelOffer, YieldReason } from '../../protocol/capability.ts';
+import type { Load, ModelOffer, ToldReason } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { WholePlan } from '../../protocol/plan.ts';
 import type { PlanRecord, RecordedNode } from '../../protocol/plan-record.ts';
@@ -87,7 +87,7 @@ export function replay(record: PlanRecord, policy: RoutingPolicy, random: () => 
 }
 
 type KnownOfNode = Pick<PeerRecord, 'state' | 'load' | 'callsInFlight' | 'heardAgoMs'> &
-  Partial<Pick<PeerRecord, 'link'>> & { readonly yields: readonly YieldReason[] | undefined };
+  Partial<Pick<PeerRecord, 'link'>> & { readonly yields: readonly ToldReason[] | undefined };
 
 const NO_LOAD: Load = { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 0 };
 

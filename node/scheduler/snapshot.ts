@@ -1,6 +1,6 @@
 // What a decision knows: the request by its size, and the mesh as it is at this moment. dispatch takes a snapshot for
 // every placement, so taking one copies nothing; who gets one must not change what it refers to.
-import type { Load, ModelOffer, YieldReason } from '../../protocol/capability.ts';
+import type { Load, ModelOffer, ToldReason } from '../../protocol/capability.ts';
 import type { ModelRef, NodeId } from '../../protocol/ids.ts';
 import type { PeerRecord } from '../core/mesh.ts';
 
@@ -11,7 +11,7 @@ export interface Snapshot {
     readonly offers: readonly ModelOffer[];
     readonly load: Load;
     /** Why others are to be preferred; never an empty list. @default they aren't */
-    readonly yields?: readonly YieldReason[];
+    readonly yields?: readonly ToldReason[];
   };
   readonly peers: readonly PeerRecord[];
   /** Nodes that are asked only when no other is left, each with the reason for people. */

@@ -25,6 +25,10 @@ const COUNTERS: Record<CounterName, MetricSpec> = {
     help: 'Offers that a node declined because it would have taken longer than asked.',
     labels: [],
   },
+  weft_cut_audits_total: {
+    help: 'Parts of graphs that a peer had run and this node ran again to compare.',
+    labels: ['result'],
+  },
   weft_hedges_total: {
     help: 'Requests that were sent to a second node, because the first showed nothing.',
     labels: [],

@@ -124,6 +124,7 @@ class Trace implements RequestTrace {
   #model: string | undefined;
   #promptTokens: number | undefined;
   #completionTokens: number | undefined;
+  #ttftMs: number | undefined;
   #outcome: TraceOutcome | undefined;
   #durationMs: number | undefined;
   /** When watchers were last told how far it is. */
@@ -190,8 +191,9 @@ class Trace implements RequestTrace {
     this.#publish('progress', { done, total, ...(byNode !== undefined && { doneByNode: Object.fromEntries(byNode) }) });
   }
 
-  usage(usage: { readonly promptTokens?: number; readonly completionTokens?: number }): void {
+  usage(usage: Parameters<RequestTrace['usage']>[0]): void {
     if (this.#closed) return;
+    this.#ttftMs = usage.ttftMs ?? this.#ttftMs;
     this.#promptTokens = usage.promptTokens ?? this.#promptTokens;
     this.#completionTokens = usage.completionTokens ?? this.#completionTokens;
   }
@@ -204,7 +206,10 @@ class Trace implements RequestTrace {
     const { telemetry, exporter } = this.#components;
     // A peer's request is counted where its client is.
     if (this.#caller === undefined) telemetry?.count('weft_tokens_prompt_total', {}, this.#promptTokens ?? 0);
+    const plan = this.#placements.at(-1)?.plan;
     this.#publish('ended', {
+      ...(plan !== undefined && { plan: plan.kind, nodes: planNodes(plan) }),
+      ttftMs: this.#ttftMs,
       status: outcome.status,
       code: this.#outcome.code,
       durationMs: this.#durationMs,
@@ -239,6 +244,7 @@ class Trace implements RequestTrace {
       code: this.#outcome?.code,
       promptTokens: this.#promptTokens,
       completionTokens: this.#completionTokens,
+      ...(this.#ttftMs !== undefined && { ttftMs: this.#ttftMs }),
       spans: [...this.#spans],
       plans: this.#placements.map(({ plan }) => plan),
       failures: [...this.#failures],

@@ -44,6 +44,11 @@ const REQUESTS = {
   TranscriptionRequest: openai.TranscriptionRequest,
   TranslationRequest: openai.TranslationRequest,
   ConfigRequest: control.ConfigRequest,
+  ConversationFile: control.ConversationFile,
+  ConversationPatch: control.ConversationPatch,
+  ConversationRequest: control.ConversationRequest,
+  SendRequest: control.SendRequest,
+  RegenerateRequest: control.RegenerateRequest,
   EmptyRequest: control.EmptyRequest,
   InferRequest: control.InferRequest,
   InvitationRequest: control.InvitationRequest,
@@ -56,6 +61,9 @@ const REQUESTS = {
   VerifyRequest: control.VerifyRequest,
   CleanUpRequest: control.CleanUpRequest,
   RevokeRequest: control.RevokeRequest,
+  CancelRequest: control.CancelRequest,
+  SharingRequest: control.SharingRequest,
+  SignInRequest: control.SignInRequest,
 } as const satisfies Record<string, z.ZodType>;
 
 /** Bodies and events that come back. */
@@ -76,8 +84,16 @@ const ANSWERS = {
   VerboseTranscription: openai.VerboseTranscription,
   ConfigAnswer: control.ConfigAnswer,
   ControlEvent: control.ControlEvent,
+  Conversation: control.Conversation,
+  ConversationDeleted: control.ConversationDeleted,
+  ConversationMessage: control.ConversationMessage,
+  ConversationsAnswer: control.ConversationsAnswer,
+  SendAnswer: control.SendAnswer,
+  RegenerateAnswer: control.RegenerateAnswer,
+  AnswerStreamEvent: control.AnswerStreamEvent,
   CutsAnswer: control.CutsAnswer,
   DoctorAnswer: control.DoctorAnswer,
+  HistoryAnswer: control.HistoryAnswer,
   Health,
   InferAnswer: control.InferAnswer,
   InvitationAnswer: control.InvitationAnswer,
@@ -95,8 +111,15 @@ const ANSWERS = {
   RequestAnswer: control.RequestAnswer,
   RequestsAnswer: control.RequestsAnswer,
   RevokeAnswer: control.RevokeAnswer,
+  SessionAnswer: control.SessionAnswer,
+  SessionsAnswer: control.SessionsAnswer,
+  SignInLinkAnswer: control.SignInLinkAnswer,
+  SignOutAnswer: control.SignOutAnswer,
+  SharingAnswer: control.SharingAnswer,
   StatusAnswer: control.StatusAnswer,
   StopAnswer: control.StopAnswer,
+  RestartAnswer: control.RestartAnswer,
+  AcceptedAnswer: control.AcceptedAnswer,
   UnloadAnswer: control.UnloadAnswer,
   LoadAnswer: control.LoadAnswer,
   PullAnswer: control.PullAnswer,
@@ -105,6 +128,8 @@ const ANSWERS = {
   CleanUpAnswer: control.CleanUpAnswer,
   MeshModelsAnswer: control.MeshModelsAnswer,
   TransfersAnswer: control.TransfersAnswer,
+  CatalogueAnswer: control.CatalogueAnswer,
+  CancelAnswer: control.CancelAnswer,
 } as const satisfies Record<string, z.ZodType>;
 
 const V1 = '/api/v1';
@@ -280,6 +305,92 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Pulls, imports and repairs that run, and the last few that ended',
     answer: 'TransfersAnswer',
   },
+  {
+    method: 'get',
+    path: `${V1}/catalogue`,
+    summary: 'Models that have a short name, to pull by it',
+    answer: 'CatalogueAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/transfers/cancel`,
+    summary: 'Ends one of them, whoever asked for it; what has come is kept',
+    request: 'CancelRequest',
+    answer: 'CancelAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/conversations`,
+    summary: 'Conversations that this node keeps, last used first',
+    query: control.ConversationsQuery,
+    answer: 'ConversationsAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/conversations`,
+    summary: 'Begins a conversation',
+    request: 'ConversationRequest',
+    answer: 'Conversation',
+  },
+  {
+    method: 'post',
+    path: `${V1}/conversations/import`,
+    summary: 'Keeps a conversation that was exported',
+    request: 'ConversationFile',
+    answer: 'Conversation',
+  },
+  { method: 'get', path: `${V1}/conversations/{id}`, summary: 'One with its messages', answer: 'Conversation' },
+  {
+    method: 'patch',
+    path: `${V1}/conversations/{id}`,
+    summary: 'Changes its title, model, system prompt, settings or branch',
+    request: 'ConversationPatch',
+    answer: 'Conversation',
+  },
+  {
+    method: 'delete',
+    path: `${V1}/conversations/{id}`,
+    summary: 'Deletes it, and ends its answers',
+    answer: 'ConversationDeleted',
+  },
+  {
+    method: 'get',
+    path: `${V1}/conversations/{id}/export`,
+    summary: 'As a file, to be read in again or by people',
+    query: control.ExportQuery,
+    answer: { type: 'application/json' },
+  },
+  {
+    method: 'post',
+    path: `${V1}/conversations/{id}/messages`,
+    summary: 'Adds a message, and begins to answer it',
+    work: true,
+    request: 'SendRequest',
+    answer: 'SendAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/conversations/{id}/messages/{message}/regenerate`,
+    summary: 'Begins another answer',
+    work: true,
+    request: 'RegenerateRequest',
+    answer: 'RegenerateAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/conversations/{id}/messages/{message}/stop`,
+    summary: 'Ends an answer, and keeps what has come',
+    request: 'EmptyRequest',
+    answer: 'RegenerateAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/conversations/{id}/messages/{message}/stream`,
+    summary: "An answer's text while it comes",
+    query: control.AnswerStreamQuery,
+    answer: 'ConversationMessage',
+    events: 'AnswerStreamEvent',
+  },
   { method: 'get', path: `${V1}/ps`, summary: "What this node's runners hold", answer: 'PsAnswer' },
   {
     method: 'post',
@@ -341,6 +452,13 @@ const OPERATIONS: readonly Operation[] = [
     answer: { type: 'text/event-stream' },
     events: 'ControlEvent',
   },
+  {
+    method: 'get',
+    path: `${V1}/history`,
+    summary: "This node's pulses of the last hour: load, times, links",
+    query: control.HistoryQuery,
+    answer: 'HistoryAnswer',
+  },
   { method: 'get', path: `${V1}/config`, summary: 'Every setting, and where it came from', answer: 'ConfigAnswer' },
   {
     method: 'patch',
@@ -348,6 +466,19 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'Changes settings, all or none; null takes one out of the file',
     request: 'ConfigRequest',
     answer: 'ConfigAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/sharing`,
+    summary: 'Whether anything is done here for other members',
+    answer: 'SharingAnswer',
+  },
+  {
+    method: 'post',
+    path: `${V1}/sharing`,
+    summary: "Pauses what is done here for other members, until the node's next start, or resumes it",
+    request: 'SharingRequest',
+    answer: 'SharingAnswer',
   },
   { method: 'get', path: `${V1}/doctor`, summary: 'Checks every layer; may take 20 s', answer: 'DoctorAnswer' },
   {
@@ -359,11 +490,38 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'post',
+    path: `${V1}/session`,
+    summary: "Signs a browser in to the node's pages, by a one-time link or the API key",
+    request: 'SignInRequest',
+    answer: 'SessionAnswer',
+    open: true,
+  },
+  { method: 'get', path: `${V1}/session`, summary: 'How the caller is let in', answer: 'SessionAnswer' },
+  { method: 'delete', path: `${V1}/session`, summary: 'Signs the browser out', answer: 'SignOutAnswer' },
+  {
+    method: 'post',
+    path: `${V1}/session/link`,
+    summary: 'A link that signs one browser in, once',
+    request: 'EmptyRequest',
+    answer: 'SignInLinkAnswer',
+  },
+  { method: 'get', path: `${V1}/sessions`, summary: 'Browsers that are signed in', answer: 'SessionsAnswer' },
+  { method: 'delete', path: `${V1}/sessions/{id}`, summary: 'Signs a browser out', answer: 'SignOutAnswer' },
+  {
+    method: 'post',
     path: `${V1}/stop`,
     summary: 'Ends the node',
     request: 'EmptyRequest',
     answer: 'StopAnswer',
   },
+  {
+    method: 'post',
+    path: `${V1}/restart`,
+    summary: 'Ends the node, and begins it anew with the same command line',
+    request: 'EmptyRequest',
+    answer: 'RestartAnswer',
+  },
+  ...managed(),
 
   {
     method: 'get',
@@ -375,6 +533,36 @@ const OPERATIONS: readonly Operation[] = [
   { method: 'get', path: '/healthz', summary: 'The API answers', answer: 'Health', open: true },
   { method: 'get', path: '/readyz', summary: 'The API answers', answer: 'Health', open: true },
 ];
+
+/** The same operations at other nodes of the mesh: each has the schemas of the endpoint that it stands for. */
+function managed(): Operation[] {
+  return Object.values(control.MANAGED_OPERATIONS).map(
+    ({ method, path, request, answer, lasting }: control.AnyManagedRow): Operation => {
+      const answers = lasting === true ? [answer, control.AcceptedAnswer] : [answer];
+      const names = answers.map((schema) => nameOf(ANSWERS, schema) as AnswerName);
+      return {
+        method: method.toLowerCase() as Operation['method'],
+        path: `${V1}/nodes/{node}/${path}`,
+        summary: `${method} ${V1}/${path} of a node that may be managed from here`,
+        ...(method === 'GET'
+          ? queryOf(request, path)
+          : { request: nameOf(REQUESTS, request) as NonNullable<Operation['request']> }),
+        answer: names,
+      };
+    },
+  );
+}
+
+/** The query of a `GET`, without what stands in its path. */
+function queryOf(request: z.ZodType, path: string): Pick<Operation, 'query'> {
+  if (!(request instanceof z.ZodObject) || path.endsWith('}') || Object.keys(request.shape).length === 0) return {};
+  return { query: request };
+}
+
+/** Under which a schema stands in one of the tables above. */
+function nameOf(table: Readonly<Record<string, z.ZodType>>, schema: z.ZodType): string | undefined {
+  return Object.entries(table).find(([, listed]) => listed === schema)?.[0];
+}
 
 /** Headers of every request for work. */
 const WORK_PARAMETERS = [
@@ -436,10 +624,19 @@ export function openApiDocument({ version }: { readonly version: string }): Read
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    security: [{ key: [] }],
+    security: [{ key: [] }, { session: [] }],
     paths,
     components: {
-      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'The API key of the node.' } },
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'The API key of the node.' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'weft_session_*',
+          description:
+            'Of a browser that is signed in; the name ends in a part of the node id. Every method but GET and HEAD needs the header x-weft-csrf too.',
+        },
+      },
       schemas: { ...jsonSchemas(REQUESTS, 'input'), ...jsonSchemas(ANSWERS, 'output') },
       responses: {
         Error: {

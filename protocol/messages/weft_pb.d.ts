@@ -463,6 +463,20 @@ export declare type RunRequest = Message<"weft.v1.RunRequest"> & {
    * @generated from field: weft.v1.GraphPart part = 3;
    */
   part?: GraphPart | undefined;
+
+  /**
+   * inputs that come as blocks
+   *
+   * @generated from field: repeated weft.v1.PackedTensor packed = 4;
+   */
+  packed: PackedTensor[];
+
+  /**
+   * outputs that may be answered as blocks
+   *
+   * @generated from field: repeated string blocks = 5;
+   */
+  blocks: string[];
 };
 
 /**
@@ -484,6 +498,11 @@ export declare type RunResponse = Message<"weft.v1.RunResponse"> & {
    * @generated from field: string node = 2;
    */
   node: string;
+
+  /**
+   * @generated from field: repeated weft.v1.PackedTensor packed = 3;
+   */
+  packed: PackedTensor[];
 };
 
 /**
@@ -491,6 +510,38 @@ export declare type RunResponse = Message<"weft.v1.RunResponse"> & {
  * Use `create(RunResponseSchema)` to create a new message.
  */
 export declare const RunResponseSchema: GenMessage<RunResponse>;
+
+/**
+ * A float32 tensor that crosses as uint8 [34 ⌈n / 32⌉]: blocks of 32 values, a bfloat16 scale and 32 int8 each.
+ *
+ * @generated from message weft.v1.PackedTensor
+ */
+export declare type PackedTensor = Message<"weft.v1.PackedTensor"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * its own
+   *
+   * @generated from field: repeated uint64 dims = 2;
+   */
+  dims: bigint[];
+
+  /**
+   * what was lost: of the Euclidean length
+   *
+   * @generated from field: double error = 3;
+   */
+  error: number;
+};
+
+/**
+ * Describes the message weft.v1.PackedTensor.
+ * Use `create(PackedTensorSchema)` to create a new message.
+ */
+export declare const PackedTensorSchema: GenMessage<PackedTensor>;
 
 /**
  * What computes the outputs from the inputs, all of them tensors of the whole graph.
@@ -577,6 +628,54 @@ export declare type PartDim = Message<"weft.v1.PartDim"> & {
  * Use `create(PartDimSchema)` to create a new message.
  */
 export declare const PartDimSchema: GenMessage<PartDim>;
+
+/**
+ * Where a graph can be cut, for whoever doesn't have it: inputs of these shapes are made up by whoever measures.
+ *
+ * @generated from message weft.v1.CutTableRequest
+ */
+export declare type CutTableRequest = Message<"weft.v1.CutTableRequest"> & {
+  /**
+   * @generated from field: weft.v1.ModelRef model = 1;
+   */
+  model?: ModelRef | undefined;
+
+  /**
+   * every dimension a size; none = of the usual sizes
+   *
+   * @generated from field: repeated weft.v1.PartInput inputs = 2;
+   */
+  inputs: PartInput[];
+
+  /**
+   * inputs that as few segments as possible may read
+   *
+   * @generated from field: repeated string raw = 3;
+   */
+  raw: string[];
+};
+
+/**
+ * Describes the message weft.v1.CutTableRequest.
+ * Use `create(CutTableRequestSchema)` to create a new message.
+ */
+export declare const CutTableRequestSchema: GenMessage<CutTableRequest>;
+
+/**
+ * @generated from message weft.v1.CutTableResponse
+ */
+export declare type CutTableResponse = Message<"weft.v1.CutTableResponse"> & {
+  /**
+   * @generated from field: string table_json = 1;
+   */
+  tableJson: string;
+};
+
+/**
+ * Describes the message weft.v1.CutTableResponse.
+ * Use `create(CutTableResponseSchema)` to create a new message.
+ */
+export declare const CutTableResponseSchema: GenMessage<CutTableResponse>;
 
 /**
  * tensors: "ids" int32 [total] and "lengths" int32 [texts], ragged rows one after the other; where texts are pairs,
@@ -1328,6 +1427,13 @@ export declare type MeasureCutsRequest = Message<"weft.v1.MeasureCutsRequest"> &
    * @generated from field: uint64 weight_bytes_max = 10;
    */
   weightBytesMax: bigint;
+
+  /**
+   * inputs that as few segments as possible may read
+   *
+   * @generated from field: repeated string raw = 11;
+   */
+  raw: string[];
 };
 
 /**
@@ -1655,6 +1761,20 @@ export declare type Advert = Message<"weft.v1.Advert"> & {
    * @generated from field: repeated string yields = 13;
    */
   yields: string[];
+
+  /**
+   * of which graphs it takes parts: none | held; empty = of any, whose files it fetches
+   *
+   * @generated from field: string parts = 14;
+   */
+  parts: string;
+
+  /**
+   * whose word it takes as its owner's: admins | none; empty = nobody's, of before there was this
+   *
+   * @generated from field: string managed = 15;
+   */
+  managed: string;
 };
 
 /**
@@ -2028,6 +2148,50 @@ export declare type Holding = Message<"weft.v1.Holding"> & {
  * Use `create(HoldingSchema)` to create a new message.
  */
 export declare const HoldingSchema: GenMessage<Holding>;
+
+/**
+ * What the control API of another node would do and answer; JSON texts.
+ *
+ * @generated from message weft.v1.ManageRequest
+ */
+export declare type ManageRequest = Message<"weft.v1.ManageRequest"> & {
+  /**
+   * @generated from field: string operation = 1;
+   */
+  operation: string;
+
+  /**
+   * @generated from field: string json = 2;
+   */
+  json: string;
+};
+
+/**
+ * Describes the message weft.v1.ManageRequest.
+ * Use `create(ManageRequestSchema)` to create a new message.
+ */
+export declare const ManageRequestSchema: GenMessage<ManageRequest>;
+
+/**
+ * @generated from message weft.v1.ManageResponse
+ */
+export declare type ManageResponse = Message<"weft.v1.ManageResponse"> & {
+  /**
+   * @generated from field: uint32 status = 1;
+   */
+  status: number;
+
+  /**
+   * @generated from field: string json = 2;
+   */
+  json: string;
+};
+
+/**
+ * Describes the message weft.v1.ManageResponse.
+ * Use `create(ManageResponseSchema)` to create a new message.
+ */
+export declare const ManageResponseSchema: GenMessage<ManageResponse>;
 
 /**
  * What an admin signs: `body` is a Statement, `signature` is Ed25519 over "weft-statement-v1\0" + body.

@@ -12,7 +12,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file protocol/messages/weft.proto.
  */
 export const file_protocol_messages_weft = /*@__PURE__*/
-  fileDesc("Chxwcm90b2NvbC9tZXNzYWdlcy93ZWZ0LnByb3RvEgd3ZWZ0LnYxIqICCgZIZWFkZXISDwoHY2FsbF9pZBgBIAEoDRIdCgRjYWxsGAIgASgLMg0ud2VmdC52MS5DYWxsSAASGwoDYWNrGAMgASgLMgwud2VmdC52MS5BY2tIABIdCgRpdGVtGAQgASgLMg0ud2VmdC52MS5JdGVtSAASGwoDZW5kGAUgASgLMgwud2VmdC52MS5FbmRIABIfCgVmYXVsdBgGIAEoCzIOLndlZnQudjEuRmF1bHRIABIhCgZjYW5jZWwYByABKAsyDy53ZWZ0LnYxLkNhbmNlbEgAEh0KBG1vcmUYCCABKAsyDS53ZWZ0LnYxLk1vcmVIABIkCgd0ZW5zb3JzGAkgAygLMhMud2VmdC52MS5UZW5zb3JJbmZvQgYKBGtpbmQiUAoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEhEKCWRhdGFfdHlwZRgCIAEoDRIMCgRkaW1zGAMgAygEEhMKC2J5dGVfbGVuZ3RoGAQgASgEIpoBCgRDYWxsEg4KBm1ldGhvZBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEhEKCWJ1ZGdldF9tcxgDIAEoDRISCgpyZXF1ZXN0X2lkGAQgASgJEg8KB3BheWxvYWQYBSABKAwSFAoMdHJhY2VfcGFyZW50GAYgASgJEhEKCXdpdGhpbl9tcxgHIAEoDRIQCghwcmlvcml0eRgIIAEoDSIiCgNBY2sSGwoEbG9hZBgBIAEoCzINLndlZnQudjEuTG9hZCIpCgRJdGVtEhAKCHNlcXVlbmNlGAEgASgNEg8KB3BheWxvYWQYAiABKAwiMwoDRW5kEg8KB3BheWxvYWQYASABKAwSGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCJDCgVGYXVsdBIdCgVlcnJvchgBIAEoCzIOLndlZnQudjEuRXJyb3ISGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCIYCgZDYW5jZWwSDgoGcmVhc29uGAEgASgJIgYKBE1vcmUijgEKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZW1lZHkYAyABKAkSKAoFZmFjdHMYBCADKAsyGS53ZWZ0LnYxLkVycm9yLkZhY3RzRW50cnkaLAoKRmFjdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImQKBExvYWQSGgoScmVxdWVzdHNfaW5fZmxpZ2h0GAEgASgNEhEKCXF1ZXVlZF9tcxgCIAEoARISCgpsYXRlbmN5X21zGAMgASgBEhkKEW1lbW9yeV9mcmVlX2J5dGVzGAQgASgEIiYKCE1vZGVsUmVmEgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoCSJTCgZUaW1pbmcSEAoIcXVldWVfbXMYASABKAESDwoHbG9hZF9tcxgCIAEoARISCgpjb21wdXRlX21zGAMgASgBEhIKCnByZWZpbGxfbXMYBCABKAEiYQoKUnVuUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDwoHb3V0cHV0cxgCIAMoCRIgCgRwYXJ0GAMgASgLMhIud2VmdC52MS5HcmFwaFBhcnQiPAoLUnVuUmVzcG9uc2USHwoGdGltaW5nGAEgASgLMg8ud2VmdC52MS5UaW1pbmcSDAoEbm9kZRgCIAEoCSJACglHcmFwaFBhcnQSIgoGaW5wdXRzGAEgAygLMhIud2VmdC52MS5QYXJ0SW5wdXQSDwoHb3V0cHV0cxgCIAMoCSJcCglQYXJ0SW5wdXQSDAoEbmFtZRgBIAEoCRIRCglkYXRhX3R5cGUYAiABKA0SDgoGcmFua2VkGAMgASgIEh4KBGRpbXMYBCADKAsyEC53ZWZ0LnYxLlBhcnREaW0iMQoHUGFydERpbRIOCgRzaXplGAEgASgESAASDgoEbmFtZRgCIAEoCUgAQgYKBGtpbmQiVQoNRW5jb2RlUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDwoHcG9vbGluZxgCIAEoCRIRCglub3JtYWxpemUYAyABKAgiPwoORW5jb2RlUmVzcG9uc2USHwoGdGltaW5nGAEgASgLMg8ud2VmdC52MS5UaW1pbmcSDAoEbm9kZRgCIAEoCSLTAQoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAESDQoFdG9wX3AYAiABKAESDQoFdG9wX2sYAyABKA0SDAoEc2VlZBgEIAEoBhINCgVtaW5fcBgFIAEoARIaChJyZXBldGl0aW9uX3BlbmFsdHkYBiABKAESGAoQcHJlc2VuY2VfcGVuYWx0eRgHIAEoARIZChFmcmVxdWVuY3lfcGVuYWx0eRgIIAEoARImCgpsb2dpdF9iaWFzGAkgAygLMhIud2VmdC52MS5Mb2dpdEJpYXMiJQoJTG9naXRCaWFzEgoKAmlkGAEgASgNEgwKBGJpYXMYAiABKAEiagoKQ29uc3RyYWludBIMCgRraW5kGAEgASgJEg4KBnNjaGVtYRgCIAEoCRIcCgV0b29scxgDIAMoCzINLndlZnQudjEuVG9vbBIOCgZjaG9pY2UYBCABKAkSEAoIcGFyYWxsZWwYBSABKAgiJAoEVG9vbBIMCgRuYW1lGAEgASgJEg4KBnNjaGVtYRgCIAEoCSLtAQoPR2VuZXJhdGVSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIVCg1wcm9tcHRfbGVuZ3RoGAIgASgNEhYKDm1heF9uZXdfdG9rZW5zGAMgASgNEhAKCHN0b3BfaWRzGAQgAygNEiMKCHNhbXBsaW5nGAUgASgLMhEud2VmdC52MS5TYW1wbGluZxInCgpjb25zdHJhaW50GAYgASgLMhMud2VmdC52MS5Db25zdHJhaW50EhAKCGxvZ3Byb2JzGAcgASgNEhcKD2V4cGVjdGVkX3Rva2VucxgIIAEoDSJpCgxHZW5lcmF0ZUl0ZW0SEwoLZmlyc3RfaW5kZXgYASABKA0SCwoDaWRzGAIgAygNEhAKCGxvZ3Byb2JzGAMgAygCEg8KB3RvcF9pZHMYBCADKA0SFAoMdG9wX2xvZ3Byb2JzGAUgAygCInsKEEdlbmVyYXRlUmVzcG9uc2USDgoGZmluaXNoGAEgASgJEhEKCWdlbmVyYXRlZBgCIAEoDRIfCgZ0aW1pbmcYAyABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAQgASgJEhUKDWNhY2hlZF90b2tlbnMYBSABKA0ivgIKEExvYWRNb2RlbFJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEg4KBmZvbGRlchgCIAEoCRIVCg1tYW5pZmVzdF9qc29uGAMgASgJEg8KB3RocmVhZHMYBCABKA0SEAoIcHJvdmlkZXIYBSABKAkSFAoMdmVyaWZ5X2xhcmdlGAYgASgIEhQKDGt2X2J5dGVzX21heBgHIAEoBBIVCg1zZXF1ZW5jZXNfbWF4GAggASgNEg4KBmRldmljZRgJIAEoCRINCgVleGFjdBgLIAEoCBIXCg9kZWNvZGVyX2NoZWNrZWQYCiABKAgSDAoEc3BpbhgMIAEoCBITCgtzcGFyZV9ieXRlcxgNIAEoBBIgCgRwYXJ0GA4gASgLMhIud2VmdC52MS5HcmFwaFBhcnQi6AEKEUxvYWRNb2RlbFJlc3BvbnNlEg8KB2xvYWRfbXMYASABKAESFgoOcmVzaWRlbnRfYnl0ZXMYAiABKAQSEAoIcHJvdmlkZXIYAyABKAkSEQoJdmVyaWZ5X21zGAQgASgBEg8KB2RlY29kZXIYBSABKAkSFgoOZGVjb2Rlcl9yZWFzb24YBiABKAkSGgoSa3ZfYnl0ZXNfcGVyX3Rva2VuGAcgASgEEhcKD2ZhbGxiYWNrX3JlYXNvbhgIIAEoCRITCgtzcGFyZV9ieXRlcxgJIAEoBBISCgpwZWFrX2J5dGVzGAogASgEIi8KDExvYWRQcm9ncmVzcxINCgVwaGFzZRgBIAEoCRIQCghmcmFjdGlvbhgCIAEoASIwCgxTdGF0c1JlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmIv0BCg1TdGF0c1Jlc3BvbnNlEhEKCXNlcXVlbmNlcxgBIAEoDRIPCgd3YWl0aW5nGAIgASgNEhAKCGt2X2J5dGVzGAMgASgEEhQKDHByZWZpeF9ieXRlcxgEIAEoBBIVCg1wcm9tcHRfdG9rZW5zGAUgASgEEhUKDWNhY2hlZF90b2tlbnMYBiABKAQSFgoOZHJhZnRlZF90b2tlbnMYByABKAQSFwoPYWNjZXB0ZWRfdG9rZW5zGAggASgEEhYKDnJlc2lkZW50X2J5dGVzGAkgASgEEhAKCHByb3ZpZGVyGAogASgJEhcKD2ZhbGxiYWNrX3JlYXNvbhgLIAEoCSJTChBXZWlnaFBhcnRSZXF1ZXN0Eg4KBmZvbGRlchgBIAEoCRINCgVncmFwaBgCIAEoCRIgCgRwYXJ0GAMgASgLMhIud2VmdC52MS5HcmFwaFBhcnQiKQoRV2VpZ2hQYXJ0UmVzcG9uc2USFAoMd2VpZ2h0X2J5dGVzGAEgASgEIt4BChJNZWFzdXJlQ3V0c1JlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEg4KBmZvbGRlchgCIAEoCRIVCg1tYW5pZmVzdF9qc29uGAMgASgJEg8KB3RocmVhZHMYBCABKA0SDAoEc3BpbhgFIAEoCBIPCgdzY3JhdGNoGAYgASgJEg4KBmRldmljZRgHIAEoCRIPCgd2ZXJzaW9uGAggASgJEhQKDHZlcmlmeV9sYXJnZRgJIAEoCBIYChB3ZWlnaHRfYnl0ZXNfbWF4GAogASgEIikKE01lYXN1cmVDdXRzUmVzcG9uc2USEgoKdGFibGVfanNvbhgBIAEoCSI2ChJVbmxvYWRNb2RlbFJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmIi0KE1VubG9hZE1vZGVsUmVzcG9uc2USFgoOcmVzaWRlbnRfYnl0ZXMYASABKAQiOgoGRGV2aWNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxtZW1vcnlfYnl0ZXMYAyABKAQiiAEKCEhhcmR3YXJlEhAKCHBsYXRmb3JtGAEgASgJEgwKBGFyY2gYAiABKAkSEQoJY3B1X21vZGVsGAMgASgJEhEKCWNwdV9jb3VudBgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSIAoHZGV2aWNlcxgGIAMoCzIPLndlZnQudjEuRGV2aWNlIpEBCg5TZXJ2aWNlUHJvZmlsZRIQCghmaXhlZF9tcxgBIAEoARIUCgxwZXJfdG9rZW5fbXMYAiABKAESEQoJZGVjb2RlX21zGAMgASgBEg8KB2xvYWRfbXMYBCABKAESDwoHc2FtcGxlcxgFIAEoDRIiCgViYXRjaBgGIAMoCzITLndlZnQudjEuQmF0Y2hQb2ludCImCgpCYXRjaFBvaW50EgwKBHNpemUYASABKA0SCgoCbXMYAiABKAEi2QEKCk1vZGVsT2ZmZXISIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEgwKBHRhc2sYAiABKAkSDQoFc3RhdGUYAyABKAkSFgoOY29udGV4dF9sZW5ndGgYBCABKA0SEgoKZGltZW5zaW9ucxgFIAEoDRISCgpzaXplX2J5dGVzGAYgASgEEigKB3Byb2ZpbGUYByABKAsyFy53ZWZ0LnYxLlNlcnZpY2VQcm9maWxlEg8KB2FsaWFzZXMYCCADKAkSEQoJcHJlY2lzaW9uGAkgASgJItUCCgZBZHZlcnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSEQoJYWRkcmVzc2VzGAYgAygJEiMKCGhhcmR3YXJlGAcgASgLMhEud2VmdC52MS5IYXJkd2FyZRIjCgZvZmZlcnMYCCADKAsyEy53ZWZ0LnYxLk1vZGVsT2ZmZXISGwoEbG9hZBgJIAEoCzINLndlZnQudjEuTG9hZBIgCgRoZWxkGAogAygLMhIud2VmdC52MS5IZWxkTW9kZWwSJQoHaW50ZW50cxgLIAMoCzIULndlZnQudjEuTW9kZWxJbnRlbnQSJAoGZGVtYW5kGAwgAygLMhQud2VmdC52MS5Nb2RlbERlbWFuZBIOCgZ5aWVsZHMYDSADKAkiVQoJSGVsZE1vZGVsEiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhISCgpzaXplX2J5dGVzGAIgASgEEhIKCmhlbGRfYnl0ZXMYAyABKAQiPQoLTW9kZWxJbnRlbnQSDgoGZGlnZXN0GAEgASgJEgwKBGtpbmQYAiABKAkSEAoIc2luY2VfbXMYAyABKAEiYgoLTW9kZWxEZW1hbmQSDgoGZGlnZXN0GAEgASgJEhAKCHJlcXVlc3RzGAIgASgBEg8KB2J1c3lfbXMYAyABKAESDwoHbG9zdF9tcxgEIAEoARIPCgdjb2xkX21zGAUgASgBIk0KDFByb2JlUmVxdWVzdBITCgtpbmNhcm5hdGlvbhgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIWCg5tZW1iZXJzX2RpZ2VzdBgDIAEoDCJfCg1Qcm9iZVJlc3BvbnNlEhMKC2luY2FybmF0aW9uGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhYKDm1lbWJlcnNfZGlnZXN0GAMgASgMEg8KB3dhbGxfbXMYBCABKAQiHwoNU2FtcGxlUmVxdWVzdBIOCgZsZW5ndGgYASABKA0iYgoLU3luY1JlcXVlc3QSHwoGYWR2ZXJ0GAEgASgLMg8ud2VmdC52MS5BZHZlcnQSEgoKc3RhdGVtZW50cxgCIAMoDBIeCgVrbm93bhgDIAMoCzIPLndlZnQudjEuQWR2ZXJ0ImMKDFN5bmNSZXNwb25zZRIfCgZhZHZlcnQYASABKAsyDy53ZWZ0LnYxLkFkdmVydBISCgpzdGF0ZW1lbnRzGAIgAygMEh4KBWtub3duGAMgAygLMg8ud2VmdC52MS5BZHZlcnQiIQoPTWFuaWZlc3RSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSI9ChBNYW5pZmVzdFJlc3BvbnNlEhUKDW1hbmlmZXN0X2pzb24YASABKAkSEgoKc2lnbmF0dXJlcxgCIAMoCSJBCg9SZWFkRmlsZVJlcXVlc3QSDgoGc2hhMjU2GAEgASgJEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKA0iJgoQUmVhZEZpbGVSZXNwb25zZRISCgpzaXplX2J5dGVzGAEgASgEIiAKDkhvbGRpbmdSZXF1ZXN0Eg4KBnNoYTI1NhgBIAMoCSIyCg9Ib2xkaW5nUmVzcG9uc2USHwoFZmlsZXMYASADKAsyEC53ZWZ0LnYxLkhvbGRpbmciQgoHSG9sZGluZxISCgpzaXplX2J5dGVzGAEgASgEEhMKC2NodW5rX2J5dGVzGAIgASgNEg4KBmNodW5rcxgDIAEoDCIyCg9TaWduZWRTdGF0ZW1lbnQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwipgEKCVN0YXRlbWVudBIMCgRtZXNoGAEgASgMEg4KBmlzc3VlchgCIAEoDBIhCgNhZGQYAyABKAsyEi53ZWZ0LnYxLkFkZE1lbWJlckgAEicKBnJldm9rZRgEIAEoCzIVLndlZnQudjEuUmV2b2tlTWVtYmVySAASEQoJc3RhbmRzX29uGAUgAygMEhQKDGlzc3VlZF9hdF9tcxgGIAEoBEIGCgRraW5kIkkKCUFkZE1lbWJlchIMCgRub2RlGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwSDAoEcm9sZRgDIAEoCRIMCgRuYW1lGAQgASgJIiwKDFJldm9rZU1lbWJlchIMCgRub2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKBAQoGVGlja2V0EgwKBG1lc2gYASABKAwSEAoIcm9vdF9rZXkYAiABKAwSEQoJYWRkcmVzc2VzGAMgAygJEhUKDWV4cGlyZXNfYXRfbXMYBCABKAQSDgoGc2VjcmV0GAUgASgMEgoKAmlkGAYgASgMEhEKCW1lc2hfbmFtZRgHIAEoCSI0ChBKb2luSGVsbG9SZXF1ZXN0EhEKCXRpY2tldF9pZBgBIAEoDBINCgVub25jZRgCIAEoDCIxChFKb2luSGVsbG9SZXNwb25zZRINCgVub25jZRgBIAEoDBINCgVwcm9vZhgCIAEoDCJWChBKb2luUHJvdmVSZXF1ZXN0EhEKCXRpY2tldF9pZBgBIAEoDBINCgVwcm9vZhgCIAEoDBIMCgRuYW1lGAMgASgJEhIKCnB1YmxpY19rZXkYBCABKAwiOgoRSm9pblByb3ZlUmVzcG9uc2USEgoKc3RhdGVtZW50cxgBIAMoDBIRCgltZXNoX25hbWUYAiABKAliBnByb3RvMw");
+  fileDesc("Chxwcm90b2NvbC9tZXNzYWdlcy93ZWZ0LnByb3RvEgd3ZWZ0LnYxIqICCgZIZWFkZXISDwoHY2FsbF9pZBgBIAEoDRIdCgRjYWxsGAIgASgLMg0ud2VmdC52MS5DYWxsSAASGwoDYWNrGAMgASgLMgwud2VmdC52MS5BY2tIABIdCgRpdGVtGAQgASgLMg0ud2VmdC52MS5JdGVtSAASGwoDZW5kGAUgASgLMgwud2VmdC52MS5FbmRIABIfCgVmYXVsdBgGIAEoCzIOLndlZnQudjEuRmF1bHRIABIhCgZjYW5jZWwYByABKAsyDy53ZWZ0LnYxLkNhbmNlbEgAEh0KBG1vcmUYCCABKAsyDS53ZWZ0LnYxLk1vcmVIABIkCgd0ZW5zb3JzGAkgAygLMhMud2VmdC52MS5UZW5zb3JJbmZvQgYKBGtpbmQiUAoKVGVuc29ySW5mbxIMCgRuYW1lGAEgASgJEhEKCWRhdGFfdHlwZRgCIAEoDRIMCgRkaW1zGAMgAygEEhMKC2J5dGVfbGVuZ3RoGAQgASgEIpoBCgRDYWxsEg4KBm1ldGhvZBgBIAEoDRIPCgd2ZXJzaW9uGAIgASgNEhEKCWJ1ZGdldF9tcxgDIAEoDRISCgpyZXF1ZXN0X2lkGAQgASgJEg8KB3BheWxvYWQYBSABKAwSFAoMdHJhY2VfcGFyZW50GAYgASgJEhEKCXdpdGhpbl9tcxgHIAEoDRIQCghwcmlvcml0eRgIIAEoDSIiCgNBY2sSGwoEbG9hZBgBIAEoCzINLndlZnQudjEuTG9hZCIpCgRJdGVtEhAKCHNlcXVlbmNlGAEgASgNEg8KB3BheWxvYWQYAiABKAwiMwoDRW5kEg8KB3BheWxvYWQYASABKAwSGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCJDCgVGYXVsdBIdCgVlcnJvchgBIAEoCzIOLndlZnQudjEuRXJyb3ISGwoEbG9hZBgCIAEoCzINLndlZnQudjEuTG9hZCIYCgZDYW5jZWwSDgoGcmVhc29uGAEgASgJIgYKBE1vcmUijgEKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZW1lZHkYAyABKAkSKAoFZmFjdHMYBCADKAsyGS53ZWZ0LnYxLkVycm9yLkZhY3RzRW50cnkaLAoKRmFjdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImQKBExvYWQSGgoScmVxdWVzdHNfaW5fZmxpZ2h0GAEgASgNEhEKCXF1ZXVlZF9tcxgCIAEoARISCgpsYXRlbmN5X21zGAMgASgBEhkKEW1lbW9yeV9mcmVlX2J5dGVzGAQgASgEIiYKCE1vZGVsUmVmEgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoCSJTCgZUaW1pbmcSEAoIcXVldWVfbXMYASABKAESDwoHbG9hZF9tcxgCIAEoARISCgpjb21wdXRlX21zGAMgASgBEhIKCnByZWZpbGxfbXMYBCABKAEimAEKClJ1blJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEg8KB291dHB1dHMYAiADKAkSIAoEcGFydBgDIAEoCzISLndlZnQudjEuR3JhcGhQYXJ0EiUKBnBhY2tlZBgEIAMoCzIVLndlZnQudjEuUGFja2VkVGVuc29yEg4KBmJsb2NrcxgFIAMoCSJjCgtSdW5SZXNwb25zZRIfCgZ0aW1pbmcYASABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAIgASgJEiUKBnBhY2tlZBgDIAMoCzIVLndlZnQudjEuUGFja2VkVGVuc29yIjkKDFBhY2tlZFRlbnNvchIMCgRuYW1lGAEgASgJEgwKBGRpbXMYAiADKAQSDQoFZXJyb3IYAyABKAEiQAoJR3JhcGhQYXJ0EiIKBmlucHV0cxgBIAMoCzISLndlZnQudjEuUGFydElucHV0Eg8KB291dHB1dHMYAiADKAkiXAoJUGFydElucHV0EgwKBG5hbWUYASABKAkSEQoJZGF0YV90eXBlGAIgASgNEg4KBnJhbmtlZBgDIAEoCBIeCgRkaW1zGAQgAygLMhAud2VmdC52MS5QYXJ0RGltIjEKB1BhcnREaW0SDgoEc2l6ZRgBIAEoBEgAEg4KBG5hbWUYAiABKAlIAEIGCgRraW5kImQKD0N1dFRhYmxlUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSIgoGaW5wdXRzGAIgAygLMhIud2VmdC52MS5QYXJ0SW5wdXQSCwoDcmF3GAMgAygJIiYKEEN1dFRhYmxlUmVzcG9uc2USEgoKdGFibGVfanNvbhgBIAEoCSJVCg1FbmNvZGVSZXF1ZXN0EiAKBW1vZGVsGAEgASgLMhEud2VmdC52MS5Nb2RlbFJlZhIPCgdwb29saW5nGAIgASgJEhEKCW5vcm1hbGl6ZRgDIAEoCCI/Cg5FbmNvZGVSZXNwb25zZRIfCgZ0aW1pbmcYASABKAsyDy53ZWZ0LnYxLlRpbWluZxIMCgRub2RlGAIgASgJItMBCghTYW1wbGluZxITCgt0ZW1wZXJhdHVyZRgBIAEoARINCgV0b3BfcBgCIAEoARINCgV0b3BfaxgDIAEoDRIMCgRzZWVkGAQgASgGEg0KBW1pbl9wGAUgASgBEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgGIAEoARIYChBwcmVzZW5jZV9wZW5hbHR5GAcgASgBEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAggASgBEiYKCmxvZ2l0X2JpYXMYCSADKAsyEi53ZWZ0LnYxLkxvZ2l0QmlhcyIlCglMb2dpdEJpYXMSCgoCaWQYASABKA0SDAoEYmlhcxgCIAEoASJqCgpDb25zdHJhaW50EgwKBGtpbmQYASABKAkSDgoGc2NoZW1hGAIgASgJEhwKBXRvb2xzGAMgAygLMg0ud2VmdC52MS5Ub29sEg4KBmNob2ljZRgEIAEoCRIQCghwYXJhbGxlbBgFIAEoCCIkCgRUb29sEgwKBG5hbWUYASABKAkSDgoGc2NoZW1hGAIgASgJIu0BCg9HZW5lcmF0ZVJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEhUKDXByb21wdF9sZW5ndGgYAiABKA0SFgoObWF4X25ld190b2tlbnMYAyABKA0SEAoIc3RvcF9pZHMYBCADKA0SIwoIc2FtcGxpbmcYBSABKAsyES53ZWZ0LnYxLlNhbXBsaW5nEicKCmNvbnN0cmFpbnQYBiABKAsyEy53ZWZ0LnYxLkNvbnN0cmFpbnQSEAoIbG9ncHJvYnMYByABKA0SFwoPZXhwZWN0ZWRfdG9rZW5zGAggASgNImkKDEdlbmVyYXRlSXRlbRITCgtmaXJzdF9pbmRleBgBIAEoDRILCgNpZHMYAiADKA0SEAoIbG9ncHJvYnMYAyADKAISDwoHdG9wX2lkcxgEIAMoDRIUCgx0b3BfbG9ncHJvYnMYBSADKAIiewoQR2VuZXJhdGVSZXNwb25zZRIOCgZmaW5pc2gYASABKAkSEQoJZ2VuZXJhdGVkGAIgASgNEh8KBnRpbWluZxgDIAEoCzIPLndlZnQudjEuVGltaW5nEgwKBG5vZGUYBCABKAkSFQoNY2FjaGVkX3Rva2VucxgFIAEoDSK+AgoQTG9hZE1vZGVsUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDgoGZm9sZGVyGAIgASgJEhUKDW1hbmlmZXN0X2pzb24YAyABKAkSDwoHdGhyZWFkcxgEIAEoDRIQCghwcm92aWRlchgFIAEoCRIUCgx2ZXJpZnlfbGFyZ2UYBiABKAgSFAoMa3ZfYnl0ZXNfbWF4GAcgASgEEhUKDXNlcXVlbmNlc19tYXgYCCABKA0SDgoGZGV2aWNlGAkgASgJEg0KBWV4YWN0GAsgASgIEhcKD2RlY29kZXJfY2hlY2tlZBgKIAEoCBIMCgRzcGluGAwgASgIEhMKC3NwYXJlX2J5dGVzGA0gASgEEiAKBHBhcnQYDiABKAsyEi53ZWZ0LnYxLkdyYXBoUGFydCLoAQoRTG9hZE1vZGVsUmVzcG9uc2USDwoHbG9hZF9tcxgBIAEoARIWCg5yZXNpZGVudF9ieXRlcxgCIAEoBBIQCghwcm92aWRlchgDIAEoCRIRCgl2ZXJpZnlfbXMYBCABKAESDwoHZGVjb2RlchgFIAEoCRIWCg5kZWNvZGVyX3JlYXNvbhgGIAEoCRIaChJrdl9ieXRlc19wZXJfdG9rZW4YByABKAQSFwoPZmFsbGJhY2tfcmVhc29uGAggASgJEhMKC3NwYXJlX2J5dGVzGAkgASgEEhIKCnBlYWtfYnl0ZXMYCiABKAQiLwoMTG9hZFByb2dyZXNzEg0KBXBoYXNlGAEgASgJEhAKCGZyYWN0aW9uGAIgASgBIjAKDFN0YXRzUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYi/QEKDVN0YXRzUmVzcG9uc2USEQoJc2VxdWVuY2VzGAEgASgNEg8KB3dhaXRpbmcYAiABKA0SEAoIa3ZfYnl0ZXMYAyABKAQSFAoMcHJlZml4X2J5dGVzGAQgASgEEhUKDXByb21wdF90b2tlbnMYBSABKAQSFQoNY2FjaGVkX3Rva2VucxgGIAEoBBIWCg5kcmFmdGVkX3Rva2VucxgHIAEoBBIXCg9hY2NlcHRlZF90b2tlbnMYCCABKAQSFgoOcmVzaWRlbnRfYnl0ZXMYCSABKAQSEAoIcHJvdmlkZXIYCiABKAkSFwoPZmFsbGJhY2tfcmVhc29uGAsgASgJIlMKEFdlaWdoUGFydFJlcXVlc3QSDgoGZm9sZGVyGAEgASgJEg0KBWdyYXBoGAIgASgJEiAKBHBhcnQYAyABKAsyEi53ZWZ0LnYxLkdyYXBoUGFydCIpChFXZWlnaFBhcnRSZXNwb25zZRIUCgx3ZWlnaHRfYnl0ZXMYASABKAQi6wEKEk1lYXN1cmVDdXRzUmVxdWVzdBIgCgVtb2RlbBgBIAEoCzIRLndlZnQudjEuTW9kZWxSZWYSDgoGZm9sZGVyGAIgASgJEhUKDW1hbmlmZXN0X2pzb24YAyABKAkSDwoHdGhyZWFkcxgEIAEoDRIMCgRzcGluGAUgASgIEg8KB3NjcmF0Y2gYBiABKAkSDgoGZGV2aWNlGAcgASgJEg8KB3ZlcnNpb24YCCABKAkSFAoMdmVyaWZ5X2xhcmdlGAkgASgIEhgKEHdlaWdodF9ieXRlc19tYXgYCiABKAQSCwoDcmF3GAsgAygJIikKE01lYXN1cmVDdXRzUmVzcG9uc2USEgoKdGFibGVfanNvbhgBIAEoCSI2ChJVbmxvYWRNb2RlbFJlcXVlc3QSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmIi0KE1VubG9hZE1vZGVsUmVzcG9uc2USFgoOcmVzaWRlbnRfYnl0ZXMYASABKAQiOgoGRGV2aWNlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxtZW1vcnlfYnl0ZXMYAyABKAQiiAEKCEhhcmR3YXJlEhAKCHBsYXRmb3JtGAEgASgJEgwKBGFyY2gYAiABKAkSEQoJY3B1X21vZGVsGAMgASgJEhEKCWNwdV9jb3VudBgEIAEoDRIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSIAoHZGV2aWNlcxgGIAMoCzIPLndlZnQudjEuRGV2aWNlIpEBCg5TZXJ2aWNlUHJvZmlsZRIQCghmaXhlZF9tcxgBIAEoARIUCgxwZXJfdG9rZW5fbXMYAiABKAESEQoJZGVjb2RlX21zGAMgASgBEg8KB2xvYWRfbXMYBCABKAESDwoHc2FtcGxlcxgFIAEoDRIiCgViYXRjaBgGIAMoCzITLndlZnQudjEuQmF0Y2hQb2ludCImCgpCYXRjaFBvaW50EgwKBHNpemUYASABKA0SCgoCbXMYAiABKAEi2QEKCk1vZGVsT2ZmZXISIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEgwKBHRhc2sYAiABKAkSDQoFc3RhdGUYAyABKAkSFgoOY29udGV4dF9sZW5ndGgYBCABKA0SEgoKZGltZW5zaW9ucxgFIAEoDRISCgpzaXplX2J5dGVzGAYgASgEEigKB3Byb2ZpbGUYByABKAsyFy53ZWZ0LnYxLlNlcnZpY2VQcm9maWxlEg8KB2FsaWFzZXMYCCADKAkSEQoJcHJlY2lzaW9uGAkgASgJIvUCCgZBZHZlcnQSDAoEbm9kZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSEQoJYWRkcmVzc2VzGAYgAygJEiMKCGhhcmR3YXJlGAcgASgLMhEud2VmdC52MS5IYXJkd2FyZRIjCgZvZmZlcnMYCCADKAsyEy53ZWZ0LnYxLk1vZGVsT2ZmZXISGwoEbG9hZBgJIAEoCzINLndlZnQudjEuTG9hZBIgCgRoZWxkGAogAygLMhIud2VmdC52MS5IZWxkTW9kZWwSJQoHaW50ZW50cxgLIAMoCzIULndlZnQudjEuTW9kZWxJbnRlbnQSJAoGZGVtYW5kGAwgAygLMhQud2VmdC52MS5Nb2RlbERlbWFuZBIOCgZ5aWVsZHMYDSADKAkSDQoFcGFydHMYDiABKAkSDwoHbWFuYWdlZBgPIAEoCSJVCglIZWxkTW9kZWwSIAoFbW9kZWwYASABKAsyES53ZWZ0LnYxLk1vZGVsUmVmEhIKCnNpemVfYnl0ZXMYAiABKAQSEgoKaGVsZF9ieXRlcxgDIAEoBCI9CgtNb2RlbEludGVudBIOCgZkaWdlc3QYASABKAkSDAoEa2luZBgCIAEoCRIQCghzaW5jZV9tcxgDIAEoASJiCgtNb2RlbERlbWFuZBIOCgZkaWdlc3QYASABKAkSEAoIcmVxdWVzdHMYAiABKAESDwoHYnVzeV9tcxgDIAEoARIPCgdsb3N0X21zGAQgASgBEg8KB2NvbGRfbXMYBSABKAEiTQoMUHJvYmVSZXF1ZXN0EhMKC2luY2FybmF0aW9uGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhYKDm1lbWJlcnNfZGlnZXN0GAMgASgMIl8KDVByb2JlUmVzcG9uc2USEwoLaW5jYXJuYXRpb24YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSFgoObWVtYmVyc19kaWdlc3QYAyABKAwSDwoHd2FsbF9tcxgEIAEoBCIfCg1TYW1wbGVSZXF1ZXN0Eg4KBmxlbmd0aBgBIAEoDSJiCgtTeW5jUmVxdWVzdBIfCgZhZHZlcnQYASABKAsyDy53ZWZ0LnYxLkFkdmVydBISCgpzdGF0ZW1lbnRzGAIgAygMEh4KBWtub3duGAMgAygLMg8ud2VmdC52MS5BZHZlcnQiYwoMU3luY1Jlc3BvbnNlEh8KBmFkdmVydBgBIAEoCzIPLndlZnQudjEuQWR2ZXJ0EhIKCnN0YXRlbWVudHMYAiADKAwSHgoFa25vd24YAyADKAsyDy53ZWZ0LnYxLkFkdmVydCIhCg9NYW5pZmVzdFJlcXVlc3QSDgoGZGlnZXN0GAEgASgJIj0KEE1hbmlmZXN0UmVzcG9uc2USFQoNbWFuaWZlc3RfanNvbhgBIAEoCRISCgpzaWduYXR1cmVzGAIgAygJIkEKD1JlYWRGaWxlUmVxdWVzdBIOCgZzaGEyNTYYASABKAkSDgoGb2Zmc2V0GAIgASgEEg4KBmxlbmd0aBgDIAEoDSImChBSZWFkRmlsZVJlc3BvbnNlEhIKCnNpemVfYnl0ZXMYASABKAQiIAoOSG9sZGluZ1JlcXVlc3QSDgoGc2hhMjU2GAEgAygJIjIKD0hvbGRpbmdSZXNwb25zZRIfCgVmaWxlcxgBIAMoCzIQLndlZnQudjEuSG9sZGluZyJCCgdIb2xkaW5nEhIKCnNpemVfYnl0ZXMYASABKAQSEwoLY2h1bmtfYnl0ZXMYAiABKA0SDgoGY2h1bmtzGAMgASgMIjAKDU1hbmFnZVJlcXVlc3QSEQoJb3BlcmF0aW9uGAEgASgJEgwKBGpzb24YAiABKAkiLgoOTWFuYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEgwKBGpzb24YAiABKAkiMgoPU2lnbmVkU3RhdGVtZW50EgwKBGJvZHkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIqYBCglTdGF0ZW1lbnQSDAoEbWVzaBgBIAEoDBIOCgZpc3N1ZXIYAiABKAwSIQoDYWRkGAMgASgLMhIud2VmdC52MS5BZGRNZW1iZXJIABInCgZyZXZva2UYBCABKAsyFS53ZWZ0LnYxLlJldm9rZU1lbWJlckgAEhEKCXN0YW5kc19vbhgFIAMoDBIUCgxpc3N1ZWRfYXRfbXMYBiABKARCBgoEa2luZCJJCglBZGRNZW1iZXISDAoEbm9kZRgBIAEoCRISCgpwdWJsaWNfa2V5GAIgASgMEgwKBHJvbGUYAyABKAkSDAoEbmFtZRgEIAEoCSIsCgxSZXZva2VNZW1iZXISDAoEbm9kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkigQEKBlRpY2tldBIMCgRtZXNoGAEgASgMEhAKCHJvb3Rfa2V5GAIgASgMEhEKCWFkZHJlc3NlcxgDIAMoCRIVCg1leHBpcmVzX2F0X21zGAQgASgEEg4KBnNlY3JldBgFIAEoDBIKCgJpZBgGIAEoDBIRCgltZXNoX25hbWUYByABKAkiNAoQSm9pbkhlbGxvUmVxdWVzdBIRCgl0aWNrZXRfaWQYASABKAwSDQoFbm9uY2UYAiABKAwiMQoRSm9pbkhlbGxvUmVzcG9uc2USDQoFbm9uY2UYASABKAwSDQoFcHJvb2YYAiABKAwiVgoQSm9pblByb3ZlUmVxdWVzdBIRCgl0aWNrZXRfaWQYASABKAwSDQoFcHJvb2YYAiABKAwSDAoEbmFtZRgDIAEoCRISCgpwdWJsaWNfa2V5GAQgASgMIjoKEUpvaW5Qcm92ZVJlc3BvbnNlEhIKCnN0YXRlbWVudHMYASADKAwSEQoJbWVzaF9uYW1lGAIgASgJYgZwcm90bzM");
 
 /**
  * Describes the message weft.v1.Header.
@@ -120,373 +120,408 @@ export const RunResponseSchema = /*@__PURE__*/
   messageDesc(file_protocol_messages_weft, 14);
 
 /**
+ * Describes the message weft.v1.PackedTensor.
+ * Use `create(PackedTensorSchema)` to create a new message.
+ */
+export const PackedTensorSchema = /*@__PURE__*/
+  messageDesc(file_protocol_messages_weft, 15);
+
+/**
  * Describes the message weft.v1.GraphPart.
  * Use `create(GraphPartSchema)` to create a new message.
  */
 export const GraphPartSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 15);
+  messageDesc(file_protocol_messages_weft, 16);
 
 /**
  * Describes the message weft.v1.PartInput.
  * Use `create(PartInputSchema)` to create a new message.
  */
 export const PartInputSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 16);
+  messageDesc(file_protocol_messages_weft, 17);
 
 /**
  * Describes the message weft.v1.PartDim.
  * Use `create(PartDimSchema)` to create a new message.
  */
 export const PartDimSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 17);
+  messageDesc(file_protocol_messages_weft, 18);
+
+/**
+ * Describes the message weft.v1.CutTableRequest.
+ * Use `create(CutTableRequestSchema)` to create a new message.
+ */
+export const CutTableRequestSchema = /*@__PURE__*/
+  messageDesc(file_protocol_messages_weft, 19);
+
+/**
+ * Describes the message weft.v1.CutTableResponse.
+ * Use `create(CutTableResponseSchema)` to create a new message.
+ */
+export const CutTableResponseSchema = /*@__PURE__*/
+  messageDesc(file_protocol_messages_weft, 20);
 
 /**
  * Describes the message weft.v1.EncodeRequest.
  * Use `create(EncodeRequestSchema)` to create a new message.
  */
 export const EncodeRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 18);
+  messageDesc(file_protocol_messages_weft, 21);
 
 /**
  * Describes the message weft.v1.EncodeResponse.
  * Use `create(EncodeResponseSchema)` to create a new message.
  */
 export const EncodeResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 19);
+  messageDesc(file_protocol_messages_weft, 22);
 
 /**
  * Describes the message weft.v1.Sampling.
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 20);
+  messageDesc(file_protocol_messages_weft, 23);
 
 /**
  * Describes the message weft.v1.LogitBias.
  * Use `create(LogitBiasSchema)` to create a new message.
  */
 export const LogitBiasSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 21);
+  messageDesc(file_protocol_messages_weft, 24);
 
 /**
  * Describes the message weft.v1.Constraint.
  * Use `create(ConstraintSchema)` to create a new message.
  */
 export const ConstraintSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 22);
+  messageDesc(file_protocol_messages_weft, 25);
 
 /**
  * Describes the message weft.v1.Tool.
  * Use `create(ToolSchema)` to create a new message.
  */
 export const ToolSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 23);
+  messageDesc(file_protocol_messages_weft, 26);
 
 /**
  * Describes the message weft.v1.GenerateRequest.
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export const GenerateRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 24);
+  messageDesc(file_protocol_messages_weft, 27);
 
 /**
  * Describes the message weft.v1.GenerateItem.
  * Use `create(GenerateItemSchema)` to create a new message.
  */
 export const GenerateItemSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 25);
+  messageDesc(file_protocol_messages_weft, 28);
 
 /**
  * Describes the message weft.v1.GenerateResponse.
  * Use `create(GenerateResponseSchema)` to create a new message.
  */
 export const GenerateResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 26);
+  messageDesc(file_protocol_messages_weft, 29);
 
 /**
  * Describes the message weft.v1.LoadModelRequest.
  * Use `create(LoadModelRequestSchema)` to create a new message.
  */
 export const LoadModelRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 27);
+  messageDesc(file_protocol_messages_weft, 30);
 
 /**
  * Describes the message weft.v1.LoadModelResponse.
  * Use `create(LoadModelResponseSchema)` to create a new message.
  */
 export const LoadModelResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 28);
+  messageDesc(file_protocol_messages_weft, 31);
 
 /**
  * Describes the message weft.v1.LoadProgress.
  * Use `create(LoadProgressSchema)` to create a new message.
  */
 export const LoadProgressSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 29);
+  messageDesc(file_protocol_messages_weft, 32);
 
 /**
  * Describes the message weft.v1.StatsRequest.
  * Use `create(StatsRequestSchema)` to create a new message.
  */
 export const StatsRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 30);
+  messageDesc(file_protocol_messages_weft, 33);
 
 /**
  * Describes the message weft.v1.StatsResponse.
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export const StatsResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 31);
+  messageDesc(file_protocol_messages_weft, 34);
 
 /**
  * Describes the message weft.v1.WeighPartRequest.
  * Use `create(WeighPartRequestSchema)` to create a new message.
  */
 export const WeighPartRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 32);
+  messageDesc(file_protocol_messages_weft, 35);
 
 /**
  * Describes the message weft.v1.WeighPartResponse.
  * Use `create(WeighPartResponseSchema)` to create a new message.
  */
 export const WeighPartResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 33);
+  messageDesc(file_protocol_messages_weft, 36);
 
 /**
  * Describes the message weft.v1.MeasureCutsRequest.
  * Use `create(MeasureCutsRequestSchema)` to create a new message.
  */
 export const MeasureCutsRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 34);
+  messageDesc(file_protocol_messages_weft, 37);
 
 /**
  * Describes the message weft.v1.MeasureCutsResponse.
  * Use `create(MeasureCutsResponseSchema)` to create a new message.
  */
 export const MeasureCutsResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 35);
+  messageDesc(file_protocol_messages_weft, 38);
 
 /**
  * Describes the message weft.v1.UnloadModelRequest.
  * Use `create(UnloadModelRequestSchema)` to create a new message.
  */
 export const UnloadModelRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 36);
+  messageDesc(file_protocol_messages_weft, 39);
 
 /**
  * Describes the message weft.v1.UnloadModelResponse.
  * Use `create(UnloadModelResponseSchema)` to create a new message.
  */
 export const UnloadModelResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 37);
+  messageDesc(file_protocol_messages_weft, 40);
 
 /**
  * Describes the message weft.v1.Device.
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 38);
+  messageDesc(file_protocol_messages_weft, 41);
 
 /**
  * Describes the message weft.v1.Hardware.
  * Use `create(HardwareSchema)` to create a new message.
  */
 export const HardwareSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 39);
+  messageDesc(file_protocol_messages_weft, 42);
 
 /**
  * Describes the message weft.v1.ServiceProfile.
  * Use `create(ServiceProfileSchema)` to create a new message.
  */
 export const ServiceProfileSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 40);
+  messageDesc(file_protocol_messages_weft, 43);
 
 /**
  * Describes the message weft.v1.BatchPoint.
  * Use `create(BatchPointSchema)` to create a new message.
  */
 export const BatchPointSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 41);
+  messageDesc(file_protocol_messages_weft, 44);
 
 /**
  * Describes the message weft.v1.ModelOffer.
  * Use `create(ModelOfferSchema)` to create a new message.
  */
 export const ModelOfferSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 42);
+  messageDesc(file_protocol_messages_weft, 45);
 
 /**
  * Describes the message weft.v1.Advert.
  * Use `create(AdvertSchema)` to create a new message.
  */
 export const AdvertSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 43);
+  messageDesc(file_protocol_messages_weft, 46);
 
 /**
  * Describes the message weft.v1.HeldModel.
  * Use `create(HeldModelSchema)` to create a new message.
  */
 export const HeldModelSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 44);
+  messageDesc(file_protocol_messages_weft, 47);
 
 /**
  * Describes the message weft.v1.ModelIntent.
  * Use `create(ModelIntentSchema)` to create a new message.
  */
 export const ModelIntentSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 45);
+  messageDesc(file_protocol_messages_weft, 48);
 
 /**
  * Describes the message weft.v1.ModelDemand.
  * Use `create(ModelDemandSchema)` to create a new message.
  */
 export const ModelDemandSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 46);
+  messageDesc(file_protocol_messages_weft, 49);
 
 /**
  * Describes the message weft.v1.ProbeRequest.
  * Use `create(ProbeRequestSchema)` to create a new message.
  */
 export const ProbeRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 47);
+  messageDesc(file_protocol_messages_weft, 50);
 
 /**
  * Describes the message weft.v1.ProbeResponse.
  * Use `create(ProbeResponseSchema)` to create a new message.
  */
 export const ProbeResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 48);
+  messageDesc(file_protocol_messages_weft, 51);
 
 /**
  * Describes the message weft.v1.SampleRequest.
  * Use `create(SampleRequestSchema)` to create a new message.
  */
 export const SampleRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 49);
+  messageDesc(file_protocol_messages_weft, 52);
 
 /**
  * Describes the message weft.v1.SyncRequest.
  * Use `create(SyncRequestSchema)` to create a new message.
  */
 export const SyncRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 50);
+  messageDesc(file_protocol_messages_weft, 53);
 
 /**
  * Describes the message weft.v1.SyncResponse.
  * Use `create(SyncResponseSchema)` to create a new message.
  */
 export const SyncResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 51);
+  messageDesc(file_protocol_messages_weft, 54);
 
 /**
  * Describes the message weft.v1.ManifestRequest.
  * Use `create(ManifestRequestSchema)` to create a new message.
  */
 export const ManifestRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 52);
+  messageDesc(file_protocol_messages_weft, 55);
 
 /**
  * Describes the message weft.v1.ManifestResponse.
  * Use `create(ManifestResponseSchema)` to create a new message.
  */
 export const ManifestResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 53);
+  messageDesc(file_protocol_messages_weft, 56);
 
 /**
  * Describes the message weft.v1.ReadFileRequest.
  * Use `create(ReadFileRequestSchema)` to create a new message.
  */
 export const ReadFileRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 54);
+  messageDesc(file_protocol_messages_weft, 57);
 
 /**
  * Describes the message weft.v1.ReadFileResponse.
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export const ReadFileResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 55);
+  messageDesc(file_protocol_messages_weft, 58);
 
 /**
  * Describes the message weft.v1.HoldingRequest.
  * Use `create(HoldingRequestSchema)` to create a new message.
  */
 export const HoldingRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 56);
+  messageDesc(file_protocol_messages_weft, 59);
 
 /**
  * Describes the message weft.v1.HoldingResponse.
  * Use `create(HoldingResponseSchema)` to create a new message.
  */
 export const HoldingResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 57);
+  messageDesc(file_protocol_messages_weft, 60);
 
 /**
  * Describes the message weft.v1.Holding.
  * Use `create(HoldingSchema)` to create a new message.
  */
 export const HoldingSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 58);
+  messageDesc(file_protocol_messages_weft, 61);
+
+/**
+ * Describes the message weft.v1.ManageRequest.
+ * Use `create(ManageRequestSchema)` to create a new message.
+ */
+export const ManageRequestSchema = /*@__PURE__*/
+  messageDesc(file_protocol_messages_weft, 62);
+
+/**
+ * Describes the message weft.v1.ManageResponse.
+ * Use `create(ManageResponseSchema)` to create a new message.
+ */
+export const ManageResponseSchema = /*@__PURE__*/
+  messageDesc(file_protocol_messages_weft, 63);
 
 /**
  * Describes the message weft.v1.SignedStatement.
  * Use `create(SignedStatementSchema)` to create a new message.
  */
 export const SignedStatementSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 59);
+  messageDesc(file_protocol_messages_weft, 64);
 
 /**
  * Describes the message weft.v1.Statement.
  * Use `create(StatementSchema)` to create a new message.
  */
 export const StatementSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 60);
+  messageDesc(file_protocol_messages_weft, 65);
 
 /**
  * Describes the message weft.v1.AddMember.
  * Use `create(AddMemberSchema)` to create a new message.
  */
 export const AddMemberSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 61);
+  messageDesc(file_protocol_messages_weft, 66);
 
 /**
  * Describes the message weft.v1.RevokeMember.
  * Use `create(RevokeMemberSchema)` to create a new message.
  */
 export const RevokeMemberSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 62);
+  messageDesc(file_protocol_messages_weft, 67);
 
 /**
  * Describes the message weft.v1.Ticket.
  * Use `create(TicketSchema)` to create a new message.
  */
 export const TicketSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 63);
+  messageDesc(file_protocol_messages_weft, 68);
 
 /**
  * Describes the message weft.v1.JoinHelloRequest.
  * Use `create(JoinHelloRequestSchema)` to create a new message.
  */
 export const JoinHelloRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 64);
+  messageDesc(file_protocol_messages_weft, 69);
 
 /**
  * Describes the message weft.v1.JoinHelloResponse.
  * Use `create(JoinHelloResponseSchema)` to create a new message.
  */
 export const JoinHelloResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 65);
+  messageDesc(file_protocol_messages_weft, 70);
 
 /**
  * Describes the message weft.v1.JoinProveRequest.
  * Use `create(JoinProveRequestSchema)` to create a new message.
  */
 export const JoinProveRequestSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 66);
+  messageDesc(file_protocol_messages_weft, 71);
 
 /**
  * Describes the message weft.v1.JoinProveResponse.
  * Use `create(JoinProveResponseSchema)` to create a new message.
  */
 export const JoinProveResponseSchema = /*@__PURE__*/
-  messageDesc(file_protocol_messages_weft, 67);
+  messageDesc(file_protocol_messages_weft, 72);
 

@@ -13,6 +13,7 @@ import { importing } from './import.ts';
 import { live } from './live.ts';
 import { llm } from './llm.ts';
 import { memory } from './memory.ts';
+import { parts } from './parts.ts';
 import { predict } from './predict.ts';
 import { recover } from './recover.ts';
 import { remote } from './remote.ts';
@@ -42,6 +43,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   forced,
   predict,
   frames,
+  parts,
 ];
 
 const { values, positionals } = parseArgs({

@@ -38,6 +38,7 @@ export async function startLocal(env: Record<string, string>, joinTicket?: strin
     log: silentLog,
     version: 'bench',
     requestStop: () => undefined,
+    requestRestart: () => undefined,
     ...(joinTicket !== undefined && { joinTicket }),
   });
   return {

@@ -11,9 +11,11 @@ import { readNpy, writeNpy } from '../../node/cli/npy.ts';
 import type { CutsAnswer, PlanAnswer, PsAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
+import { freePort } from '../support/free-port.ts';
 import { GraphBuilder } from '../support/graph-builder.ts';
 import { mobilenet } from '../support/mobilenet.ts';
 import { SeededRandom } from '../support/seeded.ts';
+import { SilentProxy } from '../support/silent-proxy.ts';
 import { until } from '../support/wait.ts';
 
 const PIXELS = 96;
@@ -24,6 +26,9 @@ const PRODUCTS = 12;
 let folder: string;
 let edge: Daemon;
 let worker: Daemon;
+/** The only way between the two: the edge is not dialled. */
+let link: SilentProxy;
+const UNREACHABLE = '/ip4/127.0.0.1/tcp/9';
 
 async function weft(daemon: Daemon, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await daemon.weft(...args);
@@ -77,6 +82,17 @@ function expectClose(values: Float32Array, whole: Float32Array): void {
   expect(worst / scale).toBeLessThan(1e-4);
 }
 
+/** Kullback-Leibler divergence of what is drawn from the second instead of the first, logits of classes, in nats. */
+function divergence(wanted: Float32Array, given: Float32Array): number {
+  const logOdds = (logits: Float32Array): number[] => {
+    const most = Math.max(...logits);
+    const sum = logits.reduce((total, value) => total + Math.exp(value - most), 0);
+    return Array.from(logits, (value) => value - most - Math.log(sum));
+  };
+  const [p, q] = [logOdds(wanted), logOdds(given)];
+  return p.reduce((sum, value, at) => sum + Math.exp(value) * (value - (q[at] ?? Number.NEGATIVE_INFINITY)), 0);
+}
+
 /** Everything that left the edge for parts. */
 const left = ({ spans }: RequestAnswer): string[] =>
   spans.flatMap(({ tensors = [] }) => tensors.map(({ name }) => name));
@@ -85,18 +101,24 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-cut-e2e-'));
   const image = writeModel(mobilenet({ size: PIXELS, width: 0.5, quantized: false }));
   await writeFile(join(folder, 'mobilenet.onnx'), image);
+  const rounded = writeModel(mobilenet({ size: PIXELS, width: 0.5, quantized: true }));
+  await writeFile(join(folder, 'rounded.onnx'), rounded);
   await writeFile(join(folder, 'slow.onnx'), slowGraph());
-  edge = await startDaemon({ env: { WEFT_NAME: 'edge' } });
-  worker = await startDaemon({ env: { WEFT_NAME: 'worker' } });
+  const port = await freePort();
+  link = await SilentProxy.start({ target: { host: '127.0.0.1', port } });
+  const behind = { WEFT_LISTEN: `/ip4/127.0.0.1/tcp/${port}`, WEFT_ANNOUNCE: `/ip4/127.0.0.1/tcp/${link.port}` };
+  worker = await startDaemon({ env: { WEFT_NAME: 'worker', ...behind } });
+  edge = await startDaemon({ env: { WEFT_NAME: 'edge', WEFT_ANNOUNCE: UNREACHABLE } });
   for (const daemon of [edge, worker]) {
-    for (const name of ['mobilenet', 'slow']) await weft(daemon, 'import', join(folder, `${name}.onnx`));
+    for (const name of ['mobilenet', 'rounded', 'slow']) await weft(daemon, 'import', join(folder, `${name}.onnx`));
   }
-  await pair(edge, worker);
+  await pair(worker, edge);
   await connectedPeers(edge, 1);
 });
 
 afterAll(async () => {
   await Promise.all([edge, worker].map((daemon) => daemon?.stop()));
+  await link?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -125,6 +147,16 @@ describe('a graph over two daemons', () => {
       expectClose(values, whole);
       expect(new Set(nodes)).toEqual(new Set([edge.node, worker.node]));
       expect(trace.plans.at(-1)?.kind).toBe('cut');
+    }
+  });
+
+  it('gives the same class and nearly the same odds where activations are rounded to whole numbers', async () => {
+    const { values: expected } = await infer('local/rounded', image, 'classes', '--cut', 'never');
+    for (const place of ['2', '4']) {
+      const { values, trace } = await infer('local/rounded', image, 'classes', '--cut', place);
+      expect(trace.plans.at(-1)?.kind).toBe('cut');
+      expect(values.indexOf(Math.max(...values))).toBe(expected.indexOf(Math.max(...expected)));
+      expect(divergence(expected, values)).toBeLessThan(1e-3);
     }
   });
 
@@ -175,18 +207,25 @@ describe('a second daemon in the middle of its part', () => {
     whole = (await infer('local/slow', x, 'y', '--cut', 'never')).values;
   });
 
-  it.each(['SIGSTOP', 'SIGKILL'] as const)('that gets %s costs no answer', async (signal) => {
+  const faults = {
+    'falls silent': { begin: () => link.silence(), end: () => link.resume() },
+    'is stopped': { begin: () => worker.kill('SIGSTOP'), end: () => worker.kill('SIGCONT') },
+    'is killed': { begin: () => worker.kill('SIGKILL'), end: undefined },
+  };
+
+  it.each(Object.keys(faults) as (keyof typeof faults)[])('that %s costs no answer', async (name) => {
+    const { begin, end } = faults[name];
     await weft(worker, 'stop', 'local/slow');
     const answer = infer('local/slow', x, 'y', '--cut', '2');
     await until('the part is under way', async () => {
       const { models } = await get<PsAnswer>(worker, '/api/v1/ps');
       return models.some(({ part, requestsInFlight }) => part !== undefined && requestsInFlight > 0);
     });
-    worker.kill(signal);
-    const { values, trace } = await answer.finally(() => worker.kill('SIGCONT'));
+    begin();
+    const { values, trace } = await answer.finally(end);
     expectClose(values, whole);
     expect(trace.failures.map(({ node }) => node)).toEqual([worker.node]);
     expect(trace.spans.filter(({ name }) => name === 'compute').map(({ node }) => node)).toContain(edge.node);
-    if (signal === 'SIGSTOP') await connectedPeers(edge, 1);
+    if (end !== undefined) await connectedPeers(edge, 1);
   });
 });

@@ -25,6 +25,9 @@ const cut: fc.Arbitrary<CutWords> = fc.oneof(
       maxLength: LOCAL_NAMES_MAX,
     })
     .map((at) => ({ at })),
+  fc.record({ at: fc.constant([3, '/a;on=b']), on: fc.array(name, { minLength: 1, maxLength: LOCAL_NAMES_MAX }) }),
+  fc.record({ on: fc.array(name, { minLength: 1, maxLength: LOCAL_NAMES_MAX }) }),
+  fc.constantFrom<CutWords>({ steady: true }, { compress: true }, { at: [2], on: ['a'], steady: true, compress: true }),
 );
 
 describe('the headers of what stays here', () => {
@@ -37,7 +40,8 @@ describe('the headers of what stays here', () => {
     );
     fc.assert(
       fc.property(cut, (value) => {
-        const small = typeof value === 'string' || value.at.every((at) => typeof at === 'string' || at < 1e9);
+        const small =
+          typeof value === 'string' || value.at?.every((at) => typeof at === 'string' || at < 1e9) !== false;
         if (small) expect(parseCut(formatCut(value))).toEqual(value);
       }),
       runs(200),
@@ -52,6 +56,8 @@ describe('the headers of what stays here', () => {
   it('take what a person writes by hand', () => {
     expect(parseRaw('local:x, mask')).toEqual(['x', 'mask']);
     expect(parseCut('3, /a/Add_output_0, tensor:12')).toEqual({ at: [3, '/a/Add_output_0', '12'] });
+    expect(parseCut('3; steady; on=a, b')).toEqual({ at: [3], steady: true, on: ['a', 'b'] });
+    expect(parseCut('auto;compress')).toEqual({ compress: true });
   });
 
   it.each(['', 'Local', 'remote', 'local:', 'local:x,', 'local:%', `local:${'x,'.repeat(LOCAL_NAMES_MAX)}x`])(
@@ -59,7 +65,18 @@ describe('the headers of what stays here', () => {
     (text) => expect(parseRaw(text)).toBeUndefined(),
   );
 
-  it.each(['', '1,', ',1', '%zz', 'tensor:', `${'1,'.repeat(LOCAL_NAMES_MAX)}1`])('take no %j for a cut', (text) =>
-    expect(parseCut(text)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    '1,',
+    ',1',
+    '%zz',
+    'tensor:',
+    'auto;',
+    '1;fast',
+    '1;on=',
+    '1;steady;steady',
+    'never;steady',
+    ';steady',
+    `${'1,'.repeat(LOCAL_NAMES_MAX)}1`,
+  ])('take no %j for a cut', (text) => expect(parseCut(text)).toBeUndefined());
 });

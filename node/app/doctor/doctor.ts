@@ -9,6 +9,7 @@ import type { DeviceKey, Membership } from '../../core/trust.ts';
 import type { PackagePaths } from '../paths.ts';
 import type { Check } from './check.ts';
 import { clockChecks } from './clock.ts';
+import { conversationChecks } from './conversations.ts';
 import { deviceChecks } from './devices.ts';
 import { diskChecks } from './disk.ts';
 import { mdnsChecks } from './mdns.ts';
@@ -78,6 +79,7 @@ export function machineChecks({ home, settings, paths }: MachineInit): readonly 
     ...deviceChecks({ nodePath, packageFolder, setting: device }),
     ...systemChecks({ home, memoryBytes, threads }),
     ...diskChecks({ home, askedKey: apiKey }),
+    ...conversationChecks({ home }),
     ...modelChecks({ home, modelsFolder: models, bundledModels: paths.bundledModels }),
   ];
 }

@@ -37,6 +37,7 @@ const SUMMARIES: Readonly<Record<SettingName, string>> = {
   preferOthers: 'leave work to others on battery, or while the owner works here',
   rawLocal: 'models whose requests keep what they bring on this node',
   share: "let members read the files of this node's models",
+  managed: 'who may manage this node from a node of their own',
   device: 'what models run on',
   threads: 'processor threads of all models together',
   memory: 'most memory of all loaded models together',
@@ -78,6 +79,16 @@ function givenFlags(command: Command): SettingsInit['flags'] {
 }
 
 async function serve(options: Options, flags: SettingsInit['flags'], context: CommandContext): Promise<void> {
+  // The data folder is let go in between.
+  if ((await serveOnce(options, flags, context)) === 'anew') await context.startAnew();
+}
+
+/** @returns whether the node has ended, or is to begin anew */
+async function serveOnce(
+  options: Options,
+  flags: SettingsInit['flags'],
+  context: CommandContext,
+): Promise<'ended' | 'anew'> {
   const folder = homeFolder({ env: context.env, asked: options.home });
   const settingsInit = { flags, env: context.env, home: folder };
   const settings = loadSettings(settingsInit);
@@ -88,6 +99,7 @@ async function serve(options: Options, flags: SettingsInit['flags'], context: Co
   await using home = await openHome({ folder });
   const log = createPinoLog({ level: 'debug', destination: logLines(context.stderr) });
   const asked = new AbortController();
+  let anew = false;
   const node = await startNode({
     settings,
     settingsInit,
@@ -95,16 +107,23 @@ async function serve(options: Options, flags: SettingsInit['flags'], context: Co
     log,
     version: VERSION,
     requestStop: () => asked.abort(),
+    requestRestart: () => {
+      // Whoever asks for an end first gets it.
+      if (asked.signal.aborted || context.signal.aborted) return;
+      anew = true;
+      asked.abort();
+    },
     joinTicket: options.join,
   });
   try {
     const signal = AbortSignal.any([context.signal, asked.signal]);
     await welcome({ node, home, context: { ...context, signal } }, { selfCheck: options.selfCheck === true });
     await aborted(signal);
-    context.stdout.write('Stopping.\n');
+    context.stdout.write(anew ? 'Restarting.\n' : 'Stopping.\n');
   } finally {
-    await stop(node, context);
+    await stop(node, context, anew);
   }
+  return anew ? 'anew' : 'ended';
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -115,20 +134,22 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Ends the node in good order, or the whole process where that takes too long: its runners end with it. */
-async function stop(node: RunningNode, context: CommandContext): Promise<void> {
-  const { exit, stderr } = context;
+async function stop(node: RunningNode, context: CommandContext, anew: boolean): Promise<void> {
+  const { exit, startAnew, stderr } = context;
   const overdue = setTimeout(() => {
     const remedy = 'Nothing to do: the operating system cleans up. Report it with the lines above.';
     const message = `The node did not stop within ${STOP_MS_MAX} ms and was ended by force.`;
     void import('../errors.ts').then(({ describeError }) => {
       stderr.write(describeError(new WeftError({ code: 'internal', message, remedy })));
-      exit(1);
+      if (anew) void startAnew();
+      else exit(1);
     });
   }, STOP_MS_MAX);
   try {
     await node.stop();
   } finally {
     clearTimeout(overdue);
-    endSoon(context);
+    // The new process takes this one's place, or this one waits for it.
+    if (!anew) endSoon(context);
   }
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { UnloadAnswer } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { type DaemonRecord, findDaemon, readDaemonRecord } from '../../config/daemon-record.ts';
+import { type DaemonRecord, findDaemon, isLaterRun, readDaemonRecord } from '../../config/daemon-record.ts';
 import { homeFolder } from '../../config/home.ts';
 import { isLocked } from '../../config/home-lock.ts';
 import { delay, systemClock } from '../../core/clock.ts';
@@ -48,7 +48,7 @@ async function stopDaemon(options: ReadingOptions, context: CommandContext): Pro
 /** Resolves when the folder is free, or held by a later run: a service manager may start the next one at once. */
 async function gone(folder: string, daemon: DaemonRecord, signal: AbortSignal): Promise<void> {
   const until = systemClock.now() + STOP_WAIT_MS;
-  while (isLocked(folder) && !isLater(await readDaemonRecord(folder), daemon)) {
+  while (isLocked(folder) && !isLaterRun(await readDaemonRecord(folder), daemon)) {
     if (systemClock.now() >= until) {
       throw new WeftError({
         code: 'deadline_exceeded',
@@ -64,7 +64,3 @@ async function gone(folder: string, daemon: DaemonRecord, signal: AbortSignal): 
     });
   }
 }
-
-/** False for none as well: a daemon that is stopping takes its record away before it gives the folder free. */
-const isLater = (record: DaemonRecord | undefined, daemon: DaemonRecord): boolean =>
-  record !== undefined && (record.pid !== daemon.pid || record.startedAt !== daemon.startedAt);

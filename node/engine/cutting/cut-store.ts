@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { CUT_SEGMENTS_MAX, type CutTable } from '../../../protocol/cut-table.ts';
 import { WeftError } from '../../../protocol/errors.ts';
-import { TENSOR_NAME_LENGTH_MAX, TENSOR_RANK_MAX } from '../../../protocol/limits.ts';
+import { TENSOR_NAME_LENGTH_MAX, TENSOR_RANK_MAX, TENSORS_MAX } from '../../../protocol/limits.ts';
 import { DataType, type DataTypeName } from '../../../protocol/tensor.ts';
 import type { Log } from '../../core/log.ts';
 import { KeptRecords } from '../kept-records.ts';
@@ -17,6 +17,7 @@ const Segment = Count.max(CUT_SEGMENTS_MAX - 1);
 const Table = z.strictObject({
   model: z.strictObject({ id: Text, digest: Text }),
   shapes: Text,
+  raw: z.array(z.string().max(TENSOR_NAME_LENGTH_MAX)).max(TENSORS_MAX).exactOptional(),
   segments: z
     .array(z.strictObject({ share: z.number().min(0).max(1.000001), weightBytes: Amount, nodes: Count }))
     .min(1)
@@ -55,6 +56,8 @@ export interface CutTableKey {
   readonly digest: string;
   /** Undefined = inputs that were made up. */
   readonly shapes: string | undefined;
+  /** @default none */
+  readonly raw?: readonly string[];
   readonly device: string;
   readonly version: string;
 }
@@ -89,8 +92,8 @@ export class CutStore {
       recordsMax: TABLES_KEPT_MAX,
       bytesMax: TABLE_BYTES_MAX,
       parse: (value) => Kept.parse(value),
-      keyOf: ({ usual, table: { model, shapes, device, version } }) =>
-        keyOf({ digest: model.digest, shapes: usual ? undefined : shapes, device, version }),
+      keyOf: ({ usual, table: { model, shapes, raw = [], device, version } }) =>
+        keyOf({ digest: model.digest, shapes: usual ? undefined : shapes, raw, device, version }),
       measuredAtMs: ({ table }) => table.measuredAtMs,
     });
     return new CutStore(kept);
@@ -109,9 +112,10 @@ export class CutStore {
   }
 }
 
-const keyOf = ({ digest, shapes, device, version }: CutTableKey): readonly (string | null)[] => [
+const keyOf = ({ digest, shapes, raw = [], device, version }: CutTableKey): readonly (string | null)[] => [
   digest,
   shapes ?? null,
+  raw.toSorted().join('\n'),
   device,
   version,
 ];

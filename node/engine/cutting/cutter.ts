@@ -29,7 +29,9 @@ import {
   QUIET_LOOK_MS,
   QUIET_MS,
   QUIET_WAIT_MS_MAX,
+  URGENT_WAIT_MS_MAX,
 } from './limits.ts';
+import { completed } from './sample-inputs.ts';
 
 export interface CutterComponents {
   readonly clock: Clock;
@@ -53,10 +55,22 @@ export interface CutterInit {
   readonly scratchFolder: string;
 }
 
+/** What is measured. */
+interface Asked {
+  /** None = they are made up. */
+  readonly sample: readonly NamedTensor[];
+  readonly raw: readonly string[];
+  readonly device: string;
+  /** Whether a request waits for it. */
+  readonly isUrgent: () => boolean;
+}
+
 export class Cutter {
   readonly #components: CutterComponents;
   readonly #init: CutterInit;
   readonly #underWay = new Map<string, Promise<CutTable>>();
+  /** Of those under way: what a request waits for. */
+  readonly #urgent = new Set<string>();
   readonly #slots = new Set<KeptSlot>();
   readonly #stopped = new AbortController();
   /** Settles with the last measurement that was asked for: there is one at a time. */
@@ -76,18 +90,25 @@ export class Cutter {
    * A kept table, or a new one. Whoever asks while it is measured gets the same.
    * @throws WeftError `overloaded` where the node is never quiet; `out_of_memory`; what the measurement fails with
    */
-  async table(model: InstalledModel, { signal, sample = [], refresh: anew = false }: CutsOptions): Promise<CutTable> {
+  async table(model: InstalledModel, options: CutsOptions): Promise<CutTable> {
+    const { signal, sample = [], raw = [], urgent = false, refresh: anew = false } = options;
     signal.throwIfAborted();
     const shapes = sample.length === 0 ? undefined : shapesOf(sample);
-    const key = { digest: model.ref.digest, shapes, device: this.#device(), version: this.#init.version };
+    const key = { digest: model.ref.digest, shapes, raw, device: this.#device(), version: this.#init.version };
     const kept = anew ? undefined : this.#components.store.find(key);
     if (kept !== undefined) return kept;
-    const name = JSON.stringify([key.digest, shapes ?? null]);
+    const name = JSON.stringify([key.digest, shapes ?? null, raw.toSorted()]);
     const known = this.#underWay.get(name);
+    if (urgent && known !== undefined) this.#urgent.add(name);
     if (known !== undefined) return unlessAborted(known, signal);
+    if (urgent) this.#urgent.add(name);
+    const asked = { sample: completed(sample), raw, device: key.device, isUrgent: () => this.#urgent.has(name) };
     const measured = this.#last
-      .then(() => this.#measure(model, sample, key.device))
-      .finally(() => this.#underWay.delete(name));
+      .then(() => this.#measure(model, asked))
+      .finally(() => {
+        this.#underWay.delete(name);
+        this.#urgent.delete(name);
+      });
     this.#underWay.set(name, measured);
     this.#last = measured.catch(() => undefined);
     return unlessAborted(measured, signal);
@@ -110,37 +131,45 @@ export class Cutter {
     return `cpu, ${this.#init.machine}, ${this.#components.threads().threads} in a session`;
   }
 
-  /** Requests go before: what they interrupt begins anew when they are done. */
-  async #measure(model: InstalledModel, sample: readonly NamedTensor[], device: string): Promise<CutTable> {
+  /**
+   * Requests go before: what they interrupt begins anew when they are done. Not before those that wait for it: then it goes on
+   * beside them, and what comes out isn't kept, as it tells of a busy machine.
+   */
+  async #measure(model: InstalledModel, asked: Asked): Promise<CutTable> {
     const { log, store } = this.#components;
+    const { isUrgent } = asked;
     for (let attempt = 1; ; attempt++) {
-      await this.#quiet();
+      const isQuiet = await this.#quiet(isUrgent);
       const interrupted = new AbortController();
       const signal = AbortSignal.any([this.#stopped.signal, interrupted.signal]);
-      const watch = this.#watch(interrupted);
+      const watch = isQuiet ? this.#watch(interrupted) : undefined;
       try {
-        const table = await this.#inProcess(model, { sample, device, signal });
-        await store.keep(table, sample.length === 0);
+        const table = await this.#inProcess(model, asked, signal);
+        if (isQuiet) await store.keep(table, asked.sample.length === 0);
         log.info({ model: model.ref.id, segments: table.segments.length, wholeMs: table.wholeMs }, 'measured cuts');
         return table;
       } catch (thrown) {
         if (this.#stopped.signal.aborted) throw toWeftError(this.#stopped.signal.reason);
         if (!interrupted.signal.aborted) throw thrown;
         log.debug({ model: model.ref.id, attempt }, 'a measurement of cuts was interrupted');
-        if (attempt >= ATTEMPTS_MAX) throw neverQuiet();
+        if (attempt >= ATTEMPTS_MAX && !isUrgent()) throw neverQuiet();
       } finally {
-        watch.cancel();
+        watch?.cancel();
       }
     }
   }
 
-  async #quiet(): Promise<void> {
+  /** Waits for the node to have nothing to do. @returns false where it has, and the measurement can't wait */
+  async #quiet(isUrgent: () => boolean): Promise<boolean> {
     const { clock, quietMs } = this.#components;
     const begun = clock.now();
     while (quietMs() < QUIET_MS) {
-      if (clock.now() - begun > QUIET_WAIT_MS_MAX) throw neverQuiet();
+      const waitedMs = clock.now() - begun;
+      if (isUrgent() && waitedMs > URGENT_WAIT_MS_MAX) return false;
+      if (waitedMs > QUIET_WAIT_MS_MAX) throw neverQuiet();
       await delay(clock, QUIET_LOOK_MS, this.#stopped.signal);
     }
+    return true;
   }
 
   /** Aborts when somebody wants something of the engine. */
@@ -155,10 +184,7 @@ export class Cutter {
     return { cancel: () => timer.cancel() };
   }
 
-  async #inProcess(
-    model: InstalledModel,
-    { sample, device, signal }: { sample: readonly NamedTensor[]; device: string; signal: AbortSignal },
-  ): Promise<CutTable> {
+  async #inProcess(model: InstalledModel, { sample, raw, device }: Asked, signal: AbortSignal): Promise<CutTable> {
     const { verified, memory, threads } = this.#components;
     const state = new ModelState(model);
     let process: RunnerProcess | undefined;
@@ -196,6 +222,7 @@ export class Cutter {
           verifyLarge: !verified.has(looks),
           weightBytesMax: BigInt(weightBytesMax),
           inputs: sample,
+          raw: [...raw],
         },
         { signal, requestId: '' },
       ).response;

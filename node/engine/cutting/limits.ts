@@ -3,6 +3,9 @@
 /** Bytes of made-up inputs: a batch of pictures, not a video. */
 export const SAMPLE_BYTES_MAX = 16 << 20;
 
+/** Bytes of inputs that are made up in given shapes: a picture of 4,096 × 1,024 pixels and more. */
+export const SHAPES_BYTES_MAX = 64 << 20;
+
 /** Runs that only warm up: the first one plans memory, and misplaces shares by 2 to 12 hundredths. */
 export const WARM_RUNS = 2;
 
@@ -50,6 +53,9 @@ export const TABLE_TEXT_LENGTH_MAX = 64 << 10;
 
 /** How long a measurement waits for the node to have nothing else to do, in all. */
 export const QUIET_WAIT_MS_MAX = 60_000;
+
+/** The same where a request waits for it: longer than most others take. */
+export const URGENT_WAIT_MS_MAX = 2_000;
 
 /** Measurements of one table that requests interrupted. */
 export const ATTEMPTS_MAX = 5;

@@ -1,8 +1,10 @@
 // Inputs on which a graph is measured when no request has brought any: of the size that such models usually get, and
 // smaller ones in case the graph refuses those. Pure.
 import type { Manifest } from '../../../models/manifest.ts';
+import { WeftError } from '../../../protocol/errors.ts';
 import { byteLength, type DataTypeName, type NamedTensor } from '../../../protocol/tensor.ts';
-import { SAMPLE_BYTES_MAX } from './limits.ts';
+import type { SampleInput } from '../../core/engine.ts';
+import { SAMPLE_BYTES_MAX, SHAPES_BYTES_MAX } from './limits.ts';
 
 type Port = Manifest['inputs'][number];
 
@@ -42,6 +44,25 @@ export function sampleInputs({ inputs, contextLength }: Pick<Manifest, 'inputs' 
     if (set.length === inputs.length && bytes <= SAMPLE_BYTES_MAX) sets.push(set);
   }
   return sets;
+}
+
+/**
+ * Tensors for those that are a shape only.
+ * @throws WeftError `unsupported` for a type of which nothing can be made up, `tensor_invalid` for a shape that can't be, and
+ *   for shapes that are too large together
+ */
+export function completed(inputs: readonly SampleInput[]): NamedTensor[] {
+  let left = SHAPES_BYTES_MAX;
+  return inputs.map(({ name, type, dims, data }) => {
+    if (data !== undefined) return { name, type, dims, data };
+    const bytes = byteLength(type, dims, left);
+    const made = bytes === undefined ? undefined : filled(type, bytes);
+    if (bytes === undefined || made === undefined) {
+      throw new WeftError({ code: 'unsupported', message: `No ${type} can be made up for "${name}".` });
+    }
+    left -= bytes;
+    return { name, type, dims, data: made };
+  });
 }
 
 /** Undefined where the rank is not known. */

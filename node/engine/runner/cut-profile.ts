@@ -49,6 +49,8 @@ export interface MeasureCutsInit extends SessionThreads {
   readonly version: string;
   /** Inputs of a request. @default inputs are made up */
   readonly sample: readonly NamedTensor[];
+  /** Inputs that as few segments as possible may read. */
+  readonly raw: readonly string[];
   /** Milliseconds since 1970. */
   readonly wallNow: () => number;
   /** Hash the large files too. */
@@ -124,10 +126,18 @@ class CutMeasurement {
   }
 
   #table(costs: NodeCosts, inputs: readonly NamedTensor[]): CutTable {
-    const { model, device, version, wallNow } = this.#init;
+    const { model, raw, device, version, wallNow } = this.#init;
     const nothing = { wholeMs: 0, partFixedMs: 0, partMsPerMb: 0 };
-    const measured = { model, shapes: shapesOf(inputs), ...nothing, device, version, measuredAtMs: wallNow() };
-    return cutTable(planCuts(this.#model, costs), measured);
+    const measured = {
+      model,
+      shapes: shapesOf(inputs),
+      ...(raw.length > 0 && { raw }),
+      ...nothing,
+      device,
+      version,
+      measuredAtMs: wallNow(),
+    };
+    return cutTable(planCuts(this.#model, costs, { raw }), measured);
   }
 
   #firstRun(session: TimedSession): Promise<Whole> {

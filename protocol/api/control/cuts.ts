@@ -50,6 +50,10 @@ export const CutsAnswer = z.object({
   device: z.string(),
   version: z.string(),
   measuredAtMs: z.number(),
+  /** The node that measured it. @default the one that answers */
+  node: z.string().optional(),
+  /** Inputs that as few segments as possible read. */
+  raw: z.array(z.string()).optional(),
   /** Why there is one segment only, or fewer than expected. */
   reason: z.string().optional(),
 });

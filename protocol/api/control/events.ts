@@ -2,9 +2,13 @@
 import { z } from 'zod';
 import { TransferState } from './models.ts';
 import { LogLine } from './operation.ts';
+import { Pulse } from './pulse.ts';
 
 /** Kinds of events. */
-export const EVENT_TYPES = ['node', 'model', 'request', 'transfer', 'log'] as const;
+export const EVENT_TYPES = ['node', 'model', 'request', 'transfer', 'conversation', 'log', 'pulse'] as const;
+
+/** Those that are sent where none are named: a pulse comes every second, and is worth something to plots alone. */
+export const USUAL_EVENT_TYPES = EVENT_TYPES.filter((type) => type !== 'pulse');
 
 /** Characters of an event's id on the wire. */
 export const EVENT_ID_LENGTH_MAX = 64;
@@ -15,7 +19,7 @@ const TYPES_TEXT = `must be a list of ${EVENT_TYPES.join(', ')}, with commas`;
 export const EventsQuery = z.strictObject({
   /** Id of the last event that was seen, as the header `Last-Event-ID`, which comes first. `0` asks for all that is kept. */
   since: z.string('must be the id of an event').max(EVENT_ID_LENGTH_MAX, 'must be the id of an event').optional(),
-  /** Such as `request,log`. @default all */
+  /** Such as `request,log`. @default all but `pulse` */
   types: z
     .string(TYPES_TEXT)
     .transform((text) => text.split(','))
@@ -32,6 +36,8 @@ const NodeChange = z.object({
   state: z.enum(['connected', 'suspect', 'gone', 'removed']),
   role: z.string().optional(),
   version: z.string().optional(),
+  /** Whom it lets manage it: `admins` or `none`. */
+  managed: z.string().optional(),
   /** What it offers. */
   models: z.array(z.object({ id: z.string(), state: z.string() })),
 });
@@ -71,8 +77,17 @@ const RequestChange = z.object({
   durationMs: z.number().optional(),
   promptTokens: z.number().optional(),
   completionTokens: z.number().optional(),
+  /** Until the first token. */
+  ttftMs: z.number().optional(),
 });
 export type RequestChange = z.infer<typeof RequestChange>;
+
+/** A conversation has begun, has more in it or is called otherwise, or is gone. Texts under way have a stream of their own. */
+const ConversationChange = z.object({
+  id: z.string(),
+  change: z.enum(['created', 'changed', 'deleted']),
+});
+export type ConversationChange = z.infer<typeof ConversationChange>;
 
 const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
   z.object({
@@ -90,7 +105,9 @@ export const ControlEvent = z.discriminatedUnion('type', [
   event('model', ModelChange),
   event('request', RequestChange),
   event('transfer', TransferState),
+  event('conversation', ConversationChange),
   event('log', LogLine),
+  event('pulse', Pulse),
   event('reset', z.object({})),
 ]);
 export type ControlEvent = z.infer<typeof ControlEvent>;

@@ -244,6 +244,32 @@ export type TransferState = z.infer<typeof TransferState>;
 export const TransfersAnswer = z.object({ transfers: z.array(TransferState) });
 export type TransfersAnswer = z.infer<typeof TransfersAnswer>;
 
+/** `POST /api/v1/transfers/cancel`: one of them, whoever asked for it. */
+export const CancelRequest = z.strictObject({
+  id: z.string('must be the id of a transfer').min(1, 'must be the id of a transfer').max(128),
+});
+export type CancelRequest = z.infer<typeof CancelRequest>;
+
+/** Its answer: false for one that had ended before. */
+export const CancelAnswer = z.object({ id: z.string(), cancelled: z.boolean() });
+export type CancelAnswer = z.infer<typeof CancelAnswer>;
+
+/** `GET /api/v1/catalogue`: models that have a short name, in the order in which people should see them. */
+export const CatalogueAnswer = z.object({
+  models: z.array(
+    z.object({
+      /** Short name, such as `smollm2`. */
+      name: z.string(),
+      /** Hub id. */
+      id: z.string(),
+      task: z.string(),
+      /** One line for people. */
+      description: z.string(),
+    }),
+  ),
+});
+export type CatalogueAnswer = z.infer<typeof CatalogueAnswer>;
+
 /** `POST /api/v1/models/import`: files on the node's own disk. */
 export const ImportRequest = z.strictObject({
   path: z.string('must be an absolute path').min(1, 'must be an absolute path').max(4_096),

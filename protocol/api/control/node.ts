@@ -78,6 +78,8 @@ export const PeersAnswer = z.object({
         })
         .optional(),
       heardAgoMs: z.number().optional(),
+      /** `/api/v1/nodes/{node}/…` answers for it, where it can be reached. Left out by nodes of before there was this. */
+      manageable: z.boolean().optional(),
     }),
   ),
 });

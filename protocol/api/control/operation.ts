@@ -32,6 +32,14 @@ export const LogLine = z.object({
 export const LogsAnswer = z.object({ lines: z.array(LogLine) });
 export type LogsAnswer = z.infer<typeof LogsAnswer>;
 
+/** `GET` and `POST /api/v1/sharing`: whether the owner wants anything done here for other members. */
+export const SharingAnswer = z.object({ paused: z.boolean() });
+export type SharingAnswer = z.infer<typeof SharingAnswer>;
+
+/** `POST /api/v1/sharing`. */
+export const SharingRequest = z.strictObject({ paused: z.boolean('must be true or false') });
+export type SharingRequest = z.infer<typeof SharingRequest>;
+
 /** `GET /api/v1/config`: every setting, its value, and where that came from. */
 export const ConfigAnswer = z.object({
   /** Of the settings. */
@@ -51,6 +59,8 @@ export const ConfigAnswer = z.object({
       pending: z.unknown().optional(),
       /** A change in the file is taken over by a running node. */
       live: z.boolean(),
+      /** Only the node's own API changes it, never another node's. Left out for all others. */
+      local: z.literal(true).optional(),
     }),
   ),
 });
@@ -75,7 +85,7 @@ export const DoctorAnswer = z.object({
 });
 export type DoctorAnswer = z.infer<typeof DoctorAnswer>;
 
-/** `POST /api/v1/key` and `POST /api/v1/stop` take nothing: an empty object. */
+/** `POST /api/v1/key`, `/stop` and `/restart` take nothing: an empty object. */
 export const EmptyRequest = z.strictObject({});
 export type EmptyRequest = z.infer<typeof EmptyRequest>;
 
@@ -86,3 +96,7 @@ export type KeyAnswer = z.infer<typeof KeyAnswer>;
 /** The answer of `POST /api/v1/stop`; the node ends once it has gone out. */
 export const StopAnswer = z.object({ stopping: z.literal(true) });
 export type StopAnswer = z.infer<typeof StopAnswer>;
+
+/** The answer of `POST /api/v1/restart`; once it has gone out, the node ends and begins anew. */
+export const RestartAnswer = z.object({ restarting: z.literal(true) });
+export type RestartAnswer = z.infer<typeof RestartAnswer>;

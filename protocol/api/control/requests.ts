@@ -27,6 +27,8 @@ const RequestSummary = z.object({
   code: z.string().optional(),
   promptTokens: z.number().optional(),
   completionTokens: z.number().optional(),
+  /** Until the first token. */
+  ttftMs: z.number().optional(),
 });
 
 /** `GET /api/v1/requests`: newest first. */
@@ -53,8 +55,8 @@ export const RequestAnswer = RequestSummary.extend({
       startMs: z.number(),
       durationMs: z.number(),
       predictedMs: z.number().optional(),
-      /** Of `up` to a node that has a part of a graph: what left this node for it. */
-      tensors: z.array(z.object({ name: z.string(), bytes: z.number() })).optional(),
+      /** Of `up` to a node that has a part of a graph: what left this node for it; of `down` what came back as blocks. */
+      tensors: z.array(z.object({ name: z.string(), bytes: z.number(), error: z.number().optional() })).optional(),
     }),
   ),
   /** Every plan that was tried, in order. */

@@ -102,8 +102,11 @@ describe('members', () => {
     expect(tell('peers')).toEqual([node({ ...common, state: 'connected', models })]);
     world.peers.set(PEER, record({ state: 'suspect' }, [OFFER]));
     expect(tell('peers')).toEqual([node({ ...common, state: 'suspect', models })]);
+    const { advert } = record({ state: 'suspect' }, [OFFER]);
+    world.peers.set(PEER, record({ state: 'suspect', advert: { ...advert, managed: 'none' } }, [OFFER]));
+    expect(tell('peers')).toEqual([node({ ...common, state: 'suspect', managed: 'none', models })]);
     world.members.pop();
-    expect(tell('members')).toEqual([node({ ...common, state: 'removed', models: [] })]);
+    expect(tell('members')).toEqual([node({ ...common, state: 'removed', managed: 'none', models: [] })]);
     expect(tell('members')).toEqual([]);
   });
 

@@ -69,6 +69,8 @@ async function make(overrides: Partial<ControlComponents> = {}) {
     {
       clock,
       events,
+      sharing: { paused: false, pause: () => undefined },
+      pulses: { stepMs: 5_000, history: () => [], watch: () => () => undefined },
       traces,
       logs,
       models,
@@ -90,6 +92,7 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       doctor: async () => HEALTHY,
       keys: { replace: async () => 'fresh' },
       requestStop: () => void done.push('stop'),
+      requestRestart: () => void done.push('restart'),
       offer: ({ ref }) => void done.push(`offer ${ref.digest}`),
       join: async () => undefined,
       ...overrides,
@@ -216,6 +219,32 @@ describe('members', () => {
   });
 });
 
+describe('peers', () => {
+  it.each([
+    ['admin', 'admins', true],
+    ['admin', 'none', false],
+    ['admin', undefined, false],
+    ['member', 'admins', false],
+  ] as const)('are manageable from the node of an %s where they say "%s": %s', async (role, managed, manageable) => {
+    const advert = { name: 'attic', version: '1', offers: [], ...(managed === undefined ? {} : { managed }) };
+    const { control } = await make({
+      mesh: { self: SELF, peer: () => ({ advert, state: 'connected' }) } as unknown as Mesh,
+      membership: {
+        self: { node: SELF, name: 'desk', role },
+        members: () => MEMBERS.slice(0, 2),
+      } as unknown as ControlComponents['membership'],
+    });
+    expect(control.peers()).toMatchObject([{ name: 'attic', manageable }]);
+  });
+
+  it('that were never met are not', async () => {
+    const { control } = await make({
+      membership: { self: MEMBERS[0], members: () => MEMBERS } as unknown as ControlComponents['membership'],
+    });
+    expect(control.peers().map(({ manageable }) => manageable)).toEqual([false, false, false]);
+  });
+});
+
 describe('plans', () => {
   const price = { queueMs: 30, loadMs: 0, upMs: 0, computeMs: 20, downMs: 0, totalMs: 50 };
   const plan = { kind: 'remote' as const, node: '12D3KooWAttic', price, samples: 3, others: [], rejected: [] };
@@ -259,7 +288,8 @@ describe('the rest', () => {
     expect((await control.configure({ name: 'x' })).file).toBe('{"name":"x"}');
     expect(await control.doctor(new AbortController().signal)).toBe(HEALTHY);
     expect(await control.newKey()).toEqual({ key: 'fresh' });
+    control.restart();
     control.stop();
-    expect(done).toEqual(['stop']);
+    expect(done).toEqual(['restart', 'stop']);
   });
 });

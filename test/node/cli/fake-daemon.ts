@@ -148,6 +148,7 @@ export function recordedContext({
     stderr: err as Output,
     env,
     exit: () => undefined,
+    startAnew: async () => undefined,
     signal: controller.signal,
     out: () => out.text,
     err: () => err.text,

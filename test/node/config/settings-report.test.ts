@@ -32,6 +32,26 @@ describe('the report of the settings', () => {
     });
   });
 
+  it('marks those that only who is at the node changes', () => {
+    const home = temporaryFolder();
+    const settings = loadSettings({ flags: {}, env: {}, home, machine });
+    const local = reportSettings({ home, settings }).settings.filter((row) => row.local === true);
+    // Secrets, trust, what must not leave, the disk, and whoever is let in.
+    expect(local.map(({ name }) => name)).toEqual([
+      'host',
+      'apiKey',
+      'origins',
+      'listen',
+      'models',
+      'hub',
+      'hubToken',
+      'signers',
+      'rawLocal',
+      'managed',
+      'otlpEndpoint',
+    ]);
+  });
+
   it.each([
     ['apiKey', 'WEFT_API_KEY'],
     ['hubToken', 'HF_TOKEN'],

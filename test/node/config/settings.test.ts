@@ -50,6 +50,7 @@ describe('settings', () => {
       preferOthers: ['battery'],
       rawLocal: [],
       share: true,
+      managed: 'admins',
       device: { kind: 'auto', index: undefined },
       threads: 8,
       memoryBytes: 8 * 2 ** 30,

@@ -304,8 +304,20 @@ describe('the trace of a chat', () => {
     expect(seen).toEqual({
       model: 'HuggingFaceTB/SmolLM2-135M-Instruct',
       spans: [{ name: 'prepare', node: 'self', startMs: 0, durationMs: 1 }],
-      usage: { promptTokens: result.usage.promptTokens, completionTokens: 4 },
+      usage: { promptTokens: result.usage.promptTokens, completionTokens: 4, ttftMs: expect.any(Number) },
     });
+    expect(result.timings.ttftMs).toBe((seen.usage as { readonly ttftMs: number }).ttftMs);
+  });
+
+  it('has no time to a first token where none came', async () => {
+    const { trace, seen } = recordingTrace();
+    const generate: Generate = async () => {
+      throw new WeftError({ code: 'no_capable_node', message: 'gone' });
+    };
+    const { coordinator } = fakeCoordinator({ store, generate });
+    const asked = coordinator.chat(question, { signal: never, requestId: 'r', trace }, recordingEvents().events);
+    await expect(asked).rejects.toMatchObject({ code: 'no_capable_node' });
+    expect(seen.usage).toMatchObject({ completionTokens: 0, ttftMs: undefined });
   });
 
   it('counts what was drawn until it failed', async () => {

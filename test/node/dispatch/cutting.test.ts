@@ -101,6 +101,61 @@ describe('a cut that is asked for', () => {
     expect(result.plan).toMatchObject({ parts: [{ to: 1 }, { to: 3 }, { to: 4 }] });
   });
 
+  it('is run by nodes that are named alone, and what is left of it too', async () => {
+    const failing: Script = () => {
+      throw new WeftError({ code: 'runner_lost', message: 'It is gone.' });
+    };
+    const { dispatcher, outcome } = world({ self: SLOW, b: { ...FAST, script: failing }, c: FAST, d: SLOW });
+    const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [1], on: ['self', 'b', 'd'] } })));
+    expect(result.outputs.map(numberOf)).toEqual(WHOLE);
+    expect(result.nodes).not.toContain('c');
+  });
+
+  it('keeps up with most of a stream where it is one, though each answer takes as long as whole', async () => {
+    const { dispatcher, outcome } = world({ self: SLOW, b: SLOW });
+    const rule = { rawLocal: ['x'] };
+    const single = await outcome(dispatcher.run(RUN_X, asked(rule)));
+    expect(single.plan.kind).toBe('local');
+    const streamed = await outcome(dispatcher.run(RUN_X, asked({ ...rule, cut: { steady: true } })));
+    expect(streamed.plan.kind).toBe('cut');
+    expect(new Set(streamed.nodes)).toEqual(new Set(['self', 'b']));
+    expect(streamed.outputs.map(numberOf)).toEqual(WHOLE);
+  });
+
+  it('lets tensors between parts lose a little where that is asked for and saves time, and says how much', async () => {
+    const large = { ...TABLE, tensors: TABLE.tensors.map((tensor) => ({ ...tensor, bytes: 4e6 })) };
+    const { dispatcher, engine, outcome } = world({ self: SLOW, b: FAST }, { cuts: tables(true, large) });
+    const ask = (compress?: true) =>
+      outcome(
+        dispatcher.run(RUN_X, asked({ cut: { at: [2, 3], on: ['self', 'b', 'self'], ...(compress && { compress }) } })),
+      );
+    await ask();
+    await ask(true);
+    // Not what came with the request, and nothing on its way within this node.
+    expect(engine('b').requests.map((request) => (request as RunRequest).blocks)).toEqual([undefined, ['s', 'b', 'c']]);
+    for (const request of engine('self').requests) expect(request).not.toHaveProperty('blocks');
+    const small = world({ self: SLOW, b: FAST });
+    await small.outcome(small.dispatcher.run(RUN_X, asked({ cut: { at: [2], compress: true } })));
+    expect(small.engine('b').requests[0]).not.toHaveProperty('blocks');
+  });
+
+  it('is measured for what is to stay here', async () => {
+    const cuts = tables(true);
+    const wishes: unknown[] = [];
+    const spy: typeof cuts = {
+      ...cuts,
+      measure: async (_model, { raw }) => {
+        wishes.push(raw);
+        return TABLE;
+      },
+    };
+    const { dispatcher, outcome } = world({ self: SLOW, b: FAST }, { cuts: spy });
+    await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [3] }, rawLocal: true })));
+    await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [1] }, rawLocal: ['x'] })));
+    await outcome(dispatcher.run(RUN_X, asked({ cut: { at: [1] } })));
+    expect(wishes).toEqual([['x', 'm'], ['x'], undefined]);
+  });
+
   it('is refused by name where there is no such place', async () => {
     const { dispatcher, outcome } = world({ self: SLOW, b: FAST });
     const at = (place: number | string) => outcome(dispatcher.run(RUN_X, asked({ cut: { at: [place] } })));

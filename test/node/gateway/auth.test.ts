@@ -176,11 +176,16 @@ describe('the key', () => {
     },
   );
 
-  it('is asked for everywhere but at the health checks', async () => {
+  it('is asked for everywhere but at the health checks, the pages and the sign-in', async () => {
     const { url } = await startGateway();
-    const paths = ['/metrics', '/v1/models', '/api/v1/status', '/api/v1/ps', '/healthz/x', '/', '/v1/none'];
+    const paths = ['/metrics', '/v1/models', '/api/v1/status', '/api/v1/ps', '/healthz/x', '/index.html', '/v1/none'];
     for (const path of paths) expect((await fetch(url + path)).status).toBe(401);
     for (const path of ['/healthz', '/readyz', '/healthz?x=1']) expect((await fetch(url + path)).status).toBe(200);
+    for (const path of ['/', '/assets/x']) expect((await fetch(url + path)).status).toBe(404);
+    for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+      expect((await fetch(`${url}/api/v1/session`, { method })).status).toBe(401);
+    }
+    expect((await fetch(`${url}/api/v1/session`, { method: 'POST' })).status).toBe(403);
   });
 
   it('is all that keeps a stranger out: without the guard everything answers', async () => {
@@ -251,7 +256,9 @@ describe('listening', () => {
         telemetry: unused,
         traces: unused,
         coordinator: unused,
+        conversations: unused,
         control: fakeControl(),
+        nodes: unused,
       },
       { host, port: 0, apiKey: () => apiKey, origins: () => [], nodeId: 'x', name: 'x', lenient: () => false },
     );

@@ -86,6 +86,7 @@ describe('the control API', () => {
       load: { requestsInFlight: 1, queuedMs: 2, latencyMs: 3, memoryFreeBytes: 4 },
       link: { rttMs: 1.5, rttFloorMs: 1, goodputBytesPerSecond: undefined, path: 'direct' as const },
       heardAgoMs: 12,
+      manageable: false,
     };
     const { call } = await startGateway({ control: { peers: () => [peer] } });
     expect(PeersAnswer.parse(await (await call('/api/v1/peers')).json())).toEqual({ peers: [peer] });

@@ -1,9 +1,10 @@
 // GET /api/v1/events: one stream of what happens, that can be taken up again.
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../../node/core/log.ts';
+import type { Pulse, Pulses } from '../../../node/core/pulse.ts';
 import type { GatewayLimits } from '../../../node/gateway/limits.ts';
 import { EventLog, type EventLogInit } from '../../../node/telemetry/event-log.ts';
-import { ControlEvent } from '../../../protocol/api/control.ts';
+import { ControlEvent, HistoryAnswer } from '../../../protocol/api/control.ts';
 import { until } from '../../support/wait.ts';
 import { ManualClock } from '../core/manual-clock.ts';
 import { head, KEY, RawClient, type RunningGateway, startGateway } from './support.ts';
@@ -258,5 +259,82 @@ describe('a watcher that does not read', () => {
     expect(gateway.requestsInFlight).toBe(1);
     client.socket.destroy();
     await until('its end', () => gateway.requestsInFlight === 0);
+  });
+});
+
+describe('pulses', () => {
+  const pulse = (atMs: number) => ({
+    atMs,
+    self: {
+      requestsInFlight: 0,
+      queuedMs: 0,
+      memoryFreeBytes: 1,
+      memoryUsedBytes: 1,
+      tokensPerSecond: 0,
+      local: 0,
+      remote: 0,
+    },
+    peers: [],
+  });
+
+  /** Pulses that a test gives, and how many watch them. */
+  async function startPulses() {
+    const events = new EventLog({ clock: new ManualClock(), log: silentLog });
+    const watchers = new Set<(pulse: Pulse) => void>();
+    const history = Array.from({ length: 720 }, (_, index) => pulse(index));
+    const pulses: Pulses = {
+      stepMs: 5_000,
+      history: () => history,
+      watch: (listener) => {
+        watchers.add(listener);
+        return () => watchers.delete(listener);
+      },
+    };
+    const gateway = await startGateway({ control: { events, pulses } });
+    const beat = (atMs: number): void => {
+      for (const call of watchers) call(pulse(atMs));
+    };
+    return { ...gateway, events, watchers, beat };
+  }
+
+  it('come to those who name them, with the id of the last event', async () => {
+    const { events, beat, watchers, ...gateway } = await startPulses();
+    const watcher = await Watcher.open(gateway, '?types=pulse,model');
+    await watcher.block();
+    events.publish('model', model('one'));
+    const { id } = await watcher.event();
+    beat(7);
+    beat(8);
+    expect(await watcher.event()).toEqual({ id, type: 'pulse', atMs: 7, data: pulse(7) });
+    expect(await watcher.event()).toMatchObject({ id, atMs: 8 });
+    // Who comes back misses none of the others, and gets none of these again.
+    events.publish('model', model('two'));
+    const back = await Watcher.open(gateway, `?types=pulse,model&since=${id}`);
+    expect(await back.event()).toMatchObject({ type: 'model', data: { id: 'two' } });
+    watcher.close();
+    back.close();
+    await until('nobody to watch', () => watchers.size === 0);
+  });
+
+  it('push no event out, and are not taken where nobody names them', async () => {
+    const { events, beat, watchers, ...gateway } = await startPulses();
+    events.publish('model', model('one'));
+    const watcher = await Watcher.open(gateway);
+    await watcher.block();
+    expect(watchers.size).toBe(0);
+    for (let beats = 0; beats < 5_000; beats += 1) beat(beats);
+    expect(events.since(0)).toHaveLength(1);
+    watcher.close();
+  });
+
+  it('of the last hour, or less, are one answer', async () => {
+    const { call } = await startPulses();
+    const read = async (query: string) => HistoryAnswer.parse(await (await call(`/api/v1/history${query}`)).json());
+    expect(await read('')).toMatchObject({ stepMs: 5_000, pulses: { length: 720 } });
+    const { pulses } = await read('?minutes=2');
+    expect([pulses.length, pulses.at(-1)?.atMs]).toEqual([24, 719]);
+    for (const query of ['?minutes=0', '?minutes=61', '?minutes=x', '?other=1']) {
+      expect((await call(`/api/v1/history${query}`)).status).toBe(400);
+    }
   });
 });

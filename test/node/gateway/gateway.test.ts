@@ -11,6 +11,7 @@ import {
   chatResult,
   ended,
   fakeControl,
+  fakeConversations,
   fakeCoordinator,
   head,
   KEY,
@@ -92,7 +93,9 @@ describe('stopping', () => {
         telemetry: recordingTelemetry(),
         traces: silentTraces,
         coordinator: fakeCoordinator(),
+        conversations: fakeConversations(),
         control: fakeControl(),
+        nodes: { manage: () => Promise.reject(new Error('not expected in this test')) },
       },
       {
         host: '127.0.0.1',
@@ -117,7 +120,7 @@ describe('stopping', () => {
 
 describe('addresses', () => {
   it.each([
-    ['GET', '/', 404],
+    ['GET', '/pages', 404],
     ['GET', '/v1', 404],
     ['POST', '/v1/audio/speech', 404],
     ['GET', '/v1/models/', 404],

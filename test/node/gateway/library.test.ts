@@ -10,6 +10,7 @@ import type {
   VerifyReport,
 } from '../../../node/core/library.ts';
 import {
+  CatalogueAnswer,
   CleanUpAnswer,
   ImportAnswer,
   MeshModelsAnswer,
@@ -176,6 +177,12 @@ describe('the library over HTTP', () => {
     expect(MeshModelsAnswer.parse(await (await call('/api/v1/models/mesh')).json())).toEqual({ models });
   });
 
+  it('lists what has a short name', async () => {
+    const models = [{ name: 'graph', id: 'owner/graph', task: 'tensor', description: 'adds numbers' }];
+    const { call } = await start({ catalogue: () => models });
+    expect(CatalogueAnswer.parse(await (await call('/api/v1/catalogue')).json())).toEqual({ models });
+  });
+
   it.each<[ErrorCode, number]>([
     ['model_not_found', 404],
     ['hub_unreachable', 503],
@@ -269,5 +276,25 @@ describe('a wait for the library', () => {
     const stopped = gateway.stop();
     expect((await answer).status).toBe(503);
     await stopped;
+  });
+});
+
+describe('POST /api/v1/transfers/cancel', () => {
+  it('ends the one that is meant, and says whether there was something to end', async () => {
+    const asked: string[] = [];
+    const library = fakeLibrary({
+      cancel: (id) => {
+        asked.push(id);
+        if (id !== 'pull-1') throw new WeftError({ code: 'not_found', message: 'None.' });
+        return asked.length === 1;
+      },
+    });
+    const { call } = await startGateway({ control: { library } });
+    const cancel = async (id: unknown): Promise<unknown> => (await call('/api/v1/transfers/cancel', { id })).json();
+    expect(await cancel('pull-1')).toEqual({ id: 'pull-1', cancelled: true });
+    expect(await cancel('pull-1')).toEqual({ id: 'pull-1', cancelled: false });
+    expect(await cancel('pull-2')).toMatchObject({ error: { weft_code: 'not_found' } });
+    expect(await cancel(7)).toMatchObject({ error: { weft_code: 'bad_request', param: 'id' } });
+    expect(asked).toEqual(['pull-1', 'pull-1', 'pull-2']);
   });
 });

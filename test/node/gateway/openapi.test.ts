@@ -84,7 +84,7 @@ describe('the OpenAPI document', () => {
   it('says what needs no key, and where parameters stand', async () => {
     const { document } = await start();
     const open = operationsOf(document).flatMap(([, path, { security }]) => (security?.length === 0 ? [path] : []));
-    expect(open).toEqual(['/healthz', '/readyz']);
+    expect(open).toEqual(['/api/v1/session', '/healthz', '/readyz']);
     const parameters = (path: string): unknown[] =>
       (document.paths[path]?.get?.parameters ?? []).map(({ name, in: place }) => [name, place]);
     expect(parameters('/api/v1/requests/{id}')).toEqual([['id', 'path']]);

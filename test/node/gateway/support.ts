@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import { systemRandom } from '../../../node/app/random.ts';
 import { systemClock } from '../../../node/core/clock.ts';
 import type { NodeControl, NodeStatus } from '../../../node/core/control.ts';
+import type { Conversations } from '../../../node/core/conversations.ts';
 import type {
   AnswerEvents,
   AnswerResult,
@@ -148,15 +149,33 @@ export const STATUS: NodeStatus = {
   load: { requestsInFlight: 0, queuedMs: 0, latencyMs: 0, memoryFreeBytes: 4_000_000_000 },
 };
 
+export function fakeConversations(overrides: Partial<Conversations> = {}): Conversations {
+  return {
+    list: unexpected,
+    create: unexpected,
+    get: unexpected,
+    change: unexpected,
+    delete: unexpected,
+    send: unexpected,
+    regenerate: unexpected,
+    stop: unexpected,
+    follow: unexpected,
+    import: unexpected,
+    ...overrides,
+  };
+}
+
 export function fakeLibrary(overrides: Partial<Library> = {}): Library {
   return {
     pull: unexpected,
     transfers: () => [],
+    cancel: unexpected,
     import: unexpected,
     verify: unexpected,
     cleanUp: unexpected,
     storage: unexpected,
     meshModels: () => [],
+    catalogue: () => [],
     stop: async () => undefined,
     ...overrides,
   };
@@ -176,11 +195,13 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
         load: undefined,
         link: undefined,
         heardAgoMs: 3,
+        manageable: true,
       },
     ],
     members: () => [{ node: SELF, name: 'desk', role: 'admin' }],
     loaded: () => [],
     library: fakeLibrary(),
+    pulses: { stepMs: 5_000, history: () => [], watch: () => () => undefined },
     events: { publish: () => undefined, since: () => [], last: 0, subscribe: () => () => undefined },
     model: unexpected,
     load: unexpected,
@@ -194,9 +215,12 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     logs: () => [],
     config: () => ({ file: '/data/settings.json', settings: [] }),
     configure: unexpected,
+    sharing: () => ({ paused: false }),
+    setSharing: unexpected,
     doctor: unexpected,
     newKey: unexpected,
     stop: () => undefined,
+    restart: () => undefined,
     revoke: unexpected,
     invite: async ({ ttlMs }) => ({ ticket: 'weft-ticket', expiresAtMs: ttlMs }),
     join: async () => ({ mesh: 'ab'.repeat(32), members: [] }),
@@ -285,7 +309,9 @@ export async function startGateway(options: StartInit = {}): Promise<RunningGate
       telemetry,
       traces: silentTraces,
       coordinator: fakeCoordinator(options.coordinator),
+      conversations: fakeConversations(),
       control: fakeControl(options.control),
+      nodes: { manage: unexpected },
       guards: { ...createGuards(init), ...options.guards },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...options.components,

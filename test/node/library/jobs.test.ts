@@ -54,6 +54,25 @@ describe('jobs', () => {
     expect(jobs.list()).toMatchObject([{ model: 'a', phase: 'done' }]);
   });
 
+  it('are cancelled once, whoever waits for them, and remembered', async () => {
+    const jobs = open();
+    const work = new Work();
+    const waiting = [jobs.run(work.as('a'), never), jobs.run(work.as('a'), never)];
+    await work.started.promise;
+    const [{ id } = { id: '' }] = jobs.list();
+    // From two windows at once.
+    expect([jobs.cancel(id), jobs.cancel(id)]).toEqual([true, false]);
+    for (const end of waiting) await expect(end).rejects.toMatchObject({ code: 'cancelled' });
+    expect(jobs.list()).toMatchObject([{ id, phase: 'cancelled' }]);
+    expect([jobs.cancel(id), jobs.cancel('pull-99')]).toEqual([false, undefined]);
+    // The next who asks for the same begins anew.
+    const again = new Work();
+    const next = jobs.run(again.as('a'), never);
+    await again.started.promise;
+    again.end.resolve('came');
+    expect(await next).toBe('came');
+  });
+
   it('go on while one of two waiters is left', async () => {
     const jobs = open();
     const work = new Work();

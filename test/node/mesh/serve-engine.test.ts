@@ -180,6 +180,27 @@ describe('RemoteEngine', () => {
       expect(local.seen).toHaveLength(1);
     });
 
+    it('is not for nodes that take none of that model; where that is not asked, it runs', async () => {
+      const asked: string[] = [];
+      const takesParts = ({ id }: { readonly id: string }): boolean => {
+        asked.push(id);
+        return false;
+      };
+      const { remote: engine, engine: local } = await remote((node) => new FakeEngine(node), allowAll, undefined, {
+        takesParts,
+      });
+      await expect(engine.run({ model, inputs, outputs: [], part }, options())).rejects.toMatchObject({
+        code: 'model_not_found',
+      });
+      expect(local.seen).toHaveLength(0);
+      // The whole is another matter.
+      await engine.run({ model, inputs, outputs: [] }, options());
+      expect(asked).toEqual([model.id]);
+      const open = await remote((node) => new FakeEngine(node));
+      await open.remote.run({ model, inputs, outputs: [], part }, options());
+      expect(open.engine.seen).toHaveLength(1);
+    });
+
     it('takes no other tensors for its answer than those that were asked for', async () => {
       const { remote: engine } = await remote((node) => new FakeEngine(node));
       const run = (outputs: string[], wanted: string[] = []) =>

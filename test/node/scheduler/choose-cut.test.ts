@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type CutRequest, chooseCut, depthOf, type WholeChoice } from '../../../node/scheduler/choose-cut.ts';
+import {
+  type CutRequest,
+  type CutRule,
+  chooseCut,
+  depthOf,
+  type WholeChoice,
+} from '../../../node/scheduler/choose-cut.ts';
 import { type CutNode, CutPrices, worthCompressing } from '../../../node/scheduler/cut-price.ts';
 import { CUT_GAIN_MS, CUT_GAIN_SHARE, RAW_SHARE_MIN } from '../../../node/scheduler/limits.ts';
 import { CUT_SEGMENTS_MAX } from '../../../protocol/cut-table.ts';
@@ -308,6 +314,38 @@ describe('raw: local', () => {
   });
 });
 
+describe('nodes that are named', () => {
+  const named = (on: readonly string[], rule: CutRule = {}) =>
+    chooseCut(request({ rule: { ...rule, on }, peers: [node('fast', { speed: 0.1 }), node('slow', { speed: 5 })] }));
+
+  it('alone have parts', () => {
+    const parts = (on: readonly string[]) => named(on, { cutAt: [1, 2] }).parts.map((part) => part.node);
+    expect(new Set(parts(['fast', 'slow']))).toEqual(new Set(['fast', 'slow']));
+    expect(new Set(parts([SELF, 'slow']))).toEqual(new Set([SELF, 'slow']));
+  });
+
+  it('have one part each, in their order, where there are as many', () => {
+    for (const on of [
+      [SELF, 'slow'],
+      ['slow', SELF],
+      ['slow', 'fast'],
+    ]) {
+      expect(named(on, { cutAt: [1] }).parts.map((part) => part.node)).toEqual(on);
+    }
+  });
+
+  it('alone have the whole', () => {
+    const wholes = [whole(SELF, 10), whole('fast', 1), whole('slow', 100)];
+    const { nodes, rejected } = chooseCut(request({ wholes, rule: { on: ['slow'] }, peers: [node('slow')] }));
+    expect(nodes).toEqual(['slow']);
+    expect(rejected.map((one) => one.node)).toEqual([SELF, 'fast']);
+  });
+
+  it('are refused where they are too few', () => {
+    expect(named(['fast'], { cutAt: [1], minDepth: 1 }).refused).toMatch(/No cut keeps to the rule/);
+  });
+});
+
 describe('a refusal', () => {
   it.each<[string, Partial<CutRequest>, string]>([
     [
@@ -383,11 +421,11 @@ describe('a stream', () => {
 
 describe('compression', () => {
   it('pays on slow ways and for large tensors only', () => {
-    // 3.1 and 0.5 ms per MB are measured; at 100 Mbit/s a megabyte takes 80 ms.
-    expect(worthCompressing(1e6, 0.0125, 3.1, 0.5)).toBe(true);
-    expect(worthCompressing(1e6, 0.125, 3.1, 0.5)).toBe(true);
-    expect(worthCompressing(1e6, 1.25, 3.1, 0.5)).toBe(false);
-    expect(worthCompressing(10_000, 0.0125, 3.1, 0.5)).toBe(false);
-    expect(worthCompressing(1e6, 0.0125, 3.1, 0.5, 1)).toBe(false);
+    // At 100 Mbit/s a megabyte takes 80 ms.
+    expect(worthCompressing(1e6, 0.0125)).toBe(true);
+    expect(worthCompressing(1e6, 0.125)).toBe(true);
+    expect(worthCompressing(1e6, 1.25)).toBe(false);
+    expect(worthCompressing(10_000, 0.0125)).toBe(false);
+    expect(worthCompressing(1e6, Number.POSITIVE_INFINITY)).toBe(false);
   });
 });

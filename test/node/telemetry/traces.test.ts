@@ -153,9 +153,31 @@ describe('a request', () => {
           durationMs: 12,
           promptTokens: 5,
           completionTokens: undefined,
+          plan: 'scatter',
+          nodes: [NODE, PEER],
+          ttftMs: undefined,
         },
       },
     ]);
+  });
+
+  it('ends with the way that it took at last, and with the time to its first token', () => {
+    const { ring, events } = make();
+    const trace = ring.begin({ requestId: 'req_1', name: 'POST /v1/chat/completions' });
+    trace.placed({ ...BASE, kind: 'remote', node: PEER });
+    trace.placed({ ...BASE, kind: 'local', node: NODE });
+    trace.usage({ promptTokens: 5, completionTokens: 2, ttftMs: 31 });
+    trace.usage({ completionTokens: 3 });
+    trace.end({ status: 'ok' });
+    expect(events.all.at(-1)?.data).toMatchObject({ phase: 'ended', plan: 'local', nodes: [NODE], ttftMs: 31 });
+    expect(ring.get('req_1')).toMatchObject({ ttftMs: 31, completionTokens: 3 });
+  });
+
+  it('that is never placed ends without a way', () => {
+    const { ring, events } = make();
+    ring.begin({ requestId: 'req_1', name: 'POST /v1/embeddings' }).end({ status: 'error', code: 'model_not_found' });
+    expect(events.all.at(-1)?.data).not.toHaveProperty('plan');
+    expect(ring.get('req_1')).not.toHaveProperty('ttftMs');
   });
 
   it('of many items tells how far it is: at once, now and then, and when all are done', () => {

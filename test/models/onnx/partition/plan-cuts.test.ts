@@ -6,7 +6,6 @@ import { TensorProto_DataType as DataType, FunctionProtoSchema } from '../../../
 import { cutTable } from '../../../../models/onnx/partition/cut-table.ts';
 import { extractPart } from '../../../../models/onnx/partition/extract.ts';
 import { type CutChain, planCuts } from '../../../../models/onnx/partition/plan-cuts.ts';
-import { staticCosts } from '../../../../models/onnx/partition/static-costs.ts';
 import { type NodeCosts, stepGraph, type TensorCost } from '../../../../models/onnx/partition/step-graph.ts';
 import { twoWayCut } from '../../../../models/onnx/partition/two-way-cut.ts';
 import { floatTensor, int64Tensor, valueInfo } from '../../../../models/onnx/tensors.ts';
@@ -14,6 +13,7 @@ import { CUT_SEGMENTS_MAX, partBetween } from '../../../../protocol/cut-table.ts
 import { runs } from '../../../support/property.ts';
 import { randomGraph } from '../../../support/random-graph.ts';
 import { SeededRandom } from '../../../support/seeded.ts';
+import { staticCosts } from '../../../support/static-costs.ts';
 import { modelOf, node } from './graphs.ts';
 import { costsOf, expectSame, partsOf, run, runAll, runParts } from './support.ts';
 

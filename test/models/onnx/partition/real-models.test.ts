@@ -7,10 +7,10 @@ import type { ModelProto } from '../../../../models/onnx/messages/onnx_pb.js';
 import { readModel } from '../../../../models/onnx/model-file.ts';
 import { extractPart } from '../../../../models/onnx/partition/extract.ts';
 import { type CutChain, planCuts } from '../../../../models/onnx/partition/plan-cuts.ts';
-import { staticCosts } from '../../../../models/onnx/partition/static-costs.ts';
 import { weightBytes } from '../../../../models/onnx/partition/weights.ts';
 import { partBetween } from '../../../../protocol/cut-table.ts';
 import { mobilenet } from '../../../support/mobilenet.ts';
+import { staticCosts } from '../../../support/static-costs.ts';
 import { MINILM, SMOLLM2 } from '../../paths.ts';
 import { costsOf, expectSame, partsOf, run, runAll, runParts, type Tensors } from './support.ts';
 

@@ -19,6 +19,7 @@ export function contextOf(env: Readonly<Record<string, string>> = {}): {
     env,
     signal: new AbortController().signal,
     exit: () => undefined,
+    startAnew: async () => undefined,
   };
   return { context, stdout: () => printed.stdout, stderr: () => printed.stderr };
 }

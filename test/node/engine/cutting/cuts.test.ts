@@ -106,6 +106,21 @@ describe('a table of cuts', () => {
     expect(await own.engine.cuts(layers.ref, { signal, sample: sample(7) })).toEqual(wide);
   });
 
+  it('is made of shapes as of tensors, and apart for what is to stay where it is', async () => {
+    await using own = await measuring();
+    const shape = { name: 'x', type: 'float32' as const, dims: [3, LAYER_WIDTH] };
+    const table = await own.engine.cuts(layers.ref, { signal, sample: [shape] });
+    expect(table.shapes).toBe('x:float32[3,96]');
+    expect(await own.engine.cuts(layers.ref, { signal, sample: sample(3) })).toEqual(table);
+    const raw = await own.engine.cuts(layers.ref, { signal, sample: sample(3), raw: ['x'] });
+    expect(raw.raw).toEqual(['x']);
+    expect(raw.measuredAtMs).toBeGreaterThan(table.measuredAtMs);
+    const reopened = await CutStore.open({ log: silentLog }, { folder: own.tables });
+    const key = { digest: layers.ref.digest, shapes: table.shapes, device: table.device, version: '1' };
+    expect(reopened.find({ ...key, raw: ['x'] })).toEqual(raw);
+    expect(reopened.find(key)).toEqual(table);
+  });
+
   it('is measured once for all who ask at a time', async () => {
     await using own = await measuring();
     const both = await Promise.all([own.engine.cuts(layers.ref, { signal }), own.engine.cuts(layers.ref, { signal })]);
@@ -127,6 +142,23 @@ describe('a measurement', () => {
     process.kill(await own.pid(), 'SIGKILL');
     expect(await failed).toMatchObject({ code: 'runner_lost' });
     expect((await own.engine.cuts(layers.ref, { signal })).segments.length).toBeGreaterThan(2);
+  });
+
+  it('that a request waits for goes on beside others where the node is never quiet, and is not kept', async () => {
+    await using own = await measuring();
+    let busy = true;
+    const load = (async () => {
+      while (busy) await own.engine.run({ model: layers.ref, inputs: sample(1), outputs: ['y'] }, workOptions());
+    })();
+    try {
+      const table = await own.engine.cuts(layers.ref, { signal, sample: sample(5), urgent: true });
+      expect(table.segments.length).toBeGreaterThan(2);
+      const key = { digest: layers.ref.digest, shapes: table.shapes, device: table.device, version: '1' };
+      expect(own.store.find(key)).toBeUndefined();
+    } finally {
+      busy = false;
+      await load;
+    }
   });
 
   it('gives way to a request, and begins anew', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Manifest } from '../../../../models/manifest.ts';
 import { chooseFinalists, inOne, shapesOf, usualMs } from '../../../../node/engine/cutting/finalists.ts';
 import { FINALISTS_MAX, SAMPLE_BYTES_MAX } from '../../../../node/engine/cutting/limits.ts';
-import { sampleInputs } from '../../../../node/engine/cutting/sample-inputs.ts';
+import { completed, sampleInputs } from '../../../../node/engine/cutting/sample-inputs.ts';
 import { byteLength } from '../../../../protocol/tensor.ts';
 
 type Ports = Manifest['inputs'];
@@ -155,5 +155,28 @@ describe('inOne', () => {
       ['y', 0, []],
     ]);
     expect(table.reason).toBe('Its parts fail.');
+  });
+});
+
+describe('shapes', () => {
+  it('are filled, and tensors left as they are', () => {
+    const given = { name: 'a', type: 'int64' as const, dims: [1], data: new Uint8Array(8).fill(9) };
+    const [first, second] = completed([given, { name: 'b', type: 'int32', dims: [2, 3] }]);
+    expect(first).toEqual(given);
+    expect(second).toEqual({
+      name: 'b',
+      type: 'int32',
+      dims: [2, 3],
+      data: new Uint8Array(new Int32Array(6).fill(1).buffer),
+    });
+  });
+
+  it.each([
+    ['together too large', 'tensor_invalid', [{ dims: [3 << 20, 4] }, { dims: [3 << 20, 4] }]],
+    ['of a type that nothing is made up of', 'unsupported', [{ type: 'string' as const }]],
+    ['with a dimension that is none', 'tensor_invalid', [{ dims: [-1] }]],
+  ])('%s are refused', (_what, code, changes) => {
+    const shapes = changes.map((change, at) => ({ name: `x${at}`, type: 'float32' as const, dims: [1], ...change }));
+    expect(() => completed(shapes)).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -48,6 +48,7 @@ async function measured(
     device: 'cpu',
     version: '1',
     sample: [],
+    raw: [],
     wallNow: () => 1000,
     verifyLarge: false,
     weightBytesMax: 0,
@@ -160,7 +161,15 @@ describe('measureCuts', () => {
     await mkdir(scratch);
     const stopped = AbortSignal.abort(new Error('stop'));
     const { folder: root, manifest, ref: model } = layers;
-    const rest = { device: 'cpu', version: '1', sample: [], wallNow: () => 0, verifyLarge: false, weightBytesMax: 0 };
+    const rest = {
+      device: 'cpu',
+      version: '1',
+      sample: [],
+      raw: [],
+      wallNow: () => 0,
+      verifyLarge: false,
+      weightBytesMax: 0,
+    };
     const init = { model, manifest, folder: root, scratch, threads: 1, shareCores: true, ...rest };
     await expect(measureCuts(init, stopped)).rejects.toThrow('stop');
   });

@@ -1,11 +1,12 @@
 // Rough costs of a graph that no device has run: by its multiplications and the bytes that it moves. Good enough to show
 // where a graph could be cut; what a cut gains is for measured costs to tell.
-import { byteLength, dataTypeName } from '../../../protocol/tensor.ts';
-import { attributeOf, intAttribute } from '../attributes.ts';
-import type { ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../messages/onnx_pb.js';
-import { GraphSources } from './sources.ts';
-import type { NodeCosts, TensorCost } from './step-graph.ts';
-import { sizeOf } from './weights.ts';
+
+import { attributeOf, intAttribute } from '../../models/onnx/attributes.ts';
+import type { ModelProto, NodeProto, TensorProto, ValueInfoProto } from '../../models/onnx/messages/onnx_pb.js';
+import { GraphSources } from '../../models/onnx/partition/sources.ts';
+import type { NodeCosts, TensorCost } from '../../models/onnx/partition/step-graph.ts';
+import { sizeOf } from '../../models/onnx/partition/weights.ts';
+import { byteLength, dataTypeName } from '../../protocol/tensor.ts';
 
 /** One core of a laptop, roughly: 5e9 multiplications, or 5e9 bytes, a second. */
 const MS_PER_PRODUCT = 2e-7;

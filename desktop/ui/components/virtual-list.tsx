@@ -1,0 +1,74 @@
+// A long list of which only what is seen stands in the document. Rows may have different heights.
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { classes } from './class-names.ts';
+
+export interface VirtualListProps<Item> {
+  readonly label: string;
+  readonly items: readonly Item[];
+  readonly itemKey: (item: Item, index: number) => string;
+  readonly row: (item: Item, index: number) => ReactNode;
+  /** Height in pixels of a row that has not been measured. */
+  readonly estimatePx: number;
+  /** Stays at the end while one is there: for logs. */
+  readonly follow?: boolean;
+  readonly className?: string;
+}
+
+/** Nearer to the end than this counts as there. */
+const AT_END_PX = 24;
+
+export function VirtualList<Item>({
+  label,
+  items,
+  itemKey,
+  row,
+  estimatePx,
+  follow = false,
+  className,
+}: VirtualListProps<Item>): ReactNode {
+  const scroller = useRef<HTMLElement>(null);
+  const atEnd = useRef(true);
+  const virtualizer = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => estimatePx,
+    overscan: 12,
+    getItemKey: (index) => {
+      const item = items[index];
+      return item === undefined ? index : itemKey(item, index);
+    },
+  });
+  useEffect(() => {
+    if (follow && atEnd.current && items.length > 0) virtualizer.scrollToIndex(items.length - 1, { align: 'end' });
+  }, [follow, items, virtualizer]);
+  return (
+    <section
+      ref={scroller}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+      tabIndex={0}
+      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+        atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+      }}
+      className={classes('min-h-0 overflow-y-auto focus-visible:-outline-offset-2', className)}
+    >
+      <ul className="relative w-full" style={{ height: virtualizer.getTotalSize() }}>
+        {virtualizer.getVirtualItems().map(({ key, index, start }) => {
+          const item = items[index];
+          return item === undefined ? null : (
+            <li
+              key={key}
+              data-index={index}
+              ref={virtualizer.measureElement}
+              className="absolute inset-x-0 top-0"
+              style={{ transform: `translateY(${start}px)` }}
+            >
+              {row(item, index)}
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

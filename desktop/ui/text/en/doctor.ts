@@ -1,0 +1,42 @@
+// Texts of the doctor view.
+
+export const doctor = {
+  title: 'Doctor',
+  note: 'Looks layer by layer at why something does not work',
+  of: 'Look at',
+  run: 'Look now',
+  runAgain: 'Look again',
+  running: 'Looking',
+  runningText: 'Every layer is looked at, the peers and the local network too. That takes up to 20 seconds.',
+  lookedAt: 'looked',
+  failed: 'The node could not be examined',
+  copy: 'Copy the report',
+  show: 'Show',
+  shows: { all: 'All', todo: 'To do' },
+  summary: {
+    ok: 'Everything is fine',
+    warning: (count: number): string => (count === 1 ? 'One thing to look at' : `${count} things to look at`),
+    failed: (count: number): string => (count === 1 ? 'One check has failed' : `${count} checks have failed`),
+  },
+  counts: (ok: number, warning: number, failed: number, skipped: number): string =>
+    `${ok} fine, ${warning} to look at, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
+  beginWithFirst: 'Begin with the first: later layers stand on earlier ones.',
+  nothingToDo: 'Nothing needs doing.',
+  states: { ok: 'fine', warning: 'look at it', failed: 'failed', skipped: 'skipped' },
+  layers: {
+    daemon: 'Daemon',
+    settings: 'Settings',
+    runtime: 'Runtime',
+    driver: 'Drivers and devices',
+    limits: 'Limits of the system',
+    disk: 'Disk',
+    key: 'Keys',
+    models: 'Models',
+    ports: 'Ports',
+    membership: 'Membership',
+    mdns: 'Local discovery',
+    peer: 'Peers',
+    clock: 'Clock',
+  } as Readonly<Record<string, string>>,
+  report: (name: string, version: string, at: string): string => `Weft doctor: ${name}, version ${version}, ${at}`,
+} as const;

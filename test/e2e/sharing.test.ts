@@ -1,0 +1,51 @@
+// Pausing what a node does for others, between real daemons.
+import { describe, expect, it } from 'vitest';
+import { streamChat } from '../support/chat.ts';
+import { connectedPeers } from '../support/connected-peers.ts';
+import { type Daemon, ticketOf } from '../support/daemon.ts';
+import { daemonsOfTest } from '../support/daemons-of-test.ts';
+import { until } from '../support/wait.ts';
+
+const start = daemonsOfTest();
+
+async function api<Answer>(daemon: Daemon, path: string, body?: object): Promise<Answer> {
+  const response = await fetch(`${daemon.url}/api/v1/${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${daemon.key}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  expect(response.status).toBe(200);
+  return (await response.json()) as Answer;
+}
+
+interface Models {
+  readonly models: readonly { readonly id: string }[];
+}
+
+describe('a node that has paused sharing', () => {
+  it('is asked for nothing by its peers, serves itself, and shares again', async () => {
+    const worker = await start();
+    const edge = await start({ args: ['--offer', 'none', '--join', await ticketOf(worker)] });
+    await connectedPeers(edge, 1);
+    expect((await streamChat(edge, { maxTokens: 4 })).nodes).toEqual([worker.node]);
+
+    expect(await api(worker, 'sharing', { paused: true })).toEqual({ paused: true });
+    expect(await api(worker, 'sharing')).toEqual({ paused: true });
+    await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length === 0);
+    const refused = await fetch(`${edge.url}/v1/embeddings`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${edge.key}`,
+        'content-type': 'application/json',
+        'x-weft-deadline-ms': '500',
+      },
+      body: JSON.stringify({ model: 'minilm', input: 'nobody is there for it' }),
+    });
+    expect(refused.status).toBeGreaterThanOrEqual(404);
+    expect((await streamChat(worker, { maxTokens: 4 })).nodes).toEqual([worker.node]);
+
+    await api(worker, 'sharing', { paused: false });
+    await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length > 0);
+    expect((await streamChat(edge, { maxTokens: 4 })).nodes).toEqual([worker.node]);
+  });
+});
