@@ -8,7 +8,7 @@ const chaos = process.argv.includes('chaos');
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'layering', include: ['test/layering.test.ts'] } },
+      { test: { name: 'layering', include: ['test/layering.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'unit',

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DIST = join(ROOT, 'dist');
 
+/** Folders of dist/ that the desktop's own builds write. */
+const OTHERS = ['desktop', 'packages'];
+
 /** Programs that are started by path: the command line, the two child processes of a daemon, and a runner's thread. */
 const ENTRIES = {
   cli: 'node/cli/main.ts',
@@ -104,7 +107,8 @@ async function writeAll(files) {
   const written = new Set(files.map(({ path }) => join(DIST, path)));
   for (const entry of before) {
     const path = join(entry.parentPath, entry.name);
-    if (!entry.isDirectory() && !written.has(path)) await rm(path, { force: true });
+    const isOurs = !entry.isDirectory() && !OTHERS.some((folder) => path.startsWith(join(DIST, folder, sep)));
+    if (isOurs && !written.has(path)) await rm(path, { force: true });
   }
 }
 

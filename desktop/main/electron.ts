@@ -87,7 +87,6 @@ function appPort({ version }: ElectronInit): AppPort {
   return {
     version,
     packaged: app.isPackaged,
-    folder: app.getAppPath(),
     resources: process.resourcesPath,
     userData: app.getPath('userData'),
     logs: app.getPath('logs'),
@@ -175,10 +174,8 @@ function createWindow(init: WindowInit): WindowPort {
     load: (url) => window.loadURL(url),
     reload: () => webContents.reload(),
     show: () => window.show(),
-    hide: () => window.hide(),
     focus: () => window.focus(),
     close: () => window.close(),
-    isVisible: () => window.isVisible(),
     isMinimized: () => window.isMinimized(),
     restore: () => window.restore(),
     isMaximized: () => window.isMaximized(),

@@ -27,8 +27,6 @@ export interface AppPort {
   readonly version: string;
   /** True in a package, false in development. */
   readonly packaged: boolean;
-  /** Folder that holds the app's own files; in a package inside the archive. */
-  readonly folder: string;
   /** Folder of what was shipped beside the app. */
   readonly resources: string;
   /** Folder for preferences and the window's place. */
@@ -75,10 +73,8 @@ export interface WindowPort {
   load(url: string): Promise<void>;
   reload(): void;
   show(): void;
-  hide(): void;
   focus(): void;
   close(): void;
-  isVisible(): boolean;
   isMinimized(): boolean;
   restore(): void;
   isMaximized(): boolean;

@@ -34,6 +34,9 @@ export const QUIT_MS_MAX = 8_000;
 /** A node's output that is kept: this file, and the one before it. */
 export const LOG_BYTES_MAX = 4 << 20;
 
+/** Between two looks at whether a running node has filled it. */
+export const LOG_LOOK_MS = 60_000;
+
 /** Of its end, what is read for the reason of a failure. */
 export const LOG_TAIL_BYTES = 16 << 10;
 

@@ -1,6 +1,6 @@
 // What the main process says of itself: facts as lines of JSON, in one file beside the node's output. Bounded: the file is
 // begun anew when it is full, and the last one is kept.
-import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, renameSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOG_BYTES_MAX } from './limits.ts';
 
@@ -37,6 +37,16 @@ export function openLog(init: { readonly folder: string; readonly now: () => num
 export function rotate(path: string, bytesMax: number): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size >= bytesMax) renameSync(path, `${path}.1`);
+}
+
+/**
+ * The same for a file that another process goes on to append to: its content is put aside, and the file begins anew.
+ * @throws the system's error
+ */
+export function cutBack(path: string, bytesMax: number): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) < bytesMax) return;
+  copyFileSync(path, `${path}.1`);
+  truncateSync(path, 0);
 }
 
 function plain(facts: Facts): Facts {

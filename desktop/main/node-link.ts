@@ -2,7 +2,6 @@
 // for the few of the main process itself. The key is read when it is needed, and again when the node refuses it: keys change.
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { WeftError } from '../../protocol/errors.ts';
 import { ANSWER_BYTES_MAX, ANSWER_MS_MAX, LOOK_TIMEOUT_MS } from './limits.ts';
 
@@ -71,10 +70,7 @@ export class NodeLink {
       body: bytes === undefined ? undefined : ReadableStream.from([bytes]),
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     });
-    if (Number(answer.headers['content-length'] ?? 0) > ANSWER_BYTES_MAX) answer.body.destroy();
-    const json = await text(answer.body).catch((error: unknown) => {
-      throw notRunning(error);
-    });
+    const json = await boundedText(answer.body);
     if (answer.status === 200) return JSON.parse(json);
     throw new WeftError({
       code: 'unsupported',
@@ -120,6 +116,22 @@ export class NodeLink {
       throw signal.aborted ? cancelled() : notRunning(error);
     }
   }
+}
+
+/** @throws WeftError `daemon_not_running` for an answer that breaks off, or has no end */
+async function boundedText(body: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > ANSWER_BYTES_MAX) throw new Error(`The answer has more than ${ANSWER_BYTES_MAX} bytes.`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw notRunning(error);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Never rejects: what ends the request is told where its answer is awaited. */

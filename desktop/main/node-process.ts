@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './home.ts';
-import { LOG_BYTES_MAX, LOG_TAIL_BYTES } from './limits.ts';
-import { rotate } from './log.ts';
+import { LOG_BYTES_MAX, LOG_LOOK_MS, LOG_TAIL_BYTES } from './limits.ts';
+import { cutBack, rotate } from './log.ts';
 import type { NodeProgram } from './node-program.ts';
 
 /** How a node ended. */
@@ -40,6 +40,8 @@ export interface NodeProcessInit {
   readonly logs: string;
   /** Behind `weft serve`. */
   readonly args?: readonly string[];
+  /** Tests shorten the wait and the file. */
+  readonly log?: { readonly lookMs: number; readonly bytesMax: number };
 }
 
 export const NODE_LOG_FILE = 'node.log';
@@ -59,11 +61,12 @@ export function nodeStarter(init: NodeProcessInit): NodeStarter {
   };
 }
 
-function startChild({ program, env, home, logs, args = [] }: NodeProcessInit): NodeChild {
+function startChild({ program, env, home, logs, args = [], log }: NodeProcessInit): NodeChild {
   const { node, weft } = program();
   mkdirSync(logs, { recursive: true });
   const path = join(logs, NODE_LOG_FILE);
-  rotate(path, LOG_BYTES_MAX);
+  const { lookMs, bytesMax } = log ?? { lookMs: LOG_LOOK_MS, bytesMax: LOG_BYTES_MAX };
+  rotate(path, bytesMax);
   const output = openSync(path, 'a', 0o600);
   const from = statSync(path).size;
   let child: ChildProcess;
@@ -76,10 +79,19 @@ function startChild({ program, env, home, logs, args = [] }: NodeProcessInit): N
   } finally {
     closeSync(output);
   }
+  const looking = setInterval(() => {
+    try {
+      cutBack(path, bytesMax);
+    } catch {
+      return; // A full disk, say: it is looked at again.
+    }
+  }, lookMs);
+  looking.unref();
   const ended = new Promise<NodeEnd>((resolve) => {
     child.once('error', (error) => resolve({ code: undefined, reason: `Node could not be started: ${error.message}` }));
     child.once('exit', (code) => resolve({ code: code ?? undefined, reason: failureIn(tailOf(path, from)) }));
   });
+  void ended.then(() => clearInterval(looking));
   return {
     pid: child.pid,
     ended,
@@ -94,7 +106,8 @@ function tailOf(path: string, from: number): string {
   try {
     file = openSync(path, 'r');
     const size = statSync(path).size;
-    const start = Math.max(from, size - LOG_TAIL_BYTES);
+    // One that was begun anew meanwhile is this run's from its start.
+    const start = Math.max(size < from ? 0 : from, size - LOG_TAIL_BYTES);
     const bytes = Buffer.alloc(Math.max(0, size - start));
     return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, start)).toString('utf8');
   } catch {

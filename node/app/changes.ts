@@ -66,7 +66,12 @@ function nodesOf(membership: ChangesComponents['membership'], mesh: ChangesCompo
 }
 
 function modelsOf(engine: ChangesComponents['engine']): readonly ModelChange[] {
-  return engine.loaded().map(({ id, state, reason }) => ({ id, state, ...(reason === undefined ? {} : { reason }) }));
+  return engine.loaded().map(({ id, state, reason, pinned }) => ({
+    id,
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(pinned && { pinned }),
+  }));
 }
 
 interface DifferencesInit<Thing> {

@@ -289,6 +289,7 @@ export class SupervisedEngine implements LocalEngine, MeasurableEngine {
     if (!pin) return;
     model.pinnedByRequest = true;
     this.#slots.of(model).used(model);
+    for (const listener of this.#listeners) listener();
   }
 
   keepLoaded(digests: readonly string[]): void {

@@ -22,6 +22,7 @@ import { scatter } from './scatter.ts';
 import { split } from './split.ts';
 import { startup } from './startup.ts';
 import { transfer } from './transfer.ts';
+import { ui } from './ui.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
   remote,
@@ -44,6 +45,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   predict,
   frames,
   parts,
+  ui,
 ];
 
 const { values, positionals } = parseArgs({

@@ -5,9 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, describe, expect } from 'vitest';
-
-/** Debian's, or the one that is named. */
-export const CHROMIUM = process.env.WEFT_CHROMIUM ?? '/usr/bin/chromium';
+import { CHROMIUM } from './chromium.ts';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -46,7 +44,8 @@ let browser: Promise<Browser> | undefined;
 const open = new Set<OpenedPage>();
 
 /**
- * Opens a page and waits for the view. Violations of the policy reach the console as errors. Pages that are left open are closed, and judged, when their recorded node or the test file ends.
+ * Opens a page and waits for the view. Violations of the policy reach the console as errors. Pages that are left open are
+ * closed, and judged, when their recorded node or the test file ends.
  */
 export async function openPage(init: PageInit): Promise<OpenedPage> {
   const { daemon, path = '/', width = 1280, theme = 'light', signIn = true, expected = [], script } = init;

@@ -13,7 +13,8 @@ import { OneTimeTokens } from '../../node/gateway/one-time-tokens.ts';
 import type { PagesInit } from '../../node/gateway/ui.ts';
 import { temporaryFolder } from '../models/temporary.ts';
 import { KEY, startGateway } from '../node/gateway/support.ts';
-import { CHROMIUM, describeWithBrowser } from '../support/page.ts';
+import { CHROMIUM } from '../support/chromium.ts';
+import { describeWithBrowser } from '../support/page.ts';
 
 const INDEX = '<!doctype html><title>Weft</title><h1 id="inside">The pages of a node</h1>';
 

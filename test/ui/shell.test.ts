@@ -99,7 +99,7 @@ describeWithBrowser('the shell', () => {
 
   it('goes to the sign-in page when the node no longer knows it', async () => {
     await using daemon = await startRecordedNode();
-    const { page } = await openPage({ daemon, path: '/requests', expected: [/401/] });
+    const { page } = await openPage({ daemon, path: '/requests', expected: [/401|404|ERR_/] });
     await page.getByRole('button', { name: 'Live' }).waitFor();
     daemon.answer('/api/v1/events', new RecordedFailure(401, 'unauthorized', 'Sign in.', ''));
     daemon.breakStreams();

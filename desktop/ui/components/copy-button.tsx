@@ -7,7 +7,8 @@ import { Button, IconButton } from './button.tsx';
 const SAID_MS = 1_800;
 
 export interface CopyButtonProps {
-  readonly value: string;
+  /** A function where making the text is work. */
+  readonly value: string | (() => string);
   /** What is copied, such as "Copy the command". */
   readonly label?: string;
   /** With its label beside the icon. */
@@ -28,7 +29,7 @@ export function CopyButton({
     return () => clearTimeout(timer);
   }, [said]);
   const copy = async (): Promise<void> => {
-    setSaid((await copyText(value)) ? 'copied' : 'failed');
+    setSaid((await copyText(typeof value === 'string' ? value : value())) ? 'copied' : 'failed');
   };
   const shown = said === 'copied' ? text.common.copied : said === 'failed' ? text.common.notCopied : label;
   const icon = said === 'copied' ? <Check /> : <Copy />;

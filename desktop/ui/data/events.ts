@@ -36,6 +36,26 @@ export function useConnection(): ConnectionState {
 }
 
 /**
+ * Resolves once the connection has been away and is back, as when a node starts anew; false where that does not come about.
+ * @param timeoutMs in which it must
+ */
+export function backAgain(timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    let away = hub.state !== 'live';
+    const end = (is: boolean): void => {
+      clearTimeout(timer);
+      unsubscribe();
+      resolve(is);
+    };
+    const timer = setTimeout(() => end(false), timeoutMs);
+    const unsubscribe = hub.onState(() => {
+      if (hub.state !== 'live') away = true;
+      else if (away) end(true);
+    });
+  });
+}
+
+/**
  * Hears of events of one type while the component is shown: once per frame, all since the last, in order. The listener may change
  * between renders. `reset` says that events were missed.
  */
@@ -64,6 +84,9 @@ export function useEvents<Type extends EventType>(
 export function useLiveRequests(): ReadonlyMap<string, LiveRequest> {
   return useSyncExternalStore(subscribeLive, () => live.requests);
 }
+
+/** The same for code that draws by itself, as they are now. */
+export const liveRequests = (): ReadonlyMap<string, LiveRequest> => live.requests;
 
 /**
  * Something of the live state, for parts that must not be drawn anew at every request. @param select gives equal values (by

@@ -52,6 +52,8 @@ const ModelChange = z.object({
   /** Of the phase, 0 to 1; left out where it isn't known. */
   fraction: z.number().optional(),
   reason: z.string().optional(),
+  /** It stays in memory until it is unloaded. */
+  pinned: z.literal(true).optional(),
 });
 export type ModelChange = z.infer<typeof ModelChange>;
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { linuxAutostart } from '../../../desktop/main/autostart.ts';
@@ -11,6 +11,7 @@ import { describeError } from '../../../node/cli/errors.ts';
 import { writeDaemonRecord } from '../../../node/config/daemon-record.ts';
 import { homeFolder as nodeHomeFolder, openHome } from '../../../node/config/home.ts';
 import { WeftError } from '../../../protocol/errors.ts';
+import { until } from '../../support/wait.ts';
 import { newFolder } from '../support/homes.ts';
 
 describe('the data folder', () => {
@@ -126,6 +127,31 @@ describe('the node that was shipped', () => {
       logs: folder,
     });
     expect((await broken.start().ended).reason).toContain('could not be started');
+  });
+
+  it('has output with a bound, also while it runs, and is understood at its end all the same', async () => {
+    const folder = newFolder();
+    const talker = join(folder, 'talker.mjs');
+    const line = `${'x'.repeat(1_000)}\\n`;
+    writeFileSync(
+      talker,
+      `import { writeSync } from 'node:fs';
+       setInterval(() => writeSync(1, '${line}'), 1);
+       process.on('SIGTERM', () => { writeSync(2, 'weft: It is over.\\n  do:  Nothing.\\n'); process.exit(1); });`,
+    );
+    const starter = nodeStarter({
+      program: () => ({ node: process.execPath, weft: talker }),
+      env: process.env,
+      home: folder,
+      logs: folder,
+      log: { lookMs: 10, bytesMax: 50_000 },
+    });
+    const child = starter.start();
+    const path = join(folder, 'node.log');
+    await until('the file to be put aside', () => existsSync(`${path}.1`));
+    child.end();
+    expect(await child.ended).toEqual({ code: 1, reason: 'It is over. Nothing.' });
+    expect(statSync(`${path}.1`).size).toBeGreaterThanOrEqual(50_000);
   });
 
   it('is understood when it says why it ends', () => {

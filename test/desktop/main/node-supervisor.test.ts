@@ -128,6 +128,17 @@ describe('a node that runs already', () => {
     supervisor.start();
     const view = await reaches(supervisor, 'running');
     expect(view.api).not.toBe(api);
+    // Its twin: by the record alone, the stranger would be taken for the node.
+    const deceived = new NodeSupervisor({
+      log: SILENT,
+      home: { isHeld: () => true, record: async () => record },
+      starter: realStarter({ home, logs: home }),
+      answers: nodeAnswers,
+      now: () => performance.now(),
+    });
+    supervisors.push(deceived);
+    deceived.start();
+    expect((await reaches(deceived, 'adopted')).api).toBe(api);
     stranger.close();
   });
 });

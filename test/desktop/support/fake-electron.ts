@@ -43,11 +43,14 @@ export class FakeWindow implements WindowPort {
   readonly closing = new Listeners<[], boolean>();
   readonly gone = new Listeners<[]>();
   readonly crashed = new Listeners<[string]>();
+  /** What the page is told. */
+  readonly heard = new Listeners<[string, unknown]>();
   onReady = this.ready.add;
   onMoved = this.moved.add;
   onClose = this.closing.add;
   onClosed = this.gone.add;
   onCrash = this.crashed.add;
+  onTold = this.heard.add;
 
   constructor(init: WindowInit) {
     this.init = init;
@@ -63,9 +66,6 @@ export class FakeWindow implements WindowPort {
   show(): void {
     this.visible = true;
   }
-  hide(): void {
-    this.visible = false;
-  }
   focus(): void {
     this.focused = true;
   }
@@ -75,9 +75,6 @@ export class FakeWindow implements WindowPort {
     this.visible = false;
     this.closed = true;
     this.gone.call();
-  }
-  isVisible(): boolean {
-    return this.visible;
   }
   isMinimized(): boolean {
     return this.minimized;
@@ -96,6 +93,7 @@ export class FakeWindow implements WindowPort {
   }
   tell(channel: string, value: unknown): void {
     this.told.push({ channel, value });
+    this.heard.call(channel, value);
   }
   /** What was told last on a channel. */
   last(channel: string): unknown {
@@ -158,7 +156,6 @@ export class FakeElectron {
       app: {
         version: '1.2.3',
         packaged: init.packaged ?? false,
-        folder: '/app',
         resources: '/resources',
         userData: init.userData,
         logs: `${init.userData}/logs`,

@@ -128,6 +128,10 @@ describe('models', () => {
     expect(tell('engine')).toEqual([model({ state: 'loading' })]);
     world.loaded = [{ ...LOADED, state: 'loaded' }];
     expect(tell('engine')).toEqual([model({ state: 'loaded' })]);
+    world.loaded = [{ ...LOADED, state: 'loaded', pinned: true }];
+    expect(tell('engine')).toEqual([model({ state: 'loaded', pinned: true })]);
+    world.loaded = [{ ...LOADED, state: 'loaded' }];
+    tell('engine');
     world.loaded = [{ ...LOADED, state: 'loaded', requestsInFlight: 4, residentBytes: 99 }];
     expect(tell('engine')).toEqual([]);
     world.loaded = [{ ...LOADED, state: 'quarantined', reason: 'died twice' }];

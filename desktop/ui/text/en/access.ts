@@ -58,8 +58,8 @@ export const access = {
   joinText: 'Paste an invitation that was made on a node of that mesh.',
   joinAlready: (others: number): string =>
     others === 1
-      ? 'This node is in a mesh with one other node. A node is in one mesh at a time, so the other mesh will refuse it.'
-      : `This node is in a mesh with ${others} other nodes. A node is in one mesh at a time, so the other mesh will refuse it.`,
+      ? 'This node is in a mesh with one other node. A node is in one mesh at a time, so it cannot join another one.'
+      : `This node is in a mesh with ${others} other nodes. A node is in one mesh at a time, so it cannot join another one.`,
   joinAlreadyTodo: 'To move it, give it a data folder of its own: it is then a new node, with a new identity.',
   joinLabel: 'Invitation',
   joinHint: 'One long word that begins with weft1.',

@@ -112,7 +112,8 @@ export const nodes = {
       todo: 'This page goes on by itself when the node is back. Is the machine on, and does `weft serve` run?',
     },
   },
-  needsReach: 'This shows what the node itself answers. It is not in reach now; it is asked when it is back.',
+  needsReachTitle: 'Not in reach now',
+  needsReach: 'What stands here the node itself answers. It is asked as soon as it is back.',
 
   restart: 'Restart',
   restartTitle: (name: string): string => `Restart ${name}?`,
@@ -151,6 +152,7 @@ export const nodes = {
   noOffers: 'It offers no model to the mesh.',
   modelColumns: { model: 'Model', task: 'Task', state: 'State', size: 'Size', memory: 'Takes' },
   modelStates: {
+    disk: 'on disk',
     available: 'on disk',
     installed: 'on disk',
     loading: 'loading',

@@ -1,7 +1,7 @@
 // Texts of the requests view.
 
 export const requests = {
-  note: (shown: string, all: string) => (shown === all ? all : `${shown} of ${all}`),
+  note: (shown: string, all: string) => (shown === '' ? all : `${shown} of ${all}`),
   one: 'request',
   failed: 'The requests could not be read',
   empty: 'No request has come yet',
@@ -55,7 +55,7 @@ export const requests = {
     status: 'Outcome',
     duration: 'Took',
     prediction: 'Predicted',
-    difference: (times: string) => `${times} of it`,
+    difference: (share: string, predicted: string) => `${share} of the predicted ${predicted}`,
     ttft: 'First token',
     tokens: 'Tokens',
     tokensIn: (count: string) => `${count} in`,
@@ -76,7 +76,7 @@ export const requests = {
     spans: {
       prepare: 'prepare',
       up: 'sent',
-      acknowledge: 'acknowledged',
+      acknowledge: 'received',
       queue: 'waited',
       load: 'loaded',
       compute: 'computed',
@@ -126,10 +126,6 @@ export const requests = {
     rejected: 'Could not',
     part: (number: string, segments: string) => `Part ${number}, segments ${segments}`,
     parts: { queueMs: 'waiting', loadMs: 'loading', upMs: 'there', computeMs: 'computing', downMs: 'back' },
-    what: 'Node',
-    total: 'Predicted',
-    byPart: 'By part',
-    note: 'Against it',
   },
   failures: {
     title: 'Failed attempts',
@@ -155,7 +151,7 @@ export const requests = {
     },
     action: 'Replay',
     old: 'Then',
-    again: (policy: string) => `Now, by ${policy}`,
+    again: (policy: string) => `Now: ${policy}`,
     measured: 'measured',
     predicted: 'predicted',
     same: 'The same choice.',

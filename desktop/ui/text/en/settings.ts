@@ -150,6 +150,7 @@ export const settings = {
   notSet: 'not set',
   unit: (title: string): string => `${title}: unit`,
   choose: (title: string): string => `${title}: choice`,
+  words: { battery: 'on battery', owner: 'while it is used' } as Readonly<Record<string, string>>,
   amounts: { value: 'An amount', none: 'No limit', zero: 'Not at all', forever: 'For ever' },
   timeUnits: { ms: 'ms', s: 'seconds', m: 'minutes', h: 'hours', d: 'days' },
   add: 'Add',
@@ -175,6 +176,7 @@ export const settings = {
   pauseOnMetered: 'On a metered network',
   pauseWhileWorking: 'While I use keyboard or mouse',
   sharing: 'Sharing with the mesh',
+  sharingNow: 'Right now',
   sharingAbout: 'Off: nothing is computed here for other members, until it is switched on again or the node restarts.',
   pausedBy: {
     hand: 'switched off by hand',

@@ -13,8 +13,8 @@ export function AccessView(): ReactNode {
     <Page title={text.access.title} note={text.access.note}>
       <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
         <div className="flex min-w-0 flex-col gap-4">
-          <MembersCard />
           <InviteCard />
+          <MembersCard />
         </div>
         <div className="flex min-w-0 flex-col gap-4">
           <SessionsCard />

@@ -96,7 +96,7 @@ function Open({ invitation, came, onClose }: OpenProps): ReactNode {
         <p
           role="status"
           className={classes(
-            'flex min-w-0 grow items-center gap-2 text-sm [&_svg]:size-4 [&_svg]:shrink-0',
+            'flex min-w-0 grow basis-64 items-center gap-2 text-sm [&_svg]:size-4 [&_svg]:shrink-0',
             used ? 'text-good' : over ? 'text-bad' : 'text-muted',
           )}
         >
@@ -161,7 +161,7 @@ const Form = ({
   readonly prompt?: string;
 }): ReactNode => (
   <div className="min-w-0">
-    <h3 className="overline mb-1">{label}</h3>
+    <h3 className="kicker mb-1">{label}</h3>
     <CodeBlock code={code} label={label} copyLabel={copy} {...(prompt === undefined ? {} : { prompt })} />
   </div>
 );

@@ -1,4 +1,4 @@
-// Follows one answer while it is written: joins its stream behind the characters that are here, takes them once per frame, and joins
+// Follows one answer while it is written: joins its stream behind the characters that are here, has it shown now and then, and joins
 // again, a little later each time, where the stream breaks. What reads, waits and paints is given to it.
 import type { AnswerPiece, ConversationMessage } from '../../../../protocol/api/control/conversations.ts';
 import { REJOIN_MS_MAX, REJOIN_MS_MIN } from './limits.ts';
@@ -15,7 +15,7 @@ export interface AnswerStreamComponents {
   }) => Promise<void>;
   /** Calls back after so many milliseconds; returns what calls it off. */
   readonly after: (ms: number, callback: () => void) => () => void;
-  /** Calls back before the next frame. */
+  /** Calls back when the page may show something new. */
   readonly frame: (callback: () => void) => void;
 }
 
@@ -116,7 +116,7 @@ export class AnswerStream {
     this.#paint();
   }
 
-  /** However many pieces come, the page is rendered once per frame. */
+  /** However many pieces come, the page is rendered once for all of them. */
   #paint(): void {
     if (this.#framed) return;
     this.#framed = true;

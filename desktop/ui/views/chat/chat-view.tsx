@@ -17,7 +17,9 @@ export function ChatView(): ReactNode {
   const { id } = useParams<{ id?: string }>();
   const [drawer, setDrawer] = useState(false);
   const { data, error, refetch } = useConversation(id ?? '');
-  const conversation = id === undefined ? undefined : data;
+  // What was read once stays in the store, also when another window has deleted it since.
+  const gone = id !== undefined && error?.status === 404;
+  const conversation = id === undefined || gone ? undefined : data;
   const title = id === undefined ? text.chat.newConversation : safeName(conversation?.title || text.app.views.chat);
   return (
     <div className="flex h-full min-w-0">
@@ -42,10 +44,10 @@ export function ChatView(): ReactNode {
             <ConversationPane conversation={conversation} />
           ) : (
             <div className="mx-auto w-full max-w-3xl px-4 py-6">
-              {error === null ? (
-                <Skeleton lines={6} />
-              ) : error.status === 404 ? (
+              {gone ? (
                 <Gone />
+              ) : error === null ? (
+                <Skeleton lines={6} />
               ) : (
                 <Failed error={error} onRetry={() => void refetch()} />
               )}

@@ -1,19 +1,19 @@
 // The conversations that the node keeps: found by words, begun, named, exported, read in and deleted.
-import { Ellipsis, FileDown, FileJson, FileUp, Pencil, Search, SquarePen, Trash2, X } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { Ellipsis, FileDown, FileJson, Pencil, Search, SquarePen, Trash2, X } from 'lucide-react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { Button, IconButton } from '../../components/button.tsx';
 import { classes } from '../../components/class-names.ts';
-import { ConfirmDialog, Dialog } from '../../components/dialog.tsx';
 import { Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
-import { Field, Input } from '../../components/field.tsx';
+import { Input } from '../../components/field.tsx';
 import { useNow } from '../../components/figures.tsx';
 import { Menu } from '../../components/menu.tsx';
 import { useToast } from '../../components/toast.tsx';
 import { text } from '../../text/en.ts';
 import { safeName, safeText } from '../../text/format.ts';
-import { exportConversation, type Listed, useChatActions, useConversations } from './chat-data.ts';
+import { exportConversation, type Listed, useConversations } from './chat-data.ts';
+import { DeleteDialog, ImportButton, RenameDialog } from './conversation-dialogs.tsx';
 import { SEARCH_PAUSE_MS } from './limits.ts';
 import { byDay } from './list-groups.ts';
 
@@ -112,7 +112,7 @@ function Found({ search, ...row }: FoundProps): ReactNode {
     <nav aria-label={text.chat.conversations} className="min-h-0 grow overflow-y-auto px-2 pb-3">
       {byDay(conversations, Math.max(nowMs, Date.now())).map(({ title, conversations: listed }) => (
         <section key={title} aria-label={title}>
-          <h2 className="overline px-2 pt-3 pb-1">{title}</h2>
+          <h2 className="kicker px-2 pt-3 pb-1">{title}</h2>
           <ul>
             {listed.map((conversation) => (
               <Row key={conversation.id} conversation={conversation} {...row} />
@@ -194,127 +194,5 @@ function Row({
         />
       </span>
     </li>
-  );
-}
-
-function ImportButton({ onChosen }: { readonly onChosen: (() => void) | undefined }): ReactNode {
-  const input = useRef<HTMLInputElement>(null);
-  const [busy, setBusy] = useState(false);
-  const { done, failed } = useToast();
-  const { importFile } = useChatActions();
-  const [, navigate] = useLocation();
-  const read = async (file: File): Promise<void> => {
-    setBusy(true);
-    try {
-      const { id, title } = await importFile(file);
-      done(text.chat.imported, safeName(title));
-      navigate(`/chat/${id}`);
-      onChosen?.();
-    } catch (error) {
-      failed(text.chat.importing, error);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <>
-      <IconButton
-        kind="secondary"
-        label={text.chat.import}
-        icon={<FileUp />}
-        busy={busy}
-        onClick={() => input.current?.click()}
-      />
-      <input
-        ref={input}
-        type="file"
-        accept=".json,application/json"
-        hidden
-        aria-label={text.chat.import}
-        onChange={({ target }) => {
-          const [file] = target.files ?? [];
-          target.value = '';
-          if (file !== undefined) void read(file);
-        }}
-      />
-    </>
-  );
-}
-
-function RenameDialog({
-  conversation,
-  onClose,
-}: {
-  readonly conversation: Listed;
-  readonly onClose: () => void;
-}): ReactNode {
-  const [title, setTitle] = useState(conversation.title);
-  const [problem, setProblem] = useState<unknown>();
-  const { change } = useChatActions();
-  const save = (): void => {
-    change(conversation.id, { title }).then(onClose, setProblem);
-  };
-  return (
-    <Dialog
-      open
-      onClose={onClose}
-      size="small"
-      title={text.chat.renameTitle}
-      footer={
-        <>
-          <Button onClick={onClose}>{text.common.cancel}</Button>
-          <Button kind="primary" onClick={save}>
-            {text.common.save}
-          </Button>
-        </>
-      }
-    >
-      <form
-        className="flex flex-col gap-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save();
-        }}
-      >
-        <Field label={text.chat.title}>
-          <Input maxLength={200} value={title} onChange={({ target }) => setTitle(target.value)} />
-        </Field>
-        {problem !== undefined && <Failed compact error={problem} />}
-      </form>
-    </Dialog>
-  );
-}
-
-function DeleteDialog({
-  conversation,
-  current,
-  onClose,
-}: {
-  readonly conversation: Listed | undefined;
-  readonly current: string | undefined;
-  readonly onClose: () => void;
-}): ReactNode {
-  const { remove } = useChatActions();
-  const { done } = useToast();
-  const [, navigate] = useLocation();
-  return (
-    <ConfirmDialog
-      open={conversation !== undefined}
-      onClose={onClose}
-      danger
-      title={text.chat.deleteTitle}
-      description={text.chat.deleteText}
-      action={text.chat.delete}
-      onConfirm={async () => {
-        if (conversation === undefined) return;
-        if (conversation.id === current) navigate('/chat');
-        await remove(conversation.id);
-        done(text.chat.deleted, safeName(conversation.title));
-      }}
-    >
-      <p className="font-medium text-sm">
-        <bdi>{safeName(conversation?.title ?? '')}</bdi>
-      </p>
-    </ConfirmDialog>
   );
 }

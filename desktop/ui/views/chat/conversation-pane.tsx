@@ -39,6 +39,7 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
   const branch = useMemo(() => (conversation === undefined ? [] : branchOf(conversation)), [conversation]);
   const last = branch.at(-1)?.message;
   const answering = last?.state === 'streaming' ? last : undefined;
+  const heard = useHeard(answering !== undefined, key);
   const noModel = models !== undefined && chatModels(models).length === 0;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation begins afresh
@@ -137,7 +138,7 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
       <section
         ref={scroller}
         onScroll={onScroll}
-        aria-label={text.chat.conversations}
+        aria-label={text.chat.messages}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
         tabIndex={0}
         className="min-h-0 grow overflow-y-auto overscroll-contain focus-visible:-outline-offset-2"
@@ -167,6 +168,9 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
           )}
         </div>
       </section>
+      <p role="status" className="sr-only">
+        {heard}
+      </p>
       <div className="relative shrink-0 px-3 pb-3 sm:px-4">
         <div className="mx-auto flex w-full max-w-3xl flex-col gap-2">
           {!atEnd && (
@@ -214,6 +218,18 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
       {settings && <SettingsDialog manner={manner} onSave={changeManner} onClose={() => setSettings(false)} />}
     </div>
   );
+}
+
+/** For those who listen: that an answer is being written, and that it has ended. */
+function useHeard(answering: boolean, key: string): string {
+  const [heard, setHeard] = useState({ key, text: '' });
+  const began = useRef(false);
+  useEffect(() => {
+    if (answering) setHeard({ key, text: text.chat.answering });
+    else if (began.current) setHeard({ key, text: text.chat.answered });
+    began.current = answering;
+  }, [answering, key]);
+  return heard.key === key ? heard.text : '';
 }
 
 /** Escape, wherever the focus is, unless something open takes it. */

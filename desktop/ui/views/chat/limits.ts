@@ -6,11 +6,11 @@ export const LIST_PAGE = 50;
 /** A search is asked for once the typing has paused this long. */
 export const SEARCH_PAUSE_MS = 200;
 
-/** A block of code that is still being written is coloured up to this length; longer ones when they are whole. */
-export const OPEN_CODE_LENGTH_MAX = 6_000;
-
-/** Code past this length is never coloured: it would hold up the page. */
+/** A block that is longer is never coloured: it would hold up the page. */
 export const CODE_LENGTH_MAX = 60_000;
+
+/** A growing answer is rendered this often: it reads smoothly, and the page has time for everything else. */
+export const PAINT_MS = 40;
 
 /** First pause before a broken stream is joined again; doubles up to {@link REJOIN_MS_MAX}. */
 export const REJOIN_MS_MIN = 500;

@@ -30,16 +30,13 @@ export function blocksOf(text: string): readonly string[] {
   return blocks;
 }
 
-/** Whether the text ends within a block of code that has not been closed. */
-export function isOpenCode(block: string): boolean {
-  let fence: string | undefined;
-  for (const line of block.split('\n')) {
-    const [, mark = ''] = FENCE.exec(line) ?? [];
-    if (mark === '') continue;
-    if (fence === undefined) fence = mark;
-    else if (mark[0] === fence[0] && mark.length >= fence.length && line.trim() === mark) fence = undefined;
-  }
-  return fence !== undefined;
+/** Of a block that is nothing but code which has not been closed yet: its language and what there is of it. */
+export function openCodeOf(block: string): { readonly language: string; readonly code: string } | undefined {
+  const [head, mark, language = ''] = /^(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*\n/.exec(block) ?? [];
+  if (head === undefined || mark === undefined) return undefined;
+  const code = block.slice(head.length);
+  const closes = new RegExp(`^ {0,3}\\${mark[0]}{${mark.length},}[ \\t]*$`, 'm');
+  return closes.test(code) ? undefined : { language, code };
 }
 
 const FENCE = /^\s{0,12}(`{3,}|~{3,})/;

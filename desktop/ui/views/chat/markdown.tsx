@@ -4,8 +4,8 @@ import ReactMarkdown, { type Components } from 'react-markdown';
 import { classes } from '../../components/class-names.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { text } from '../../text/en.ts';
-import { CODE_LENGTH_MAX, OPEN_CODE_LENGTH_MAX } from './limits.ts';
-import { blocksOf, isOpenCode } from './markdown-blocks.ts';
+import { CODE_LENGTH_MAX } from './limits.ts';
+import { blocksOf, openCodeOf } from './markdown-blocks.ts';
 import { COLOURED, PLAIN, SAFE_COMPONENTS, safeMarkdown } from './markdown-options.ts';
 import './highlight.css';
 
@@ -22,10 +22,11 @@ export function Markdown({ source, growing }: { readonly source: string; readonl
 }
 
 const Block = memo(function Block({ source, growing }: { readonly source: string; readonly growing: boolean }) {
-  const coloured =
-    source.length <= OPEN_CODE_LENGTH_MAX || (source.length <= CODE_LENGTH_MAX && !(growing && isOpenCode(source)));
+  // Code that is still being written is not read again and again: it is coloured when it is whole.
+  const open = growing ? openCodeOf(source) : undefined;
+  if (open !== undefined) return <Code language={open.language} source={open.code} />;
   return (
-    <ReactMarkdown {...(coloured ? COLOURED : PLAIN)} components={COMPONENTS}>
+    <ReactMarkdown {...(source.length <= CODE_LENGTH_MAX ? COLOURED : PLAIN)} components={COMPONENTS}>
       {source}
     </ReactMarkdown>
   );
@@ -100,21 +101,39 @@ const COMPONENTS: Components = {
   pre: (props) => <CodeOf {...props} />,
 };
 
-/** A block of code: its language, and a button that copies it. */
+/** What Markdown has made of a block of code. */
 function CodeOf({ children }: ComponentProps<'pre'>): ReactNode {
   const inner = isValidElement<{ className?: string; children?: ReactNode }>(children) ? children.props : {};
-  const [, language] = /(?:^|\s)language-(\S+)/.exec(inner.className ?? '') ?? [];
+  const [, language = ''] = /(?:^|\s)language-(\S+)/.exec(inner.className ?? '') ?? [];
+  return (
+    <Code language={language} source={plain(inner.children)}>
+      {children}
+    </Code>
+  );
+}
+
+/** A block of code: its language, and a button that copies it. */
+function Code({
+  language,
+  source,
+  children,
+}: {
+  readonly language: string;
+  readonly source: string;
+  /** @default the source as it is */
+  readonly children?: ReactNode;
+}): ReactNode {
   return (
     <div className="min-w-0 rounded-md border border-line bg-sunken">
       <div className="flex h-8 items-center border-line border-b pr-0.5 pl-3">
-        <span className="truncate font-mono text-faint text-xs">{language ?? text.chat.code}</span>
+        <span className="truncate font-mono text-faint text-xs">{language === '' ? text.chat.code : language}</span>
         <span className="ml-auto">
-          <CopyButton value={plain(inner.children).replace(/\n$/, '')} label={text.chat.copyCode} />
+          <CopyButton value={source.replace(/\n$/, '')} label={text.chat.copyCode} />
         </span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines are scrolled by keyboard, too */}
       <section aria-label={text.common.code} tabIndex={0} className="overflow-x-auto px-3 py-2.5">
-        <pre className="font-mono text-[0.8125rem] leading-5">{children}</pre>
+        <pre className="font-mono text-[0.8125rem] leading-5">{children ?? <code>{source}</code>}</pre>
       </section>
     </div>
   );

@@ -12,7 +12,7 @@ import { ApiError } from '../../data/client.ts';
 import { text } from '../../text/en.ts';
 import { safeText } from '../../text/format.ts';
 import { useFieldHeight } from './composer.tsx';
-import { draftOf, setDraft, useDraft } from './drafts.ts';
+import { draftOf, setDraft } from './drafts.ts';
 import { Markdown } from './markdown.tsx';
 import { AnswerFacts, Branches } from './message-footer.tsx';
 import type { Shown } from './message-tree.ts';
@@ -69,14 +69,12 @@ function Edit({
 }: MessageActions & { readonly message: ConversationMessage; readonly busy: boolean }): ReactNode {
   const key = `edit:${message.id}`;
   const field = useRef<HTMLTextAreaElement>(null);
-  const draft = useDraft(key);
-  const content = draft === '' ? message.content : draft;
+  const [content, setContent] = useState(() => draftOf(key) || message.content);
   useFieldHeight(field, content);
   useEffect(() => {
-    if (draftOf(key) === '') setDraft(key, message.content);
     field.current?.focus();
-    field.current?.setSelectionRange(message.content.length, message.content.length);
-  }, [key, message.content]);
+    field.current?.setSelectionRange(field.current.value.length, field.current.value.length);
+  }, []);
   const cancel = (): void => {
     setDraft(key, '');
     onEdit(undefined);
@@ -91,7 +89,10 @@ function Edit({
         rows={1}
         value={content}
         aria-label={text.chat.editLabel}
-        onChange={({ target }) => setDraft(key, target.value)}
+        onChange={({ target }) => {
+          setContent(target.value);
+          setDraft(key, target.value);
+        }}
         onKeyDown={(event) => {
           if (event.nativeEvent.isComposing) return;
           if (event.key === 'Enter' && !event.shiftKey) {

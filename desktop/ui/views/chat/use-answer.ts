@@ -5,6 +5,7 @@ import { api } from '../../data/client.ts';
 import { hub } from '../../data/events.ts';
 import { AnswerStream, type FollowState } from './answer-stream.ts';
 import { streamPath, useChatActions } from './chat-data.ts';
+import { PAINT_MS } from './limits.ts';
 
 export interface FollowedAnswer {
   readonly text: string;
@@ -12,11 +13,8 @@ export interface FollowedAnswer {
   readonly follow: FollowState | undefined;
 }
 
-/** Hidden pages get no frames. */
-const frame = (callback: () => void): void => {
-  if (document.visibilityState === 'hidden') setTimeout(callback, 250);
-  else requestAnimationFrame(callback);
-};
+/** By a timer, as hidden pages get no frames. */
+const frame = (callback: () => void): void => void setTimeout(callback, PAINT_MS);
 
 export function useAnswer(conversation: string, message: ConversationMessage): FollowedAnswer {
   const { id, state, content } = message;

@@ -48,7 +48,7 @@ export function DoctorPane({ node }: DoctorPaneProps): ReactNode {
             wordy
             size="medium"
             label={text.doctor.copy}
-            value={reportText(data, { name: safeName(name), version, atMs: dataUpdatedAt })}
+            value={() => reportText(data, { name: safeName(name), version, atMs: dataUpdatedAt })}
           />
           <Button icon={<Stethoscope />} onClick={lookAgain}>
             {text.doctor.runAgain}
@@ -165,14 +165,36 @@ function CheckLine({ check }: { readonly check: Check }): ReactNode {
         status === 'failed' && 'border-l-bad',
       )}
     >
-      <div className="flex flex-wrap items-baseline gap-x-2">
-        <span className={todo ? 'font-medium' : undefined}>
-          <bdi>{safeName(name)}</bdi>
-        </span>
-        <span className={classes('text-xs', WORDS[status])}>{text.doctor.states[status]}</span>
+      {/* What is fine takes one line. */}
+      <div className={classes('gap-x-4', todo ? 'flex flex-col' : 'sm:grid sm:grid-cols-[14rem_minmax(0,1fr)]')}>
+        <div className="flex min-w-0 items-baseline justify-between gap-x-2">
+          <bdi className={classes('min-w-0 break-words', todo && 'font-medium')}>{safeName(name)}</bdi>
+          <span className={classes('shrink-0 text-xs', WORDS[status])}>{text.doctor.states[status]}</span>
+        </div>
+        <p className="min-w-0 break-words text-muted">
+          <Words>{detail}</Words>
+        </p>
       </div>
-      <p className="break-words text-muted">{safeText(detail)}</p>
-      {todo && remedy !== undefined && <p className="mt-1 break-words">{safeText(remedy)}</p>}
+      {todo && remedy !== undefined && (
+        <p className="mt-1 break-words">
+          <Words>{remedy}</Words>
+        </p>
+      )}
     </li>
   );
 }
+
+/** What stands between backticks is to be typed. */
+const Words = ({ children }: { readonly children: string }): ReactNode =>
+  safeText(children)
+    .split(/`([^`\n]+)`/)
+    .map((part, at) =>
+      at % 2 === 0 ? (
+        part
+      ) : (
+        // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text stay in their order
+        <code key={at} className="rounded-sm bg-sunken px-1 font-mono text-[0.8125rem] text-ink">
+          {part}
+        </code>
+      ),
+    );

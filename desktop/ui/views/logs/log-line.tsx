@@ -53,21 +53,23 @@ export const LogRow = memo(function LogRow({ line, open, onToggle }: LogLineProp
       </button>
       {open && (
         <div className="flex items-start gap-2 px-3 pb-2 pl-9 sm:px-4 sm:pl-10">
-          <dl
-            aria-label={text.logs.fields}
-            className="grid min-w-0 grow grid-cols-[fit-content(40%)_minmax(0,1fr)] gap-x-4 text-xs"
-          >
-            <div className="col-span-2 text-faint sm:hidden">{timeText(atMs)}</div>
-            {Object.entries(line.fields).map(([name, value]) => (
-              <div key={name} className="col-span-2 grid grid-cols-subgrid">
-                <dt className="break-all text-muted">{visible(name)}</dt>
-                <dd className="whitespace-pre-wrap break-all">
-                  <bdi>{visible(valueText(value))}</bdi>
-                </dd>
-              </div>
-            ))}
-            {fields === '' && <div className="col-span-2 text-faint">{text.logs.noFields}</div>}
-          </dl>
+          <div className="min-w-0 grow text-xs">
+            <p className="text-faint sm:hidden">{timeText(atMs)}</p>
+            {fields === '' ? (
+              <p className="text-faint">{text.logs.noFields}</p>
+            ) : (
+              <dl aria-label={text.logs.fields} className="grid grid-cols-[fit-content(40%)_minmax(0,1fr)] gap-x-4">
+                {Object.entries(line.fields).map(([name, value]) => (
+                  <div key={name} className="col-span-2 grid grid-cols-subgrid">
+                    <dt className="break-all text-muted">{visible(name)}</dt>
+                    <dd className="whitespace-pre-wrap break-all">
+                      <bdi>{visible(valueText(value))}</bdi>
+                    </dd>
+                  </div>
+                ))}
+              </dl>
+            )}
+          </div>
           <CopyButton value={lineText(line)} label={text.logs.copyLine} />
         </div>
       )}

@@ -96,14 +96,14 @@ export const valueText = (value: unknown): string =>
   typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
 
 /**
- * Any text, so that all of it is seen and none of it acts: control characters become their pictures (␛ for escape), overrides of the
- * writing direction and other invisible characters their numbers. Line ends and tabs become pictures, too.
+ * Any text, so that all of it is seen and none of it acts: control characters, overrides of the writing direction and other invisible
+ * characters become their numbers, line ends and tabs their signs.
  */
 export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    if (character === '\n') return '↵';
+    if (character === '\t') return '→';
     const code = character.codePointAt(0) ?? 0;
-    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) return '␡';
     return `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
   });
 }

@@ -48,7 +48,7 @@ export function LogPane({ node }: LogPaneProps): ReactNode {
           onChange={(next) => setLevel(next as Level)}
           options={LEVELS.map((value) => ({ value, label: text.logs.levels[value] }))}
         />
-        <div className="relative min-w-36 grow sm:max-w-96">
+        <div className="relative min-w-36 grow max-sm:order-first max-sm:w-full sm:max-w-96">
           <Search aria-hidden className="pointer-events-none absolute top-2 left-2.5 size-4 text-faint" />
           <Input
             type="search"
@@ -71,7 +71,7 @@ export function LogPane({ node }: LogPaneProps): ReactNode {
           <CopyButton
             size="medium"
             label={text.logs.copyAll}
-            value={shown.slice(-COPIED_MAX).map(lineText).join('\n')}
+            value={() => shown.slice(-COPIED_MAX).map(lineText).join('\n')}
           />
         </div>
       </div>

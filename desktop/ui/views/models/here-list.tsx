@@ -18,18 +18,23 @@ const COLUMNS: readonly Column<HereRow>[] = [
     key: 'model',
     title: columns.model,
     grow: true,
-    cell: ({ id, address, task, form, sizeBytes }) => (
-      <ModelName
-        id={id}
-        address={address}
-        task={task}
-        form={form}
-        more={<span className="tabular whitespace-nowrap sm:hidden">· {bytes(sizeBytes)}</span>}
-      />
+    cell: (row) => (
+      <>
+        <ModelName
+          id={row.id}
+          address={row.address}
+          task={row.task}
+          form={row.form}
+          more={<span className="tabular whitespace-nowrap sm:hidden">· {bytes(row.sizeBytes)}</span>}
+        />
+        <div className="text-xs sm:hidden">
+          <ModelState row={row} />
+        </div>
+      </>
     ),
   },
   { key: 'size', title: columns.size, align: 'end', wide: true, cell: ({ sizeBytes }) => <Bytes value={sizeBytes} /> },
-  { key: 'state', title: columns.state, cell: (row) => <ModelState row={row} /> },
+  { key: 'state', title: columns.state, wide: true, cell: (row) => <ModelState row={row} /> },
   { key: 'memory', title: columns.memory, wide: true, cell: (row) => <Memory row={row} /> },
   {
     key: 'actions',

@@ -61,9 +61,9 @@ export function MeshList({ rows, onPull, pulling }: MeshListProps): ReactNode {
           <Button
             size="small"
             icon={<Download />}
-            busy={pulling === row.address}
+            busy={pulling === row.pullName}
             aria-label={text.models.actions.pullOf(safeName(shortModel(row.id)))}
-            onClick={() => onPull(row.address)}
+            onClick={() => onPull(row.pullName)}
           >
             {text.models.actions.pullShort}
           </Button>

@@ -32,7 +32,7 @@ export function ModelName({ id, address, task, form, more }: ModelNameProps): Re
           {name}
         </Link>
       )}
-      <p className="flex min-w-0 items-center gap-1 truncate text-faint text-xs">
+      <p className="flex min-w-0 flex-wrap items-center gap-x-1 text-faint text-xs">
         {notes.flatMap((note, at) =>
           at === 0
             ? [note]

@@ -126,7 +126,7 @@ export function ModelPage({ address, tab = 'about' }: ModelPageProps): ReactNode
         here !== undefined && model.data !== undefined ? (
           <ModelActions row={here} onRemoved={() => navigate('/models')} />
         ) : (
-          <PullButton name={anywhere?.address ?? address} />
+          <PullButton name={anywhere?.pullName ?? address} />
         )
       }
     >

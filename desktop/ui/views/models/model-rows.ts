@@ -42,6 +42,8 @@ export interface MeshRow {
   readonly task: string | undefined;
   readonly form: string | undefined;
   readonly sizeBytes: number;
+  /** What brings this form of it. */
+  readonly pullName: string;
   /** Here first, then whoever has it in memory, then by share. */
   readonly nodes: readonly {
     readonly node: string;
@@ -111,12 +113,15 @@ export function meshRows({ mesh, offers, loaded }: Known): MeshRow[] {
       loaded: self ? inMemory.has(model.digest) : state === 'loaded',
     }));
     nodes.sort((a, b) => Number(b.self) - Number(a.self) || Number(b.loaded) - Number(a.loaded) || b.share - a.share);
+    const { task, form } = offered(offers, model);
     return {
       id: model.id,
       digest: model.digest,
       address,
-      ...offered(offers, model),
+      task,
+      form,
       sizeBytes: model.sizeBytes,
+      pullName: address === model.id || form === undefined ? model.id : `${model.id}:${form}`,
       nodes,
       here: heldHere(model) >= model.sizeBytes,
     };
@@ -146,8 +151,15 @@ export function found<Row extends { readonly id: string; readonly name?: string 
 /** The part of an id before its name: `owner` of `owner/name`. */
 export const ownerOf = (id: string): string => id.slice(0, Math.max(0, id.length - shortModel(id).length - 1));
 
-/** Address of a model's page, behind `#`. */
-export const modelHref = (address: string): string => `/models/${address.split('/').map(encodeURIComponent).join('/')}`;
+/** Address of a model's page, behind `#`. The router decodes what it finds as `decodeURI` does, which leaves these two. */
+export const modelHref = (address: string): string =>
+  `/models/${encodeURI(address).replaceAll('#', '%23').replaceAll('?', '%3F')}`;
+
+/** What stands behind `/models/`, as {@link modelHref} and the tabs of a page wrote it. */
+export function placeOf(rest: string): { readonly address: string; readonly tab: string | undefined } {
+  const [address = '', tab] = rest.split('#');
+  return { address: address.replaceAll('%23', '#').replaceAll('%3F', '?'), tab };
+}
 
 const key = ({ digest }: Loaded): string => digest;
 

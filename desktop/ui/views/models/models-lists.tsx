@@ -19,7 +19,7 @@ import { MeshList } from './mesh-list.tsx';
 import { catalogueRows, found, type HereRow, hereRows, type Known, meshRows } from './model-rows.ts';
 import { PullDialog } from './pull-dialog.tsx';
 import { useCatalogue, useLoading, usePull } from './queries.ts';
-import { Transfers } from './transfers.tsx';
+import { EndedTransfers, Transfers } from './transfers.tsx';
 import { VerifyDialog } from './verify-dialog.tsx';
 
 type List = 'here' | 'mesh' | 'catalogue';
@@ -173,6 +173,7 @@ export function ModelsLists(): ReactNode {
           />
         </div>
       )}
+      <EndedTransfers />
       {dialog === 'pull' && <PullDialog onClose={() => setDialog(undefined)} />}
       {dialog === 'verify' && <VerifyDialog onClose={() => setDialog(undefined)} />}
       {dialog === 'clean-up' && <CleanUpDialog onClose={() => setDialog(undefined)} />}

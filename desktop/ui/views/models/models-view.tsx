@@ -2,11 +2,11 @@
 import type { ReactNode } from 'react';
 import { useParams } from 'wouter';
 import { ModelPage } from './model-page.tsx';
+import { placeOf } from './model-rows.ts';
 import { ModelsLists } from './models-lists.tsx';
 
 export function ModelsView(): ReactNode {
   const { '*': rest = '' } = useParams<{ readonly '*'?: string }>();
-  // No id of a model, and no digest, has such a sign.
-  const [address = '', tab] = rest.split('#');
+  const { address, tab } = placeOf(rest);
   return address === '' ? <ModelsLists /> : <ModelPage key={address} address={address} tab={tab} />;
 }

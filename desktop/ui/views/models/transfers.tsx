@@ -20,53 +20,56 @@ import {
   type TransferSource,
 } from './transfer-words.ts';
 
-/** @param props.model only those of this one */
+/** Those that run, and the last one where it failed: it may want something done. @param props.model only those of this one */
 export function Transfers({ model }: { readonly model?: string }): ReactNode {
   const { data } = useTransfers();
   const names = useNodeNames();
   const all = (data?.transfers ?? []).filter((transfer) => model === undefined || transfer.model === model);
-  const running = all.filter(isRunning);
-  const ended = all.filter((transfer) => !isRunning(transfer));
-  // What failed last stays in sight: it may want something done.
-  const failed = ended.filter((transfer, at) => at === 0 && transfer.phase === 'failed');
-  const older = ended.filter((transfer) => !failed.includes(transfer));
-  if (all.length === 0) return null;
+  const shown = all.filter((transfer, at) => isRunning(transfer) || (at === 0 && transfer.phase === 'failed'));
+  if (shown.length === 0) return null;
   return (
     <section
       aria-label={text.models.transfers.title}
       className="mb-4 overflow-hidden rounded-lg border border-line bg-panel"
     >
       <ul>
-        {[...running, ...failed].map((transfer) => (
+        {shown.map((transfer) => (
           <li key={transfer.id} className="border-line border-b p-4 last:border-b-0">
             <Transfer transfer={transfer} names={names} />
           </li>
         ))}
       </ul>
-      {older.length > 0 && (
-        <details className={classes(running.length + failed.length > 0 && 'border-line border-t')}>
-          <summary className="px-4 py-2.5 text-muted text-sm hover:text-ink">
-            {text.models.transfers.lately}
-            <span className="tabular ml-2 text-faint text-xs">{older.length}</span>
-          </summary>
-          <ul className="border-line border-t">
-            {older.map((transfer) => (
-              <li
-                key={transfer.id}
-                className="flex flex-wrap items-baseline gap-x-3 border-line border-b px-4 py-2 text-sm last:border-b-0"
-              >
-                <Foreign className="min-w-0 truncate font-medium">{shortModel(transfer.model)}</Foreign>
-                <span className={transfer.phase === 'failed' ? 'text-bad' : 'text-muted'}>{phaseWords(transfer)}</span>
-                <span className="tabular text-faint text-xs">{measures(transfer).join(' · ')}</span>
-                {transfer.error !== undefined && (
-                  <span className="w-full text-muted text-xs">{safeText(transfer.error.message)}</span>
-                )}
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
     </section>
+  );
+}
+
+/** What became of those before. */
+export function EndedTransfers(): ReactNode {
+  const { data } = useTransfers();
+  const ended = (data?.transfers ?? []).filter((transfer) => !isRunning(transfer));
+  if (ended.length === 0) return null;
+  return (
+    <details className="mt-4 text-sm">
+      <summary className="text-muted hover:text-ink">
+        {text.models.transfers.lately}
+        <span className="tabular ml-1.5 text-faint text-xs">{ended.length}</span>
+      </summary>
+      <ul className="mt-2 divide-y divide-line rounded-lg border border-line bg-panel">
+        {ended.map((transfer) => (
+          <li key={transfer.id} className="flex flex-wrap items-baseline gap-x-3 px-4 py-2">
+            <Foreign className="min-w-0 truncate font-medium">{shortModel(transfer.model)}</Foreign>
+            {transfer.kind !== 'pull' && (
+              <span className="text-faint text-xs">{text.models.transfers.kinds[transfer.kind]}</span>
+            )}
+            <span className={transfer.phase === 'failed' ? 'text-bad' : 'text-muted'}>{phaseWords(transfer)}</span>
+            <span className="tabular text-faint text-xs">{measures(transfer).join(' · ')}</span>
+            {transfer.error !== undefined && (
+              <span className="w-full text-muted text-xs">{safeText(transfer.error.message)}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

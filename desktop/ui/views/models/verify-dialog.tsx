@@ -44,7 +44,7 @@ export function VerifyDialog({
     mutationFn: () =>
       api.post<VerifyAnswer>(
         '/api/v1/models/verify',
-        { ...(model === undefined ? {} : { model: model.digest }), repair },
+        { ...(model === undefined ? {} : { model: model.id }), repair },
         { signal: leaving.current.signal },
       ),
   });

@@ -7,7 +7,7 @@ import { useAnswer } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { bytes, duration, rate, safeName, safeText } from '../../text/format.ts';
 import { type Fact, Facts } from './facts.tsx';
-import { accelerators } from './list-model.ts';
+import { accelerators, ageOf } from './list-model.ts';
 import { LiveLoad } from './live-load.tsx';
 import type { Peer } from './node-page.tsx';
 
@@ -28,13 +28,18 @@ export function AtGlance({ status, peer, canAsk }: AtGlanceProps): ReactNode {
   const hardware = peer?.hardware ?? own?.hardware;
   return (
     <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
-      <Card title={text.nodes.live}>
-        {peer?.state === 'gone' ? (
-          <p className="text-muted text-sm">{text.nodes.liveGone}</p>
-        ) : (
-          <LiveLoad node={peer?.node} />
-        )}
-      </Card>
+      <div className="flex min-w-0 flex-col gap-4">
+        <Card title={text.nodes.live}>
+          {peer?.state === 'gone' ? (
+            <p className="text-muted text-sm">{text.nodes.liveGone}</p>
+          ) : (
+            <LiveLoad node={peer?.node} />
+          )}
+        </Card>
+        <Card title={text.nodes.facts}>
+          <Facts facts={[...nodeFacts(peer?.node ?? status.node, own), versionFact(peer?.version, status.version)]} />
+        </Card>
+      </div>
       <div className="flex min-w-0 flex-col gap-4">
         <Card title={text.nodes.hardware}>
           {hardware === undefined ? (
@@ -48,9 +53,6 @@ export function AtGlance({ status, peer, canAsk }: AtGlanceProps): ReactNode {
             <Facts facts={linkFacts(peer.link)} />
           </Card>
         )}
-        <Card title={text.nodes.facts}>
-          <Facts facts={nodeFacts(peer?.node ?? status.node, own)} />
-        </Card>
       </div>
     </div>
   );
@@ -116,6 +118,22 @@ function linkFacts(link: Peer['link']): readonly Fact[] {
     },
     { label: text.nodes.path, value: link?.path === undefined ? unknown : (text.nodes.paths[link.path] ?? link.path) },
   ];
+}
+
+/** A version beside another one, with what that means. @param theirs undefined: it is the same node */
+function versionFact(theirs: string | undefined, ours: string): Fact {
+  const version = safeName(theirs ?? ours);
+  const age = theirs === undefined ? 'same' : ageOf(theirs, ours);
+  const tip = age === 'older' ? text.nodes.olderTip : age === 'newer' ? text.nodes.newerTip : undefined;
+  return {
+    label: text.nodes.version,
+    value: (
+      <>
+        <span className="tabular">{theirs === '' ? text.common.unknown : version}</span>
+        {tip !== undefined && <p className="text-muted text-xs">{tip(version, ours)}</p>}
+      </>
+    ),
+  };
 }
 
 function nodeFacts(node: string, own: StatusAnswer | undefined): readonly (Fact | undefined)[] {

@@ -146,27 +146,31 @@ export function isShown({ state, age }: NodeRow, shown: Shown): boolean {
 
 const STATES: readonly NodeRow['state'][] = ['connected', 'suspect', 'gone'];
 
-const COMPARE: Readonly<Record<SortKey, (a: NodeRow, b: NodeRow) => number>> = {
-  name: () => 0,
-  state: (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state),
-  load: (a, b) => loadOf(a) - loadOf(b),
-  link: (a, b) => (a.link?.rttMs ?? Number.MAX_VALUE) - (b.link?.rttMs ?? Number.MAX_VALUE),
-  loaded: (a, b) => a.loaded.length - b.loaded.length || a.offered - b.offered,
-  version: (a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }),
+/** What rows are compared by; undefined where a node doesn't tell. */
+const VALUE: Readonly<Record<SortKey, (row: NodeRow) => number | string | undefined>> = {
+  name: ({ name }) => name,
+  state: ({ state }) => STATES.indexOf(state),
+  /** Requests before time in the queue. */
+  load: ({ load }) => (load === undefined ? undefined : load.requestsInFlight * 1e9 + load.queuedMs),
+  link: ({ link }) => link?.rttMs,
+  loaded: ({ loaded, offered }) => loaded.length * 1e6 + offered,
+  version: ({ version }) => (version === '' ? undefined : version),
 };
 
-/** Requests before time in the queue; nodes that tell none come last. */
-const loadOf = ({ load }: NodeRow): number =>
-  load === undefined ? Number.MAX_VALUE : load.requestsInFlight * 1e9 + load.queuedMs;
-
-/** The node itself stays first; equal rows go by name. */
+/** The node itself stays first, whoever doesn't tell comes last, and equal rows go by name. */
 export function sortRows(rows: readonly NodeRow[], { by, descending }: Sorting): readonly NodeRow[] {
   const sign = descending ? -1 : 1;
   return rows.toSorted((a, b) => {
     if (a.self !== b.self) return a.self ? -1 : 1;
-    const names = a.name.localeCompare(b.name, 'en', { numeric: true }) || (a.node < b.node ? -1 : 1);
-    return by === 'name' ? sign * names : sign * COMPARE[by](a, b) || names;
+    const [x, y] = [VALUE[by](a), VALUE[by](b)];
+    if (x !== y && (x === undefined || y === undefined)) return x === undefined ? 1 : -1;
+    return sign * compare(x, y) || compare(a.name, b.name) || compare(a.node, b.node);
   });
+}
+
+function compare(a: number | string | undefined, b: number | string | undefined): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return String(a).localeCompare(String(b), 'en', { numeric: true });
 }
 
 type Hardware = NonNullable<Peer['hardware']>;

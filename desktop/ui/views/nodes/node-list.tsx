@@ -95,10 +95,10 @@ export function NodeList(): ReactNode {
             {/* Wide screens sort by the heads of the columns. */}
             <Select
               aria-label={text.nodes.sort}
-              className="ml-auto w-36 md:hidden"
+              className="ml-auto w-44 md:hidden"
               value={sorting.by}
               onChange={(by) => setSorting({ by: by as SortKey, descending: false })}
-              options={SORT_KEYS.map((key) => ({ value: key, label: text.nodes.columns[key] }))}
+              options={SORT_KEYS.map((key) => ({ value: key, label: text.nodes.sortBy(text.nodes.columns[key]) }))}
             />
           </div>
           <section className="rounded-lg border border-line bg-panel">

@@ -1,10 +1,9 @@
 // The page of one node: what it is and does, and, where one may, everything that one could do at that node itself.
-import { ArrowLeft, Server } from 'lucide-react';
+import { ArrowLeft, Server, Unplug } from 'lucide-react';
 import { lazy, type ReactNode, Suspense } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { PeersAnswer, StatusAnswer } from '../../../../protocol/api/control.ts';
 import { Badge, StateDot } from '../../components/badge.tsx';
-import { CopyButton } from '../../components/copy-button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
 import { Ago, useNow } from '../../components/figures.tsx';
@@ -82,6 +81,7 @@ function Known({ status, peer, tab }: KnownProps): ReactNode {
   const why = peer === undefined ? undefined : whyNotManaged(peer, status);
   const asked = peer?.node;
   const restart = useRestart(asked, peer === undefined || peer.state === 'connected');
+  const needsReach = why === 'away' && tab !== 'glance' && tab !== 'models';
   const hidden = why !== undefined && why !== 'away';
   const bodies: Readonly<Record<TabId, () => ReactNode>> = {
     glance: () => <AtGlance status={status} peer={peer} canAsk={why === undefined} />,
@@ -120,15 +120,10 @@ function Known({ status, peer, tab }: KnownProps): ReactNode {
         </span>
       }
       note={<UnderTitle status={status} peer={peer} role={role} version={version} />}
-      actions={
-        <>
-          <CopyButton value={node} label={text.nodes.copyId} wordy size="medium" />
-          {why === undefined && <RestartButton name={name} restart={restart} />}
-        </>
-      }
+      actions={why === undefined ? <RestartButton name={name} restart={restart} /> : undefined}
     >
       <RestartProgress name={name} restart={restart} />
-      {why !== undefined && restart.run === undefined && <NotManaged why={why} />}
+      {why !== undefined && restart.run === undefined && !needsReach && <NotManaged why={why} />}
       <Tabs
         label={text.nodes.tabsLabel}
         tabs={tabs}
@@ -171,7 +166,7 @@ function UnderTitle({
 
 const NeedsReach = (): ReactNode => (
   <div className="rounded-lg border border-line bg-panel">
-    <Empty title={text.nodes.states.gone} icon={<Server />}>
+    <Empty title={text.nodes.needsReachTitle} icon={<Unplug />}>
       {text.nodes.needsReach}
     </Empty>
   </div>

@@ -152,7 +152,9 @@ function NameCell({ row }: { readonly row: NodeRow }): ReactNode {
             {text.nodes.older}
           </Badge>
         )}
-        {hardware === undefined ? text.common.unknown : hardwareLine(hardware)}
+        <span title={hardware === undefined ? undefined : hardwareLine(hardware)}>
+          {hardware === undefined ? text.common.unknown : hardwareLine(hardware)}
+        </span>
       </Small>
     </>
   );

@@ -65,6 +65,22 @@ export function linkTexts(link: Peer['link']): readonly string[] {
   ];
 }
 
+/** All that the map shows of a peer, as one text: equal texts look the same. */
+export function peerInWords({ name, state, hardware, offers, load, link }: Peer): string {
+  // Bars of a hundred pixels: smaller steps can't be seen.
+  const share = Math.round(loadShare(load) * 50);
+  return [
+    name,
+    state,
+    hardwareText(hardware),
+    holdsText(offers),
+    loadText(load),
+    share,
+    link?.path,
+    ...linkTexts(link),
+  ].join('\n');
+}
+
 export const STATE_TONES: Readonly<Record<Peer['state'], Tone>> = { connected: 'good', suspect: 'warn', gone: 'bad' };
 
 export interface NodeState {

@@ -1,67 +1,62 @@
-// Requests on their way between this node and each of the others, from the live requests. Pure; asked for by every link of the map in
-// each frame, so it is computed once for each state.
+// Requests on their way between this node and the others: how many are under way on each link, and the dots that travel on it when one
+// is sent or answered. Pure.
+import type { NodeEvent } from '../../data/contract.ts';
 import type { LiveRequest } from '../../data/live.ts';
-
-/** Between this node and another one. */
-export interface Flow {
-  /** Under way now. */
-  readonly active: number;
-  /** Ids of requests that were sent out, or answered, a moment ago, newest last. */
-  readonly out: readonly string[];
-  readonly back: readonly string[];
-}
 
 /** A dot is on its way for this long. */
 export const TRAVEL_MS = 700;
 
-/** Dots on one link at a time, in each direction. */
-const DOTS_MAX = 5;
+/** Dots on the whole map: more would be a blur. */
+export const DOTS_MAX = 120;
 
-const NONE: Flow = { active: 0, out: [], back: [] };
-
-interface Building {
-  active: number;
-  out: string[];
-  back: string[];
+/** One request that travels on the link of a node. */
+export interface Dot {
+  readonly node: string;
+  /** From this node to the other one. */
+  readonly outward: boolean;
+  readonly startMs: number;
 }
 
 let last:
-  | { readonly requests: ReadonlyMap<string, LiveRequest>; readonly flows: ReadonlyMap<string, Flow> }
+  | { readonly requests: ReadonlyMap<string, LiveRequest>; readonly active: ReadonlyMap<string, number> }
   | undefined;
 
-/** By node id; the map of the last state is kept. @param self id of this node, whose own work is its entry */
-export function flowsOf(requests: ReadonlyMap<string, LiveRequest>, self: string): ReadonlyMap<string, Flow> {
-  if (last?.requests === requests) return last.flows;
-  const flows = new Map<string, Building>();
-  const at = (node: string): Building => {
-    const flow = flows.get(node) ?? { active: 0, out: [], back: [] };
-    flows.set(node, flow);
-    return flow;
-  };
-  let newestMs = 0;
-  for (const { startedAtMs, endedAtMs } of requests.values()) newestMs = Math.max(newestMs, endedAtMs ?? startedAtMs);
-  for (const request of requests.values()) {
-    const running = request.status === 'running';
-    const fresh = request.endedAtMs !== undefined && newestMs - request.endedAtMs < TRAVEL_MS;
-    if (!running && !fresh) continue;
-    // One that came from a peer travels on that link the other way round.
-    const outward = request.caller === undefined;
-    for (const node of outward ? request.nodes : [request.caller, ...request.nodes]) {
-      if (node === undefined) continue;
-      const flow = at(node);
-      if (running) flow.active += 1;
-      const sent = node === request.caller ? !running : running;
-      (sent ? flow.out : flow.back).push(request.requestId);
-    }
-    if (request.nodes.length === 0 && running) at(self).active += 1;
+/**
+ * How many requests are under way at each node, by its id; of those that a peer has sent, at that peer as well. Every link of the map
+ * asks in each frame, so what was computed for a state is kept.
+ */
+export function activeByNode(requests: ReadonlyMap<string, LiveRequest>): ReadonlyMap<string, number> {
+  if (last?.requests === requests) return last.active;
+  const active = new Map<string, number>();
+  for (const { status, nodes, caller } of requests.values()) {
+    if (status !== 'running') continue;
+    for (const node of caller === undefined ? nodes : [...nodes, caller]) active.set(node, (active.get(node) ?? 0) + 1);
   }
-  for (const flow of flows.values()) {
-    flow.out = flow.out.slice(-DOTS_MAX);
-    flow.back = flow.back.slice(-DOTS_MAX);
-  }
-  last = { requests, flows };
-  return flows;
+  last = { requests, active };
+  return active;
 }
 
-/** One node's, or that of no requests. */
-export const flowAt = (flows: ReadonlyMap<string, Flow>, node: string): Flow => flows.get(node) ?? NONE;
+/**
+ * Dots after these events: out where a request is placed, back where it has ended; the other way round for those of a peer.
+ * @param requests as they are after the events
+ */
+export function dotsAfter(
+  dots: readonly Dot[],
+  events: readonly NodeEvent[],
+  requests: ReadonlyMap<string, LiveRequest>,
+  nowMs: number,
+): readonly Dot[] {
+  const next = dots.filter(({ startMs }) => nowMs - startMs < TRAVEL_MS);
+  for (const event of events) {
+    if (event.type !== 'request' || event.data.phase === 'progress') continue;
+    const { requestId, phase, nodes, caller } = event.data;
+    const known = requests.get(requestId);
+    const asker = caller ?? known?.caller;
+    if (phase !== 'begun') {
+      for (const node of nodes ?? known?.nodes ?? []) next.push({ node, outward: phase === 'placed', startMs: nowMs });
+    }
+    if (asker !== undefined && phase !== 'placed')
+      next.push({ node: asker, outward: phase === 'ended', startMs: nowMs });
+  }
+  return next.slice(-DOTS_MAX);
+}

@@ -7,18 +7,21 @@ export interface Place {
 }
 
 export interface MapForm {
-  readonly kind: 'labelled' | 'full' | 'compact';
+  readonly kind: 'labelled' | 'full' | 'brief' | 'compact';
   /** Pixels of one place. */
   readonly cellWidth: number;
   readonly cellHeight: number;
   readonly nodeWidth: number;
   readonly nodeHeight: number;
+  /** How far a row is from the middle, in columns: maps are wider than high. */
+  readonly rowCost: number;
 }
 
-/** Cards with links that have labels, cards, or names alone: by how many there are to show. */
+/** Cards with links that have labels, cards, names with what they hold, or names alone: by how many there are to show. */
 const FORMS: readonly (MapForm & { readonly peersMax: number })[] = [
-  { peersMax: 6, kind: 'labelled', cellWidth: 300, cellHeight: 156, nodeWidth: 196, nodeHeight: 90 },
-  { peersMax: 14, kind: 'full', cellWidth: 214, cellHeight: 124, nodeWidth: 196, nodeHeight: 90 },
+  { peersMax: 6, kind: 'labelled', cellWidth: 300, cellHeight: 156, nodeWidth: 196, nodeHeight: 90, rowCost: 1.3 },
+  { peersMax: 12, kind: 'full', cellWidth: 214, cellHeight: 124, nodeWidth: 196, nodeHeight: 90, rowCost: 1.6 },
+  { peersMax: 20, kind: 'brief', cellWidth: 184, cellHeight: 74, nodeWidth: 168, nodeHeight: 50, rowCost: 1 },
   {
     peersMax: Number.POSITIVE_INFINITY,
     kind: 'compact',
@@ -26,6 +29,7 @@ const FORMS: readonly (MapForm & { readonly peersMax: number })[] = [
     cellHeight: 56,
     nodeWidth: 120,
     nodeHeight: 38,
+    rowCost: 0.9,
   },
 ];
 
@@ -33,14 +37,12 @@ export function formFor(peers: number): MapForm {
   return FORMS.find(({ peersMax }) => peers <= peersMax) ?? (FORMS.at(-1) as MapForm);
 }
 
-/** Maps are wider than high: places beside the middle come before those above and below it. */
-const FLATNESS = 1.9;
+/** Places in units of a cell, the middle left out, nearest first; for ever the same. By the cost of a row. */
+const known = new Map<number, readonly Place[]>();
 
-/** Place number `slot` of the pattern in units of a cell, the middle left out; the same for ever. */
-const places: Place[] = [];
-
-function placesUpTo(count: number): readonly Place[] {
-  if (places.length >= count) return places;
+function placesUpTo(count: number, rowCost: number): readonly Place[] {
+  const before = known.get(rowCost) ?? [];
+  if (before.length >= count) return before;
   // All places of a square that holds more than enough of the nearest ones.
   const reach = Math.ceil(Math.sqrt(count) * 1.6) + 2;
   const all: (Place & { readonly far: number; readonly turn: number })[] = [];
@@ -52,12 +54,12 @@ function placesUpTo(count: number): readonly Place[] {
       // Those that are equally far come in opposite pairs, so that few nodes don't all stand on one side.
       const turn =
         Math.min(Math.abs(angle), Math.PI - Math.abs(angle)) + (row * x > 0 ? 0.01 : 0) + (x < 0 ? 0.001 : 0);
-      all.push({ x, y: row, far: Math.round(Math.hypot(x, row * (FLATNESS / 2)) * 100), turn });
+      all.push({ x, y: row, far: Math.round(Math.hypot(x, row * rowCost) * 100), turn });
     }
   }
   all.sort((a, b) => a.far - b.far || a.turn - b.turn);
-  places.length = 0;
-  places.push(...all.slice(0, count + 16).map(({ x, y }) => ({ x, y })));
+  const places = all.slice(0, count + 16).map(({ x, y }) => ({ x, y }));
+  known.set(rowCost, places);
   return places;
 }
 
@@ -89,7 +91,7 @@ export function assignSlots(
 }
 
 /** Middle of a slot in pixels, with this node at 0, 0. */
-export function placeOf(slot: number, { cellWidth, cellHeight }: MapForm): Place {
-  const place = placesUpTo(slot + 1)[slot] ?? { x: 0, y: 0 };
+export function placeOf(slot: number, { cellWidth, cellHeight, rowCost }: MapForm): Place {
+  const place = placesUpTo(slot + 1, rowCost)[slot] ?? { x: 0, y: 0 };
   return { x: place.x * cellWidth, y: place.y * cellHeight };
 }

@@ -1,4 +1,4 @@
-// A link of the map: thicker where more goes through, dashed where it goes by a relay; requests travel on it as dots.
+// A link of the map: thicker where more goes through, dashed where it goes by a relay, in the node's colour while it is at work.
 import { EdgeLabelRenderer, type EdgeProps } from '@xyflow/react';
 import { memo, type ReactNode } from 'react';
 import { classes } from '../../components/class-names.ts';
@@ -7,14 +7,13 @@ import type { Peer } from '../../data/contract.ts';
 import { useLive } from '../../data/events.ts';
 import { text } from '../../text/en.ts';
 import { linkTexts } from './describe.ts';
-import { flowAt, flowsOf } from './flows.ts';
+import { activeByNode } from './flows.ts';
 import type { MapForm, Place } from './layout.ts';
 import './map.css';
 
 export interface LinkEdgeData {
   readonly peer: Peer;
   readonly form: MapForm;
-  readonly self: string;
   readonly to: Place;
   readonly [key: string]: unknown;
 }
@@ -30,11 +29,8 @@ export const LinkEdge = memo(function LinkEdge({ data }: EdgeProps & { readonly 
   return <LinkOf {...data} />;
 });
 
-function LinkOf({ peer, form, self, to }: LinkEdgeData): ReactNode {
-  // One text for each direction: equal texts draw nothing anew.
-  const active = useLive(({ requests }) => flowAt(flowsOf(requests, self), peer.node).active);
-  const out = useLive(({ requests }) => flowAt(flowsOf(requests, self), peer.node).out.join(' '));
-  const back = useLive(({ requests }) => flowAt(flowsOf(requests, self), peer.node).back.join(' '));
+function LinkOf({ peer, form, to }: LinkEdgeData): ReactNode {
+  const active = useLive(({ requests }) => activeByNode(requests).has(peer.node));
   const away = peer.state !== 'connected';
   const path = `M0 0L${to.x} ${to.y}`;
   const relay = peer.link?.path === 'relay';
@@ -43,34 +39,14 @@ function LinkOf({ peer, form, self, to }: LinkEdgeData): ReactNode {
       <path
         d={path}
         fill="none"
-        strokeWidth={form.kind === 'compact' ? (active > 0 ? 2 : 1) : widthOf(peer.link?.goodputBytesPerSecond)}
+        strokeWidth={form.kind === 'compact' ? (active ? 2 : 0.75) : widthOf(peer.link?.goodputBytesPerSecond)}
         strokeDasharray={away ? '2 6' : relay ? '7 4' : undefined}
-        className={classes(
-          'transition-[stroke] duration-300',
-          away
-            ? 'stroke-line'
-            : active > 0
-              ? 'map-link-active'
-              : form.kind === 'compact'
-                ? 'stroke-line'
-                : 'stroke-line-strong',
-        )}
+        className={classes(away ? 'stroke-line' : active ? 'map-link-active' : 'stroke-line-strong')}
       />
-      {dots(out, path, 'map-dot-out')}
-      {dots(back, path, 'map-dot-back')}
       {form.kind === 'labelled' && !away && <LinkLabel peer={peer} to={to} form={form} relay={relay} />}
     </g>
   );
 }
-
-const dots = (ids: string, path: string, className: string): ReactNode =>
-  ids === ''
-    ? null
-    : ids
-        .split(' ')
-        .map((id) => (
-          <circle key={id} r="4" className={`map-dot ${className}`} style={{ offsetPath: `path("${path}")` }} />
-        ));
 
 /** Between the two cards: where the line is free of both. */
 function LinkLabel({

@@ -10,19 +10,19 @@ import { useLive } from '../../data/events.ts';
 import { text } from '../../text/en.ts';
 import { safeName } from '../../text/format.ts';
 import { hardwareText, holdsText, linkTexts, loadShare, loadText } from './describe.ts';
-import { flowAt, flowsOf } from './flows.ts';
+import { activeByNode } from './flows.ts';
 import type { MapForm } from './layout.ts';
 
 export type MapNodeData =
   | { readonly form: MapForm; readonly status: StatusAnswer; readonly holds: string; readonly [key: string]: unknown }
-  | { readonly form: MapForm; readonly peer: Peer; readonly self: string; readonly [key: string]: unknown };
+  | { readonly form: MapForm; readonly peer: Peer; readonly [key: string]: unknown };
 
 /** Links end in the middle, behind the card. */
 const HIDDEN = '!pointer-events-none !top-1/2 !left-1/2 !size-0 !min-h-0 !min-w-0 !border-0 !opacity-0';
 
 export const SelfNode = memo(function SelfNode({ data }: NodeProps & { readonly data: MapNodeData }): ReactNode {
   const { form, status, holds } = data as Extract<MapNodeData, { status: unknown }>;
-  const active = useLive(({ requests }) => flowAt(flowsOf(requests, status.node), status.node).active > 0);
+  const active = useLive(({ requests }) => activeByNode(requests).has(status.node));
   return (
     <>
       <Handle type="source" position={Position.Top} className={HIDDEN} />
@@ -40,8 +40,8 @@ export const SelfNode = memo(function SelfNode({ data }: NodeProps & { readonly 
 });
 
 export const PeerNode = memo(function PeerNode({ data }: NodeProps & { readonly data: MapNodeData }): ReactNode {
-  const { form, peer, self } = data as Extract<MapNodeData, { peer: unknown }>;
-  const active = useLive(({ requests }) => flowAt(flowsOf(requests, self), peer.node).active > 0);
+  const { form, peer } = data as Extract<MapNodeData, { peer: unknown }>;
+  const active = useLive(({ requests }) => activeByNode(requests).has(peer.node));
   const away = peer.state !== 'connected';
   const links = form.kind === 'full' ? linkTexts(peer.link) : [];
   return (
@@ -79,16 +79,18 @@ interface CardProps {
 function CardOf({ node, name, form, lines, load, active, self = false, state = 'connected' }: CardProps): ReactNode {
   const compact = form.kind === 'compact';
   const word = state === 'connected' ? '' : `, ${text.overview.states[state]}`;
-  // A card says its state in its last line.
-  const unsaid = `${self && compact ? `, ${text.common.thisNode}` : ''}${compact ? word : ''}`;
+  const brief = form.kind === 'brief';
+  const shown = compact ? [] : brief ? lines.slice(1, 2) : lines;
+  // A whole card says its state in its last line.
+  const unsaid = `${self && (compact || brief) ? `, ${text.common.thisNode}` : ''}${compact || brief ? word : ''}`;
   return (
     <Link
       href={`/nodes/${encodeURIComponent(node)}`}
-      title={compact ? `${safeName(name)}${word}\n${lines.join('\n')}` : undefined}
+      title={compact || brief ? `${safeName(name)}${word}\n${lines.join('\n')}` : undefined}
       style={{ ...nodeColour(node), width: form.nodeWidth, height: form.nodeHeight }}
       className={classes(
-        'nopan relative flex flex-col overflow-hidden rounded-lg border bg-panel transition-colors hover:border-node',
-        compact ? 'justify-center px-2' : 'px-3 py-2',
+        'nopan relative flex flex-col overflow-hidden rounded-lg border bg-panel hover:border-node',
+        compact ? 'justify-center px-2' : brief ? 'justify-center px-2.5' : 'px-3 py-2',
         state === 'gone'
           ? 'border-line border-dashed text-faint'
           : self
@@ -107,14 +109,13 @@ function CardOf({ node, name, form, lines, load, active, self = false, state = '
         />
         <bdi className={classes('truncate', compact ? 'text-xs' : 'font-semibold text-sm')}>{safeName(name)}</bdi>
         {unsaid !== '' && <span className="sr-only">{unsaid}</span>}
-        {self && !compact && <span className="ml-auto shrink-0 text-accent text-xs">{text.common.thisNode}</span>}
+        {self && !compact && !brief && <span className="ml-auto shrink-0 text-accent text-xs">{text.common.thisNode}</span>}
       </span>
-      {!compact &&
-        lines.map((line, at) => (
-          <span key={line} className={classes('truncate text-xs', at === 0 ? 'text-muted' : 'text-faint')}>
-            {line}
-          </span>
-        ))}
+      {shown.map((line, at) => (
+        <span key={line} className={classes('truncate text-xs', at === 0 ? 'text-muted' : 'text-faint')}>
+          {line}
+        </span>
+      ))}
       <span
         aria-hidden
         className={classes('absolute bottom-0 left-0 h-[3px] bg-node', load === 0 && 'hidden')}

@@ -33,7 +33,7 @@ export function PlanCard({ plans, names }: PlansProps): ReactNode {
           {plans.map((plan, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: attempts only come behind the others
             <li key={index}>
-              {plans.length > 1 && <p className="overline mb-1">{words.nth(String(index + 1))}</p>}
+              {plans.length > 1 && <p className="kicker mb-1">{words.nth(String(index + 1))}</p>}
               <PlanView plan={plan} names={names} />
             </li>
           ))}
@@ -52,41 +52,39 @@ function PlanView({ plan, names }: { readonly plan: Plan; readonly names: NodeNa
         <span className="font-medium">{headline(plan, (node) => safeName(names.nameOf(node)))}</span>{' '}
         <span className="text-muted">{remarks(plan).join(' ')}</span>
       </p>
-      <table aria-label={words.candidates} className="mt-3 w-full border-collapse text-left text-sm">
-        <thead className="sr-only">
-          <tr>
-            <th scope="col">{words.what}</th>
-            <th scope="col">{words.byPart}</th>
-            <th scope="col">{words.total}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map(({ key, nodes, role, part, price, note }) => (
-            <tr key={key} className="border-line border-t align-top first:border-t-0">
-              <td className={classes('w-2/5 max-w-0 py-2 pr-3 sm:w-1/4', role === 'part' && 'pl-4')}>
-                <span className={classes('flex flex-wrap gap-x-3', role === 'chosen' && 'font-semibold')}>
-                  {nodes.map((node) => (
-                    <NodeName key={node} node={node} name={names.nameOf(node)} self={node === names.self} />
-                  ))}
-                </span>
-                {part !== undefined && <span className="block text-faint text-xs">{part}</span>}
-              </td>
-              <td className="py-2 pr-3">
-                <PriceBar price={price} most={most} strong={role !== 'other'} />
-                <span className="mt-1 block text-faint text-xs">
-                  {[note, partsWords(price)].filter(Boolean).join(' · ')}
-                </span>
-              </td>
-              <td className={classes('w-20 py-2 text-right', role === 'chosen' && 'font-semibold')}>
-                {duration(price.totalMs)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ul aria-label={words.candidates} className="mt-3 text-sm">
+        {lines.map(({ key, nodes, role, part, price, note }) => (
+          <li
+            key={key}
+            className={classes(
+              'grid grid-cols-[minmax(0,1fr)_auto] gap-x-4 border-line border-t py-2 first:border-t-0',
+              'sm:grid-cols-[minmax(0,11rem)_minmax(0,1fr)_4.5rem]',
+              role === 'part' && 'pl-4',
+            )}
+          >
+            <div className="min-w-0">
+              <span className={classes('flex flex-wrap gap-x-3', role === 'chosen' && 'font-semibold')}>
+                {nodes.map((node) => (
+                  <NodeName key={node} node={node} name={names.nameOf(node)} self={node === names.self} />
+                ))}
+              </span>
+              {part !== undefined && <span className="block text-faint text-xs">{part}</span>}
+            </div>
+            <span className={classes('tabular text-right sm:order-last', role === 'chosen' && 'font-semibold')}>
+              {duration(price.totalMs)}
+            </span>
+            <div className="max-sm:col-span-2">
+              <PriceBar price={price} most={most} strong={role !== 'other'} />
+              <span className="mt-1 block text-faint text-xs">
+                {[note, partsWords(price)].filter(Boolean).join(' · ')}
+              </span>
+            </div>
+          </li>
+        ))}
+      </ul>
       {plan.rejected.length > 0 && (
         <div className="mt-3 border-line border-t pt-2">
-          <p className="overline">{words.rejected}</p>
+          <p className="kicker">{words.rejected}</p>
           <ul className="mt-1 flex flex-col gap-1 text-sm">
             {plan.rejected.map(({ node, reason }) => (
               <li key={node} className="flex min-w-0 flex-wrap items-baseline gap-x-2">

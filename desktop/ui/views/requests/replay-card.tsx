@@ -70,7 +70,7 @@ export function ReplayCard({ id, names }: { readonly id: string; readonly names:
               {data.placements.map((placement, index) => (
                 <li key={placement.atMs}>
                   {data.placements.length > 1 && (
-                    <p className="overline mb-1">{words.nth(String(index + 1), duration(placement.atMs))}</p>
+                    <p className="kicker mb-1">{words.nth(String(index + 1), duration(placement.atMs))}</p>
                   )}
                   <PlacementView placement={placement} policy={data.policy} names={names} />
                 </li>
@@ -146,7 +146,7 @@ function Choice({
 }): ReactNode {
   return (
     <section aria-label={title} className="flex min-w-0 flex-col gap-2 bg-panel p-3">
-      <p className="overline">{title}</p>
+      <p className="kicker">{title}</p>
       {plan !== undefined && (
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1 font-semibold text-sm">
           {nodesOf(plan).map((node) => (

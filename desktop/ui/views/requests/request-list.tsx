@@ -43,7 +43,12 @@ export function RequestList(): ReactNode {
       title={text.app.views.requests}
       layout="full"
       note={
-        rows === undefined ? undefined : text.requests.note(count(shown.length), plural(rows.length, text.requests.one))
+        rows === undefined
+          ? undefined
+          : text.requests.note(
+              shown.length === rows.length ? '' : count(shown.length),
+              plural(rows.length, text.requests.one),
+            )
       }
       actions={
         rows !== undefined &&
@@ -120,10 +125,7 @@ export function RequestList(): ReactNode {
         </Empty>
       ) : (
         <>
-          <div
-            aria-hidden
-            className={classes(LIST_GRID, 'overline border-line border-b bg-ground py-1.5 max-md:hidden')}
-          >
+          <div aria-hidden className={classes(LIST_GRID, 'kicker border-line border-b bg-ground py-1.5 max-md:hidden')}>
             <span>{columns.what}</span>
             <span>{columns.nodes}</span>
             <span>{columns.took}</span>

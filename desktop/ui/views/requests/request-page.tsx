@@ -122,7 +122,7 @@ function Figures({ request, names }: { readonly request: RequestAnswer; readonly
         note={
           predictedMs === undefined || status === 'running'
             ? undefined
-            : `${text.requests.predicted(duration(predictedMs))}, ${page.difference(percent(durationMs / Math.max(predictedMs, 0.001)))}`
+            : page.difference(percent(durationMs / Math.max(predictedMs, 0.001)), duration(predictedMs))
         }
       >
         {duration(durationMs)}
@@ -163,7 +163,7 @@ function Figure({
 }): ReactNode {
   return (
     <div className="min-w-0 bg-panel px-4 py-3">
-      <dt className="overline">{title}</dt>
+      <dt className="kicker">{title}</dt>
       <dd className="tabular mt-0.5 font-semibold">
         {children}
         {note !== undefined && <span className="block font-normal text-muted text-xs">{note}</span>}

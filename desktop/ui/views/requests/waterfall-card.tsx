@@ -3,6 +3,7 @@
 import { type ReactNode, useState } from 'react';
 import type { RequestAnswer } from '../../../../protocol/api/control.ts';
 import { Card } from '../../components/card.tsx';
+import { classes } from '../../components/class-names.ts';
 import { NodeName, nodeColour } from '../../components/node-name.tsx';
 import { Segments } from '../../components/segments.tsx';
 import { Table } from '../../components/table.tsx';
@@ -26,7 +27,7 @@ const FILLS: Readonly<Record<Bar['name'], string>> = {
 };
 
 const GRID =
-  'grid grid-cols-[5.5rem_minmax(0,1fr)_4.5rem] items-center gap-x-3 sm:grid-cols-[9rem_minmax(0,1fr)_11rem]';
+  'grid grid-cols-[4rem_minmax(0,1fr)_3.5rem] items-center gap-x-2 sm:grid-cols-[7rem_minmax(0,1fr)_11rem] sm:gap-x-3';
 
 export function WaterfallCard({
   request,
@@ -75,15 +76,21 @@ interface Shown {
 
 function Drawing({ waterfall, names }: Shown): ReactNode {
   const { legs, ticks } = waterfall;
+  // Narrow screens have room for one label beside the first.
+  const middle = Math.ceil((ticks.length - 1) / 2);
   return (
     <div className="text-xs">
-      <div aria-hidden className={GRID}>
+      <div aria-hidden className={`${GRID} border-transparent border-l-2 pl-2.5`}>
         <span />
         <span className="tabular relative block h-5 text-faint">
           {ticks.map(({ ms, at }, index) => (
             <span
               key={ms}
-              className={index === 0 ? 'absolute' : 'absolute -translate-x-1/2 max-sm:odd:hidden'}
+              className={classes(
+                'absolute whitespace-nowrap',
+                index > 0 && '-translate-x-1/2',
+                index > 0 && index !== middle && 'max-sm:hidden',
+              )}
               style={{ left: `${at * 100}%` }}
             >
               {ms === 0 ? '0' : duration(ms)}

@@ -131,7 +131,8 @@ function Updates({
   );
 }
 
-function Row({
+/** One line of such settings, as the node's own look. */
+export function Row({
   title,
   about,
   more,

@@ -16,7 +16,10 @@ export type Editor =
       readonly words: readonly string[];
     }
   | { readonly kind: 'choice'; readonly values: readonly string[] }
+  /** Names, and words that stand for some of them. */
   | { readonly kind: 'list'; readonly words: readonly string[] }
+  /** Any of a few words. */
+  | { readonly kind: 'set'; readonly words: readonly string[] }
   | { readonly kind: 'text'; readonly suggestions: readonly string[] };
 
 export const TIME_UNITS = ['ms', 's', 'm', 'h', 'd'] as const;
@@ -35,7 +38,11 @@ export function editorOf({ expected }: Pick<Setting, 'expected'>): Editor {
     const words = [...(/\b0 for none\b/.test(expected) ? ['0'] : []), ...(/-1 for ever/.test(expected) ? ['-1'] : [])];
     return { kind: 'amount', of: 'duration', units: TIME_UNITS, words };
   }
-  if (/separated by (commas|a comma)/.test(expected)) return { kind: 'list', words: wordsOf(expected) };
+  const set = /^([a-z]+(?:, [a-z]+)*), or both separated by a comma; or ([a-z]+)$/.exec(expected);
+  if (set !== null) return { kind: 'set', words: [...(set[1] ?? '').split(', '), set[2] ?? ''] };
+  if (/separated by (commas|a comma)/.test(expected)) {
+    return { kind: 'list', words: [...expected.matchAll(/"([^"]+)"/g)].map(([, word]) => word ?? '') };
+  }
   // Before the text: "auto, cpu or cuda, or one of several, such as cuda:1" is more than a choice.
   const choice = /^([a-z]+(?:, [a-z]+)*) or ([a-z]+)(,.*)?$/.exec(expected);
   if (choice !== null) {
@@ -43,14 +50,6 @@ export function editorOf({ expected }: Pick<Setting, 'expected'>): Editor {
     return choice[3] === undefined ? { kind: 'choice', values } : { kind: 'text', suggestions: values };
   }
   return { kind: 'text', suggestions: [] };
-}
-
-/** Words that a list may hold in place of names: those in quotes, or the first of a list of words. */
-function wordsOf(expected: string): readonly string[] {
-  const quoted = [...expected.matchAll(/"([^"]+)"/g)].map(([, word]) => word ?? '');
-  if (quoted.length > 0) return quoted;
-  const plain = /^([a-z]+(?:, [a-z]+)*), or both separated by a comma; or ([a-z]+)$/.exec(expected);
-  return plain === null ? [] : [...(plain[1] ?? '').split(', '), plain[2] ?? ''];
 }
 
 export interface Amount {

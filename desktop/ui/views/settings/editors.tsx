@@ -49,6 +49,8 @@ export function SettingEditor({ editor, ...props }: EditorProps & { readonly edi
       return <NumberEditor {...props} min={editor.min} max={editor.max} />;
     case 'amount':
       return <AmountEditor {...props} units={editor.units} words={editor.words} of={editor.of} />;
+    case 'set':
+      return <SetEditor {...props} words={editor.words} />;
     case 'list':
       return <ListEditor {...props} words={editor.words} />;
     case 'text':
@@ -216,6 +218,39 @@ function AmountEditor({
 
 /** Words that stand alone: with another one beside them they would mean nothing. */
 const ALONE: readonly string[] = ['all', 'none', 'any', 'members'];
+
+/** Words that are on or off; the last one stands for none of them. */
+function SetEditor({
+  title,
+  value,
+  words,
+  busy,
+  onSave,
+}: EditorProps & { readonly words: readonly string[] }): ReactNode {
+  const now = listOf(value);
+  const none = words.at(-1) ?? '';
+  const toggle = (word: string, on: boolean): void => {
+    const next = words.filter((each) => each !== none && (each === word ? on : now.includes(each)));
+    onSave(next.length === 0 ? [none] : next);
+  };
+  return (
+    <div className="flex flex-col gap-2">
+      {words
+        .filter((word) => word !== none)
+        .map((word) => (
+          <div key={word} className="flex items-center justify-between gap-4 text-sm sm:justify-end">
+            <span>{text.settings.words[word] ?? word}</span>
+            <Switch
+              label={`${title}: ${text.settings.words[word] ?? word}`}
+              checked={now.includes(word)}
+              disabled={busy}
+              onChange={(on) => toggle(word, on)}
+            />
+          </div>
+        ))}
+    </div>
+  );
+}
 
 function ListEditor({
   title,

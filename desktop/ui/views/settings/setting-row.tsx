@@ -60,8 +60,8 @@ export function SettingRow({ setting, node }: SettingRowProps): ReactNode {
         </p>
         <p className="mt-1 flex flex-wrap gap-x-2 text-faint text-xs">
           <code className="font-mono">{safeText(name)}</code>
-          {source === 'default' && !pending && <span>{text.settings.sources.default}</span>}
-          {fixed === undefined && <span>{live ? text.settings.atOnce : text.settings.atStart}</span>}
+          {source === 'default' && !pending && <span>· {text.settings.sources.default}</span>}
+          {fixed === undefined && <span>· {live ? text.settings.atOnce : text.settings.atStart}</span>}
         </p>
       </div>
       <div className="flex min-w-0 items-start gap-1">

@@ -8,6 +8,7 @@ import { text } from '../../text/en.ts';
 import { RestartProgress, useRestart } from '../nodes/restart.tsx';
 import { AppSettings, WindowSettings } from './device-settings.tsx';
 import { SettingsForm } from './settings-form.tsx';
+import { SharingNow } from './sharing-now.tsx';
 
 export function SettingsView(): ReactNode {
   const name = useStatus().data?.name ?? text.common.thisNode;
@@ -19,6 +20,8 @@ export function SettingsView(): ReactNode {
         name={name}
         restart={restart}
         extra={[
+          // The app pauses by reasons of its own, too: there the switch stands among them.
+          ...(bridge() === undefined ? [{ id: 'sharing', title: text.settings.sharingNow, body: <SharingNow /> }] : []),
           { id: 'window', title: text.settings.window, note: text.settings.windowNote, body: <WindowSettings /> },
           ...(bridge() === undefined
             ? []

@@ -17,7 +17,7 @@ const PREFIX = '/sign-in/';
 
 export function SignInView(): ReactNode {
   const [location, navigate] = useLocation();
-  const token = location.startsWith(PREFIX) ? decodeURIComponent(location.slice(PREFIX.length)) : '';
+  const token = location.startsWith(PREFIX) ? location.slice(PREFIX.length) : '';
   const [linkError, setLinkError] = useState<unknown>();
 
   useEffect(() => {

@@ -71,7 +71,7 @@ function EmbedAnswer({ result: { texts, called, matrix } }: { readonly result: E
     <>
       <Matrix texts={texts} matrix={matrix} />
       <section aria-label={text.try.pairs} className="flex flex-col gap-1">
-        <h3 className="font-medium text-faint text-xs">{text.try.pairs}</h3>
+        <h3 className="kicker">{text.try.pairs}</h3>
         <ol className="flex flex-col">
           {nearestPairs(matrix, PAIRS_SHOWN).map(({ first, second, similarity }) => (
             <li

@@ -72,13 +72,16 @@ export function inputsOf(
   open: Readonly<Record<string, number>>,
 ): RequestInput[] {
   let bytes = 0;
+  const take = (port: Port, more: number): void => {
+    bytes += more;
+    if (bytes <= REQUEST_BYTES_MAX) return;
+    throw new InputProblem(port.name, 'Together the inputs are larger than one request holds (16 MiB as base64).');
+  };
   return ports.map((port, at) => {
     const source = sources[port.name] ?? usualSource(port);
+    if (source.from === 'file') take(port, source.data.byteLength);
     const input = inputOf(port, source, shapeOf(port, open), at);
-    bytes += typeof input.data === 'string' ? (input.data.length * 3) / 4 : 0;
-    if (bytes > REQUEST_BYTES_MAX) {
-      throw new InputProblem(port.name, 'Together the inputs are larger than one request holds (16 MiB as base64).');
-    }
+    if (source.from === 'fill' && typeof input.data === 'string') take(port, (input.data.length * 3) / 4);
     return input;
   });
 }

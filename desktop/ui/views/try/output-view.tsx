@@ -92,7 +92,7 @@ function Summary({ statistics }: { readonly statistics: Statistics }): ReactNode
 
 const Values = ({ title, children }: { readonly title: string; readonly children: ReactNode }): ReactNode => (
   <div className="min-w-0">
-    <h4 className="text-faint text-xs">{title}</h4>
+    <h4 className="kicker">{title}</h4>
     <p className="tabular whitespace-pre-wrap break-words font-mono text-xs leading-5">{children}</p>
   </div>
 );

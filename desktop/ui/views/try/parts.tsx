@@ -1,6 +1,6 @@
 // What the three tabs share: the frame of request and answer, facts of an answer, and the request as code.
 import { Play, Square } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
@@ -37,6 +37,13 @@ export function Bench<Result>({
   readonly children: (result: Result) => ReactNode;
 }): ReactNode {
   const running = state.at === 'running';
+  const answer = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const place = answer.current;
+    if (place === null || (state.at !== 'running' && state.at !== 'done')) return;
+    // On narrow screens the answer stands below the form.
+    if (place.getBoundingClientRect().top > innerHeight / 2) place.scrollIntoView({ block: 'start' });
+  }, [state.at]);
   const result = state.at === 'idle' || state.at === 'failed' ? undefined : state.result;
   return (
     <div className="grid items-start gap-4 lg:grid-cols-[minmax(20rem,2fr)_minmax(0,3fr)]">
@@ -68,15 +75,17 @@ export function Bench<Result>({
           {snippet !== undefined && <AsCode request={snippet} />}
         </form>
       </Card>
-      <Card title={text.try.result} className="lg:sticky lg:top-4">
-        <div aria-live="polite" aria-busy={running || undefined} className="flex min-w-0 flex-col gap-4">
-          {running && <span aria-hidden className="thread-busy h-0.5 w-full" />}
-          {result !== undefined && children(result)}
-          {state.at === 'failed' && <Failed title={text.try.failed} error={state.error} onRetry={onRun} />}
-          {state.at === 'cancelled' && <p className="text-muted text-sm">{text.try.cancelled}</p>}
-          {state.at === 'idle' && <p className="text-muted text-sm">{idle}</p>}
-        </div>
-      </Card>
+      <div ref={answer} className="min-w-0 scroll-mt-2 lg:sticky lg:top-4">
+        <Card title={text.try.result}>
+          <div aria-live="polite" aria-busy={running || undefined} className="flex min-w-0 flex-col gap-4">
+            {running && <span aria-hidden className="thread-busy h-0.5 w-full" />}
+            {result !== undefined && children(result)}
+            {state.at === 'failed' && <Failed title={text.try.failed} error={state.error} onRetry={onRun} />}
+            {state.at === 'cancelled' && <p className="text-muted text-sm">{text.try.cancelled}</p>}
+            {state.at === 'idle' && <p className="text-muted text-sm">{idle}</p>}
+          </div>
+        </Card>
+      </div>
     </div>
   );
 }

@@ -90,7 +90,7 @@ function TensorBench({
           {error !== undefined && <Failed compact error={error} />}
           {dims.length > 0 && (
             <fieldset className="flex flex-col gap-2">
-              <legend className="mb-1 font-medium text-faint text-xs">{text.try.dims}</legend>
+              <legend className="kicker mb-1">{text.try.dims}</legend>
               <div className="grid grid-cols-2 gap-3 sm:grid-cols-3">
                 {dims.map((dim) => (
                   <Field
@@ -110,7 +110,7 @@ function TensorBench({
           )}
           {shown.length > 0 && (
             <fieldset className="flex min-w-0 flex-col">
-              <legend className="mb-1 font-medium text-faint text-xs">{text.try.inputs}</legend>
+              <legend className="kicker mb-1">{text.try.inputs}</legend>
               {shown.map((port) => (
                 <InputRow
                   key={port.name}
@@ -129,7 +129,7 @@ function TensorBench({
             </fieldset>
           )}
           <fieldset className="flex flex-col gap-3">
-            <legend className="mb-1 font-medium text-faint text-xs">{text.try.where}</legend>
+            <legend className="kicker mb-1">{text.try.where}</legend>
             <Field label={text.try.cut} hint={text.try.cutHint} error={wrongCut ? text.try.cutHint : undefined}>
               <Input
                 list="weft-try-cuts"

@@ -5,12 +5,14 @@ import type { JoinAnswer } from '../../../../protocol/api/control.ts';
 import { AlonePage } from '../../app/alone.tsx';
 import { leaveFirstRun } from '../../app/first-run.ts';
 import { pendingTicket, takePendingTicket } from '../../app/pending-ticket.ts';
+import { isAsked } from '../../app/set-up.ts';
 import { Button } from '../../components/button.tsx';
 import { Choice } from '../../components/choice.tsx';
 import { Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
 import { Field, Input, TextArea } from '../../components/field.tsx';
 import { api } from '../../data/client.ts';
+import { backAgain } from '../../data/events.ts';
 import { useChangeConfig, useConfig, useStatus } from '../../data/queries.ts';
 import { queryClient } from '../../data/store.ts';
 import { text } from '../../text/en.ts';
@@ -102,10 +104,8 @@ function Questions({ name, fixedBy }: QuestionsProps): ReactNode {
 
   const finish = (final: Answers): Promise<boolean> =>
     attempt(text.welcome.failed, async () => {
-      const settings = settingsOf(final, fixedBy === undefined);
-      if (Object.keys(settings).length > 0) await change.mutateAsync(settings);
-      // What it offers counts from the next start on; this holds until then.
-      if (final.mesh === 'join' && final.sharing === 'use') await api.post('/api/v1/sharing', { paused: true });
+      const { settings } = await change.mutateAsync(settingsOf(final, fixedBy === undefined));
+      if (settings.some(({ name: setting, pending }) => pending !== undefined && isAsked(setting))) await startAnew();
       leave('/chat');
     });
 
@@ -170,6 +170,20 @@ function Questions({ name, fixedBy }: QuestionsProps): ReactNode {
       </form>
     </AlonePage>
   );
+}
+
+/** A node that starts takes a second or two; a slow machine takes longer. */
+const RESTART_MS_MAX = 20_000;
+
+/** So that it has its name, and does what was chosen, from the first chat on. Where it can't, both come with its next start. */
+async function startAnew(): Promise<void> {
+  const back = backAgain(RESTART_MS_MAX);
+  try {
+    await api.post('/api/v1/restart');
+  } catch {
+    return; // an older node, or one that is not started by `weft serve`
+  }
+  await back;
 }
 
 const TITLES: Readonly<Record<Question, string>> = {

@@ -3,8 +3,8 @@ import { ArrowRight } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Foreign } from '../../../components/node-name.tsx';
 import { text } from '../../../text/en.ts';
-import { bytes, duration, plural, safeName } from '../../../text/format.ts';
-import type { CutPoint, CutSide } from './cut-points.ts';
+import { bytes, plural, safeName } from '../../../text/format.ts';
+import { type CutPoint, type CutSide, fineDuration } from './cut-points.ts';
 
 /** Tensors that are listed; large generators have hundreds. */
 const TENSORS_SHOWN_MAX = 6;
@@ -18,7 +18,7 @@ export function CutDetails({ point }: { readonly point: CutPoint }): ReactNode {
       <Side title={cuts.before} side={point.before} mark="bg-series-1" />
       <div className="min-w-0 bg-panel p-3">
         <p className="flex items-baseline justify-between gap-2">
-          <span className="overline flex items-center gap-1.5">
+          <span className="kicker flex items-center gap-1.5">
             {cuts.crosses}
             <ArrowRight aria-hidden className="size-3.5 max-md:rotate-90" />
           </span>
@@ -57,13 +57,13 @@ function Side({
 }): ReactNode {
   return (
     <div className="bg-panel p-3">
-      <p className="overline flex items-center gap-1.5">
+      <p className="kicker flex items-center gap-1.5">
         <span aria-hidden className={`size-2 rounded-[2px] ${mark}`} />
         {title}
       </p>
       <dl className="tabular mt-1.5 grid grid-cols-[1fr_auto] gap-y-0.5 text-sm">
         <dt className="text-muted">{cuts.computing}</dt>
-        <dd className="font-semibold">{duration(side.ms)}</dd>
+        <dd className="font-semibold">{fineDuration(side.ms)}</dd>
         <dt className="text-muted">{cuts.weights}</dt>
         <dd>{bytes(side.weightBytes)}</dd>
         <dt className="sr-only">{cuts.segments}</dt>

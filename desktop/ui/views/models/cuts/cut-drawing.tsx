@@ -94,7 +94,7 @@ function Scale({ layout, width }: { readonly layout: CutLayout; readonly width: 
             strokeDasharray="3 4"
             className="stroke-faint"
           />
-          <text x={0} y={layout.input.y - 4} style={HALO} className="tabular fill-muted">
+          <text x={width - 56} y={layout.input.y - 4} textAnchor="end" style={HALO} className="tabular fill-muted">
             {cuts.inputs(layout.input.label)}
           </text>
         </g>

@@ -1,6 +1,7 @@
 // The cut points of a graph as a person sees them: how deep each lies, what crosses there, and what both sides take. Pure.
 import type { CutsAnswer } from '../../../../../protocol/api/control.ts';
 import { givenBy, takenBy } from '../../../../../protocol/cut-table.ts';
+import { duration } from '../../../text/format.ts';
 
 export interface CrossingTensor {
   readonly name: string;
@@ -57,13 +58,11 @@ export function cutPointsOf(table: CutsAnswer): CutPoint[] {
   });
 }
 
-/** The one whose crossing is the smallest among those that leave a tenth of the computing on either side, or among all. */
+/** The cut that is shown first: where least crosses among those in the middle of the computing, or among all. */
 export function firstShown(points: readonly CutPoint[]): number {
-  const fair = points.filter(({ depth }) => depth >= 0.1 && depth <= 0.9);
-  const best = (fair.length > 0 ? fair : points).reduce<CutPoint | undefined>(
-    (least, point) => (least === undefined || point.bytes < least.bytes ? point : least),
-    undefined,
-  );
+  const middle = points.filter(({ depth }) => depth >= 0.2 && depth <= 0.8);
+  const from = middle.length > 0 ? middle : points;
+  const [best] = from.toSorted((a, b) => a.bytes - b.bytes || Math.abs(a.depth - 0.5) - Math.abs(b.depth - 0.5));
   return best?.number ?? 1;
 }
 
@@ -72,6 +71,9 @@ export const weightBytesOf = (table: CutsAnswer): number => weigh(table, 0, tabl
 
 /** Bytes of the graph's inputs. */
 export const inputBytesOf = ({ tensors }: CutsAnswer): number => sum(tensors.filter(({ from }) => from === -1));
+
+/** Milliseconds as text; parts of small graphs take hundredths of one. */
+export const fineDuration = (ms: number): string => (ms < 1 ? `${ms.toFixed(2)} ms` : duration(ms));
 
 /** What {@link CutsAnswer} was measured with, as a dry run of a plan takes it. */
 export function planInputs(shapes: string): { name: string; dtype: string; shape: number[] }[] {

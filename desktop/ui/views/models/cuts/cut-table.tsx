@@ -3,8 +3,8 @@ import type { ReactNode } from 'react';
 import { Foreign } from '../../../components/node-name.tsx';
 import { Table } from '../../../components/table.tsx';
 import { text } from '../../../text/en.ts';
-import { bytes, count, duration, safeText } from '../../../text/format.ts';
-import type { CutPoint } from './cut-points.ts';
+import { bytes, count, safeText } from '../../../text/format.ts';
+import { type CutPoint, fineDuration } from './cut-points.ts';
 
 const { columns } = text.models.cuts;
 
@@ -45,8 +45,8 @@ export function CutTable({ points, selected, onSelect }: CutTableProps): ReactNo
             cell: ({ depth }) => `${(depth * 100).toFixed(1)} %`,
           },
           { key: 'crosses', title: columns.crosses, align: 'end', cell: ({ bytes: size }) => bytes(size) },
-          { key: 'before', title: columns.before, align: 'end', cell: ({ before }) => duration(before.ms) },
-          { key: 'behind', title: columns.behind, align: 'end', cell: ({ behind }) => duration(behind.ms) },
+          { key: 'before', title: columns.before, align: 'end', cell: ({ before }) => fineDuration(before.ms) },
+          { key: 'behind', title: columns.behind, align: 'end', cell: ({ behind }) => fineDuration(behind.ms) },
           {
             key: 'weights',
             title: columns.weightsBefore,

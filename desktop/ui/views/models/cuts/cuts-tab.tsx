@@ -14,7 +14,7 @@ import { bytes, count, duration, percent, plural, safeName, safeText } from '../
 import { useCuts } from '../queries.ts';
 import { CutDetails } from './cut-details.tsx';
 import { CutDrawing } from './cut-drawing.tsx';
-import { cutPointsOf, firstShown, weightBytesOf } from './cut-points.ts';
+import { cutPointsOf, fineDuration, firstShown, weightBytesOf } from './cut-points.ts';
 import { CutTable } from './cut-table.tsx';
 import { MeshComparison } from './mesh-comparison.tsx';
 
@@ -54,7 +54,7 @@ function Cuts({ table, onAgain }: { readonly table: CutsAnswer; readonly onAgain
   return (
     <div className="flex flex-col gap-4">
       <Card
-        title={cuts.facts(plural(points.length, 'cut point'), duration(table.wholeMs), bytes(weightBytesOf(table)))}
+        title={cuts.facts(plural(points.length, 'cut point'), fineDuration(table.wholeMs), bytes(weightBytesOf(table)))}
         note={cuts.on(safeName(table.device), table.node === undefined ? '' : safeName(names.nameOf(table.node)))}
         actions={
           <Button size="small" icon={<RotateCw />} onClick={onAgain}>

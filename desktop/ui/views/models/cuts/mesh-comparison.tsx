@@ -15,7 +15,7 @@ import type { Peer } from '../../../data/contract.ts';
 import { type NodeNames, useNodeNames, usePeers } from '../../../data/queries.ts';
 import { text } from '../../../text/en.ts';
 import { duration, rate, safeText } from '../../../text/format.ts';
-import { planInputs } from './cut-points.ts';
+import { fineDuration, planInputs } from './cut-points.ts';
 import { OPTION_PARTS, type Option, optionsOf, totalOf } from './mesh-options.ts';
 
 const { cuts } = text.models;
@@ -48,7 +48,7 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
       queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
         api.post<PlanAnswer>(
           '/api/v1/plan',
-          { model: table.model.digest, inputs: planInputs(table.shapes) },
+          { model: table.model.id, inputs: planInputs(table.shapes) },
           { signal, headers: { 'x-weft-cut': `${rested};on=${self},${node}` } },
         ),
       enabled: self !== undefined,
@@ -167,7 +167,7 @@ function OptionRow({ option, names, peer, loaded, most, best }: OptionRowProps):
             )}
           </div>
           <span className="tabular text-right font-semibold text-sm max-sm:text-left">
-            {duration(totalOf(price, loaded))}
+            {fineDuration(totalOf(price, loaded))}
           </span>
         </>
       )}
@@ -178,7 +178,7 @@ function OptionRow({ option, names, peer, loaded, most, best }: OptionRowProps):
 function partWords({ price }: Option, loaded: boolean): string {
   if (price === undefined) return '';
   return OPTION_PARTS.filter((part) => !(loaded && part === 'loadMs') && price[part] > 0)
-    .map((part) => `${cuts.parts[part]} ${duration(price[part])}`)
+    .map((part) => `${cuts.parts[part]} ${fineDuration(price[part])}`)
     .join(', ');
 }
 

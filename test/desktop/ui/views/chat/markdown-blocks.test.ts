@@ -1,6 +1,6 @@
 // A long answer is cut where Markdown itself would begin another block, and nowhere else.
 import { describe, expect, test } from 'vitest';
-import { blocksOf, isOpenCode } from '../../../../../desktop/ui/views/chat/markdown-blocks.ts';
+import { blocksOf, openCodeOf } from '../../../../../desktop/ui/views/chat/markdown-blocks.ts';
 
 describe('blocks', () => {
   test('are paragraphs, and what belongs together stays together', () => {
@@ -35,8 +35,11 @@ describe('blocks', () => {
 });
 
 test('code is open until its own fence closes it', () => {
-  expect(isOpenCode('```\na')).toBe(true);
-  expect(isOpenCode('```\na\n```')).toBe(false);
-  expect(isOpenCode('````\n```')).toBe(true);
-  expect(isOpenCode('no code')).toBe(false);
+  expect(openCodeOf('```js\na\n\nb')).toEqual({ language: 'js', code: 'a\n\nb' });
+  expect(openCodeOf('````\n```')).toEqual({ language: '', code: '```' });
+  expect(openCodeOf('~~~ py title\n```')).toEqual({ language: 'py', code: '```' });
+  expect(openCodeOf('```\na\n```')).toBeUndefined();
+  expect(openCodeOf('```\na\n  `````  ')).toBeUndefined();
+  expect(openCodeOf('```js')).toBeUndefined();
+  expect(openCodeOf('no code')).toBeUndefined();
 });

@@ -50,7 +50,7 @@ describe('hostile Markdown', () => {
   const turned = 'invoice\u202Efdp.exe and \u2066hidden\u2069, and a bell \u0007';
 
   test('characters that turn the writing around become visible', () => {
-    expect(html(safeMarkdown(turned))).not.toMatch(/[\u202A-\u202E\u2066-\u2069\u0007]/);
+    expect(html(safeMarkdown(turned))).not.toMatch(/[\p{Cf}\p{Cc}]/u);
     expect(safeMarkdown('a\r\nb\rc')).toBe('a\nb\nc');
   });
 

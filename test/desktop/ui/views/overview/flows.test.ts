@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { NodeEvent } from '../../../../../desktop/ui/data/contract.ts';
 import type { LiveRequest } from '../../../../../desktop/ui/data/live.ts';
-import { flowAt, flowsOf } from '../../../../../desktop/ui/views/overview/flows.ts';
+import { activeByNode, DOTS_MAX, dotsAfter, TRAVEL_MS } from '../../../../../desktop/ui/views/overview/flows.ts';
 import { lastRequests } from '../../../../../desktop/ui/views/overview/last-requests.ts';
 
 const SELF = 'self';
@@ -17,37 +18,41 @@ const request = (requestId: string, fields: Partial<LiveRequest> = {}): LiveRequ
 const mapOf = (...requests: readonly LiveRequest[]): ReadonlyMap<string, LiveRequest> =>
   new Map(requests.map((each) => [each.requestId, each]));
 
+const event = (data: Record<string, unknown>): NodeEvent =>
+  ({ id: '1', type: 'request', atMs: 1, data: { name: 'chat', requestId: 'a', ...data } }) as NodeEvent;
+
 describe('flows', () => {
-  it('send a dot out while a request runs elsewhere, and one back when it has ended', () => {
-    const flows = flowsOf(
-      mapOf(
-        request('a', { nodes: ['n1'] }),
-        request('b', { nodes: ['n1'], status: 'ok', endedAtMs: 1_900 }),
-        request('old', { nodes: ['n1'], status: 'ok', endedAtMs: 1_000 }),
-      ),
-      SELF,
+  it('count what is under way at each node, and at the peer that asked', () => {
+    const requests = mapOf(
+      request('a', { nodes: ['n1'] }),
+      request('b', { nodes: ['n1'], status: 'ok', endedAtMs: 1_900 }),
+      request('c', { nodes: [SELF], caller: 'n2' }),
     );
-    expect(flowAt(flows, 'n1')).toEqual({ active: 1, out: ['a'], back: ['b'] });
-    expect(flowAt(flows, 'n2')).toEqual({ active: 0, out: [], back: [] });
+    expect(Object.fromEntries(activeByNode(requests))).toEqual({ n1: 1, n2: 1, [SELF]: 1 });
+    expect(activeByNode(requests)).toBe(activeByNode(requests));
   });
 
-  it('come in from a peer that asked, and go back to it', () => {
-    const running = flowsOf(mapOf(request('a', { caller: 'n1', nodes: [SELF] })), SELF);
-    expect(flowAt(running, 'n1')).toMatchObject({ active: 1, back: ['a'], out: [] });
-    const ended = flowsOf(mapOf(request('a', { caller: 'n1', nodes: [SELF], status: 'ok', endedAtMs: 1_000 })), SELF);
-    expect(flowAt(ended, 'n1')).toMatchObject({ active: 0, out: ['a'], back: [] });
-  });
-
-  it('draw no more than a few dots on one link', () => {
-    const flows = flowsOf(mapOf(...Array.from({ length: 40 }, (_, at) => request(`r${at}`, { nodes: ['n1'] }))), SELF);
-    expect(flowAt(flows, 'n1').active).toBe(40);
-    expect(flowAt(flows, 'n1').out).toHaveLength(5);
-    expect(flowAt(flows, 'n1').out.at(-1)).toBe('r39');
-  });
-
-  it('are computed once for a state', () => {
+  it('send a dot out where a request is placed, and one back where it has ended', () => {
     const requests = mapOf(request('a', { nodes: ['n1'] }));
-    expect(flowsOf(requests, SELF)).toBe(flowsOf(requests, SELF));
+    const out = dotsAfter([], [event({ phase: 'begun' }), event({ phase: 'placed', nodes: ['n1'] })], requests, 0);
+    expect(out).toEqual([{ node: 'n1', outward: true, startMs: 0 }]);
+    const back = dotsAfter(out, [event({ phase: 'progress' }), event({ phase: 'ended' })], requests, TRAVEL_MS);
+    expect(back).toEqual([{ node: 'n1', outward: false, startMs: TRAVEL_MS }]);
+  });
+
+  it('come in from a peer that asks, and go back to it', () => {
+    const requests = mapOf(request('a', { caller: 'n1' }));
+    expect(dotsAfter([], [event({ phase: 'begun', caller: 'n1' })], requests, 0)).toEqual([
+      { node: 'n1', outward: false, startMs: 0 },
+    ]);
+    expect(dotsAfter([], [event({ phase: 'ended' })], requests, 0)).toEqual([
+      { node: 'n1', outward: true, startMs: 0 },
+    ]);
+  });
+
+  it('stay few, whatever happens', () => {
+    const flood = Array.from({ length: 1_000 }, () => event({ phase: 'placed', nodes: ['n1', 'n2'] }));
+    expect(dotsAfter([], flood, mapOf(), 0)).toHaveLength(DOTS_MAX);
   });
 });
 

@@ -9,10 +9,10 @@ describe('the first run', () => {
     expect(questions({ mesh: 'begin' })).toEqual(['name', 'mesh']);
   });
 
-  it('writes the name in any case, and the sharing where it was asked for', () => {
-    expect(settingsOf(ANSWERS, true)).toEqual({ name: 'attic', offer: 'none' });
-    expect(settingsOf({ ...ANSWERS, sharing: 'share' }, true)).toEqual({ name: 'attic', offer: 'all' });
-    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, true)).toEqual({ name: 'attic' });
-    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, false)).toEqual({});
+  it('writes whether to share in any case: that is what says that the node has been set up', () => {
+    expect(settingsOf(ANSWERS, true)).toEqual({ name: 'attic', offer: 'none', share: false });
+    expect(settingsOf({ ...ANSWERS, sharing: 'share' }, true)).toEqual({ name: 'attic', offer: 'all', share: true });
+    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, true)).toEqual({ name: 'attic', share: true });
+    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, false)).toEqual({ share: true });
   });
 });

@@ -1,0 +1,191 @@
+// The nodes of a mesh: seen to come and go, managed from the page of another one, and fifty of them at once.
+import { expect, it } from 'vitest';
+import type { ConfigAnswer, PeersAnswer } from '../../protocol/api/control.ts';
+import { pair, startDaemon } from '../support/daemon.ts';
+import { describeWithBrowser, expectAccessible, expectNoSidewaysScroll, openPage } from '../support/page.ts';
+import { nodeId, RECORDED, recordedMesh } from '../support/recorded-answers.ts';
+import { startRecordedNode } from '../support/recorded-node.ts';
+import { until } from '../support/wait.ts';
+
+describeWithBrowser('the nodes of a real mesh', () => {
+  it('are listed, managed from elsewhere, restarted, and seen to go', async () => {
+    const [admin, cellar] = await Promise.all([
+      startDaemon({ env: { WEFT_NAME: 'first' } }),
+      startDaemon({ env: { WEFT_NAME: 'cellar' } }),
+    ]);
+    await pair(admin, cellar);
+    // A wrong value is refused, and so is asking a node that has just gone.
+    const { page } = await openPage({ daemon: admin, path: '/nodes', expected: [/400|50\d/] });
+    const row = page.locator(`[data-node="${cellar.node}"]`);
+    await page.locator(`[data-node="${cellar.node}"][data-state="connected"]`).waitFor();
+    await expectAccessible(page);
+
+    await row.getByRole('link').click();
+    await page.getByText('Round trip').first().waitFor();
+    await page.getByText('Data folder').waitFor();
+    await page.getByRole('img', { name: /^Requests running/ }).waitFor();
+    await expectAccessible(page);
+
+    await page.getByRole('tab', { name: 'Settings' }).click();
+    const setting = page.locator('[data-setting="storage"]');
+    await setting.getByRole('combobox').selectOption('MiB');
+    await setting.getByRole('textbox').fill('0.5');
+    await setting.getByRole('button', { name: 'Save' }).click();
+    await setting.getByRole('alert').getByText('should be a size of at least 1MiB').waitFor();
+    await setting.getByRole('combobox').selectOption('GiB');
+    await setting.getByRole('textbox').fill('9');
+    await page.keyboard.press('Enter');
+    await setting.getByText('set', { exact: true }).waitFor();
+    const config = (await (
+      await fetch(`${cellar.url}/api/v1/config`, { headers: { authorization: `Bearer ${cellar.key}` } })
+    ).json()) as ConfigAnswer;
+    expect(config.settings.find(({ name }) => name === 'storage')).toMatchObject({ value: '9GiB', source: 'file' });
+    // What decides where secrets go is changed at the node itself only.
+    await page.locator('[data-setting="managed"] [data-fixed="local"]').waitFor();
+
+    await page.getByRole('tab', { name: 'Logs' }).click();
+    await page.getByText('an admin changes this node from elsewhere').first().waitFor();
+
+    await page.getByRole('tab', { name: 'Models' }).click();
+    const model = page.getByRole('row', { name: /all-MiniLM-L6-v2/ });
+    await model.getByRole('button', { name: /What to do with/ }).click();
+    await page.getByRole('menuitem', { name: 'Load into memory' }).click();
+    await model.getByText('in memory').waitFor();
+
+    await page.getByRole('button', { name: 'Restart' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Restart' }).click();
+    await page.locator('[data-restart="back"]').waitFor();
+    await page.reload();
+    await model.getByText('on disk').waitFor();
+
+    await page.getByRole('link', { name: 'All nodes' }).click();
+    const state = (word: string) => page.locator(`[data-node="${cellar.node}"][data-state="${word}"]`).waitFor();
+    await state('connected');
+    cellar.kill('SIGSTOP');
+    await page.locator(`[data-node="${cellar.node}"]:not([data-state="connected"])`).waitFor();
+    cellar.kill('SIGCONT');
+    await state('connected');
+    cellar.kill('SIGKILL');
+    await state('gone');
+    await page.getByText('1 of 2 in reach').waitFor();
+    await row.getByRole('link').click();
+    await page.locator('[data-not-managed="away"]').waitFor();
+    await expectAccessible(page);
+  });
+
+  it('cannot be managed by a plain member, and the page says why', async () => {
+    const [admin, member] = await Promise.all([
+      startDaemon({ env: { WEFT_NAME: 'first' } }),
+      startDaemon({ env: { WEFT_NAME: 'cellar' } }),
+    ]);
+    await pair(admin, member);
+    await until('the member to see the admin', async () => {
+      const answer = await fetch(`${member.url}/api/v1/peers`, { headers: { authorization: `Bearer ${member.key}` } });
+      return ((await answer.json()) as PeersAnswer).peers.some(({ state }) => state === 'connected');
+    });
+    const { page } = await openPage({ daemon: member, path: `/nodes/${admin.node}`, width: 360 });
+    await page.locator('[data-not-managed="member"]').getByText('Only admins manage other nodes').waitFor();
+    expect(await page.getByRole('tab').allTextContents()).toEqual(['At a glance', 'Models']);
+    expect(await page.getByRole('button', { name: 'Restart' }).count()).toBe(0);
+    await expectAccessible(page);
+    await expectNoSidewaysScroll(page);
+  });
+});
+
+describeWithBrowser('a node elsewhere', () => {
+  it('is brought a model, and shows how far that is', async () => {
+    const path = `/api/v1/nodes/${nodeId(1)}`;
+    const model = 'Qwen/Qwen2.5-7B-Instruct';
+    let asked = 0;
+    const transfer = (phase: string) => ({
+      id: 'transfer-1',
+      kind: 'pull',
+      model,
+      phase,
+      chosen: [],
+      totalBytes: 4_000,
+      doneBytes: 1_000,
+      hereBytes: 0,
+      bytesPerSecond: 500,
+      sources: [],
+    });
+    const answers: Record<string, unknown> = {
+      ...recordedMesh(4),
+      [`GET ${path}/status`]: RECORDED['GET /api/v1/status'],
+      [`GET ${path}/ps`]: { models: [] },
+      [`GET ${path}/models`]: { models: [] },
+      [`GET ${path}/transfers`]: { transfers: [] },
+      [`POST ${path}/models/pull`]: () => {
+        // The first answers come while it is under way, the later ones when it has failed.
+        node.answer(`GET ${path}/transfers`, () => {
+          asked += 1;
+          const error = { code: 'disk_full', message: 'The disk is full.', remedy: 'Make room.' };
+          return { transfers: [asked < 3 ? transfer('fetching') : { ...transfer('failed'), error }] };
+        });
+        return { accepted: true };
+      },
+    };
+    for (const peer of (answers['GET /api/v1/peers'] as { peers: Record<string, unknown>[] }).peers) {
+      Object.assign(peer, { manageable: true });
+    }
+    await using node = await startRecordedNode({ answers });
+    const { page } = await openPage({ daemon: node, path: `/nodes/${nodeId(1)}/models` });
+    await page.getByText('No model is here yet').waitFor();
+    await page.getByRole('combobox').fill(model);
+    await page.keyboard.press('Enter');
+    await page.getByText(`${model} is on its way`).waitFor();
+    await page.getByRole('progressbar', { name: model }).waitFor();
+    await expectAccessible(page);
+    // Of another node no events come: the page asks until it has ended.
+    await page.getByText('The disk is full. Make room.').waitFor();
+    expect(node.requests.find(({ line }) => line === `POST ${path}/models/pull`)?.body).toEqual({ model });
+  });
+});
+
+describeWithBrowser('fifty nodes', () => {
+  it('are filtered, sorted and marked, and what they are called does nothing', async () => {
+    const answers = structuredClone(recordedMesh(50)) as Record<string, { peers?: Record<string, unknown>[] }>;
+    const peers = answers['GET /api/v1/peers']?.peers ?? [];
+    Object.assign(peers[7] ?? {}, { version: '0.0.9', manageable: false });
+    Object.assign(peers[9] ?? {}, { name: '\u{202E}evil<script>alert(1)</script>' });
+    Object.assign(peers[11] ?? {}, { state: 'gone', heardAgoMs: 190_000 });
+    await using node = await startRecordedNode({ answers });
+    const { page } = await openPage({ daemon: node, path: '/nodes', theme: 'dark' });
+    await page.locator('tbody tr').nth(50).waitFor();
+    await page.getByText('�evil<script>alert(1)</script>').waitFor();
+    await page
+      .locator(`[data-node="${nodeId(11)}"]`)
+      .getByText('heard 3 min ago')
+      .waitFor();
+    await expectAccessible(page);
+
+    await page.getByRole('searchbox').fill('rtx node-4');
+    await page.locator('tbody tr').nth(3).waitFor({ state: 'detached' });
+    expect(await page.locator('tbody tr').count()).toBe(3);
+    await page.getByRole('searchbox').fill('');
+    await page.getByRole('radio', { name: /Older version/ }).click();
+    await page
+      .locator(`[data-node="${nodeId(7)}"]`)
+      .getByText('older')
+      .last()
+      .waitFor();
+    expect(await page.locator('tbody tr').count()).toBe(1);
+    await page.getByRole('radio', { name: /^All/ }).click();
+    await page.getByRole('button', { name: 'Sort by State' }).click();
+    await page.getByRole('button', { name: 'Sort by State' }).click();
+    expect(await page.locator('tbody tr').nth(1).getAttribute('data-node')).toBe(nodeId(11));
+
+    await page.goto(`${node.url}/#/nodes/${nodeId(7)}`);
+    await page.getByText('It runs an older version of Weft').waitFor();
+    await page.goto(`${node.url}/#/nodes/nobody`);
+    await page.getByText('No member of this mesh has that id').waitFor();
+  });
+
+  it('fit a narrow screen', async () => {
+    await using node = await startRecordedNode({ answers: recordedMesh(50) });
+    const { page } = await openPage({ daemon: node, path: '/nodes', width: 360 });
+    await page.locator('tbody tr').nth(50).waitFor();
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+  });
+});
