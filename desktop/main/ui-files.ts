@@ -2,37 +2,7 @@
 // the node gives them in a browser.
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-
-/** As node/gateway/ui.ts has them; a test holds the two together. */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
-    "connect-src 'self'",
-    "font-src 'self'",
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; '),
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-};
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.css': 'text/css; charset=utf-8',
-  '.html': 'text/html; charset=utf-8',
-  '.ico': 'image/x-icon',
-  '.js': 'text/javascript; charset=utf-8',
-  '.json': 'application/json; charset=utf-8',
-  '.png': 'image/png',
-  '.svg': 'image/svg+xml',
-  '.wasm': 'application/wasm',
-  '.webp': 'image/webp',
-  '.woff2': 'font/woff2',
-};
+import { PAGE_HEADERS, PAGE_TYPES } from '../../protocol/pages.ts';
 
 const INDEX = 'index.html';
 
@@ -65,7 +35,7 @@ export function uiFiles(folder: string): UiFiles {
       return new Response(await readFile(join(folder, name)), {
         headers: {
           ...PAGE_HEADERS,
-          'content-type': TYPES[extname(name)] ?? 'application/octet-stream',
+          'content-type': PAGE_TYPES[extname(name)] ?? 'application/octet-stream',
           'x-content-type-options': 'nosniff',
           'cache-control': name === INDEX ? 'no-store' : 'public, max-age=31536000, immutable',
         },

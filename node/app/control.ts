@@ -195,7 +195,9 @@ export class AssembledControl implements NodeControl {
     // A bundled one is refused by the store, and goes on being offered.
     if (!models.isBundled(model)) await engine.withdraw(digest);
     try {
-      return { id, freedBytes: await models.remove(digest) };
+      const freedBytes = await models.remove(digest);
+      this.events.publish('model', { id, state: 'removed' });
+      return { id, freedBytes };
     } catch (error) {
       // So does one whose folder can't be deleted.
       if (!models.isBundled(model) && models.byDigest(digest) !== undefined) offer(model);

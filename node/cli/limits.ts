@@ -98,12 +98,6 @@ export const HISTORY_LINE_LENGTH_MAX = 4_096;
 /** What is read of the file that keeps them: twice as many lines of a usual length, and some long ones. */
 export const HISTORY_BYTES_MAX = 4_194_304;
 
-/** Header of a .npy file: NumPy's own are 118 bytes; rank 16 with the longest numbers needs under 500. */
-export const NPY_HEADER_BYTES_MAX = 65_536;
-
-/** Texts of one tensor: each is an object in memory. */
-export const NPY_STRINGS_MAX = 1_000_000;
-
 /** A file with a tensor for one request: what the API takes, in JSON at its most verbose. */
 export const TENSOR_FILE_BYTES_MAX = 67_108_864;
 

@@ -2,12 +2,12 @@
 // `weft infer` and `weft plan`.
 import type { ModelAnswer } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
+import { isNpy, readNpy } from '../../protocol/npy.ts';
 import { DataType, type DataTypeName, type NamedTensor, type Tensor } from '../../protocol/tensor.ts';
 import type { Client } from './client.ts';
 import { readFileForRequest } from './input-file.ts';
 import { TENSOR_FILE_BYTES_MAX } from './limits.ts';
 import { installedModel } from './model-facts.ts';
-import { isNpy, readNpy } from './npy.ts';
 import { parseTensor } from './tensor-json.ts';
 
 /** `NAME=VALUE`, taken apart at the first `=`. */

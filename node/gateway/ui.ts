@@ -7,6 +7,7 @@ import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { PAGE_HEADERS, PAGE_TYPES } from '../../protocol/pages.ts';
 
 export interface PagesInit {
   /** Folder of the built pages, `index.html` in it; undefined where the node has none. */
@@ -15,43 +16,8 @@ export interface PagesInit {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/**
- * What the pages may do. Style attributes are set by the libraries that place menus and draw graphs; everything else comes
- * from this node, and no other page may show these in a frame.
- */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
-    "connect-src 'self'",
-    "font-src 'self'",
-    "frame-ancestors 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; '),
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-};
-
 /** Routes of the pages, which are answered without a key. */
 export const PAGE_ROUTES: ReadonlySet<string> = new Set(['/', '/assets/*', '/favicon.ico']);
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.css': 'text/css; charset=utf-8',
-  '.html': 'text/html; charset=utf-8',
-  '.ico': 'image/x-icon',
-  '.js': 'text/javascript; charset=utf-8',
-  '.json': 'application/json; charset=utf-8',
-  '.map': 'application/json; charset=utf-8',
-  '.png': 'image/png',
-  '.svg': 'image/svg+xml',
-  '.wasm': 'application/wasm',
-  '.webp': 'image/webp',
-  '.woff2': 'font/woff2',
-};
 
 /** Types that get no smaller. */
 const PACKED: ReadonlySet<string> = new Set(['.png', '.webp', '.woff2']);
@@ -122,7 +88,7 @@ class Pages {
     });
     if (request.headers['if-none-match']?.includes(page.etag) === true) return reply.status(304).send();
     const type = extname(name);
-    reply.header('content-type', TYPES[type] ?? 'application/octet-stream');
+    reply.header('content-type', PAGE_TYPES[type] ?? 'application/octet-stream');
     const encoding = PACKED.has(type) ? undefined : accepted(request.headers['accept-encoding']);
     if (encoding === undefined) return reply.send(page.bytes);
     return reply.header('content-encoding', encoding).send(await encodedAs(page, encoding));

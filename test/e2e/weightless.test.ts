@@ -4,8 +4,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readNpy, writeNpy } from '../../node/cli/npy.ts';
 import type { CutsAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
+import { readNpy, writeNpy } from '../../protocol/npy.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
 import { LAYER_BYTES, LAYER_SIDE, layeredModel } from '../support/layered-model.ts';

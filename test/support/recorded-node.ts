@@ -7,16 +7,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PAGE_HEADERS } from '../../node/gateway/ui.ts';
+import { PAGE_HEADERS, PAGE_TYPES } from '../../protocol/pages.ts';
 import { RECORDED, type RecordedAnswers } from './recorded-answers.ts';
 
 const PAGES = fileURLToPath(new URL('../../dist/ui/', import.meta.url));
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-};
 
 const CSRF = 'recorded-csrf';
 const COOKIE = 'weft_session_recorded=1';
@@ -205,7 +199,10 @@ async function page(folder: string, path: string, response: ServerResponse): Pro
   const file = path === '/' ? 'index.html' : path.slice(1);
   try {
     const content = await readFile(join(folder, file));
-    response.writeHead(200, { ...PAGE_HEADERS, 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    response.writeHead(200, {
+      ...PAGE_HEADERS,
+      'content-type': PAGE_TYPES[extname(file)] ?? 'application/octet-stream',
+    });
     response.end(content);
   } catch {
     response.writeHead(404).end();

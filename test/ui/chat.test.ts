@@ -93,7 +93,7 @@ describeWithBrowser('the chat of a real node', () => {
     await page.getByRole('button', { name: 'Save' }).click();
     await field(page).fill('What is woven?');
     await page.getByRole('button', { name: 'Send' }).click();
-    await answers(page).getByText('6 tokens').waitFor();
+    await answers(page).getByText('6 tokens', { exact: true }).waitFor();
     await answers(page).getByText('this node').waitFor();
     await answers(page).getByRole('button', { name: 'Why here?' }).click();
     await answers(page).getByText('This node was to be the soonest').waitFor();

@@ -142,10 +142,12 @@ describeWithBrowser('models of a real mesh', () => {
     await first.page.getByText(/25\.6 MB become free\. One other node/).waitFor();
     await first.page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
     await first.page.getByText('25.6 MB freed').waitFor();
-    await first.page.getByRole('link', { name: 'wide' }).waitFor({ state: 'detached' });
+    for (const { page } of [first, second]) {
+      await page.getByRole('link', { name: 'wide' }).waitFor({ state: 'detached' });
+    }
     await second.close();
 
-    await first.page.getByRole('button', { name: 'More', exact: true }).first().click();
+    await first.page.getByRole('button', { name: 'More for all models' }).click();
     await first.page.getByRole('menuitem', { name: 'Free disk space' }).click();
     await first.page.getByText(/of the disk are free/).waitFor();
     await first.close();

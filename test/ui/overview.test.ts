@@ -30,7 +30,9 @@ describeWithBrowser('the overview', () => {
     });
     daemon.emit('node', { node: nodeId(7), name: 'node-07', state: 'removed', models: [] });
     await map(page).getByRole('link', { name: 'node-07' }).waitFor({ state: 'detached' });
-    await map(page).getByRole('link', { name: /^node-21.*Out of reach/ }).waitFor();
+    await map(page)
+      .getByRole('link', { name: /^node-21.*Out of reach/ })
+      .waitFor();
     const after = await places(page);
     for (const [node, place] of Object.entries(after)) expect(place, node).toBe(before[node]);
     await page.getByText('50 nodes in reach').waitFor({ state: 'detached' });

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { beforeAll, expect, test } from 'vitest';
-import { readNpy, writeNpy } from '../../desktop/ui/views/try/npy.ts';
+import { readNpy, writeNpy } from '../../protocol/npy.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { describeWithBrowser, expectAccessible, expectNoSidewaysScroll, openPage } from '../support/page.ts';
 
@@ -106,7 +106,13 @@ describeWithBrowser('a real node', () => {
     await page.getByLabel('Value of token_type_ids').fill('[[0, 0, 0]]');
     await page.getByLabel('Cut', { exact: true }).fill('never');
     await page.getByRole('switch', { name: 'Inputs stay on this node' }).click();
+    await page.getByRole('checkbox', { name: 'token_type_ids' }).uncheck();
+    const sent = page.waitForRequest(/\/api\/v1\/infer$/);
     await run(page);
+    expect((await sent).headers()).toMatchObject({
+      'x-weft-cut': 'never',
+      'x-weft-raw': 'local:input_ids,attention_mask',
+    });
     await output.waitFor();
     await opened.close();
   });

@@ -1,7 +1,7 @@
 // The frame around the views: navigation at the left, or at the lower edge of narrow screens; how the connection stands; the way to
 // everything else.
 import { CircleHelp, Ellipsis, LogOut, Monitor, Moon, Search, Sun } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import { IconButton } from '../components/button.tsx';
 import { classes } from '../components/class-names.ts';
@@ -25,14 +25,12 @@ export interface ShellProps {
 export function Shell({ children, onPalette, onKeys }: ShellProps): ReactNode {
   const main = useRef<HTMLElement>(null);
   const [location] = useLocation();
-  const [first] = useState(location);
+  // Another view begins at its top.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address is why
   useEffect(() => {
-    // Another view begins at its top, and screen readers at its title.
-    if (location === first && main.current?.dataset.moved === undefined) return;
-    if (main.current === null) return;
-    main.current.dataset.moved = '';
-    main.current.scrollTop = 0;
-  }, [location, first]);
+    if (main.current !== null) main.current.scrollTop = 0;
+  }, [location]);
+  const at = NAVIGATION_ITEMS.find(({ path }) => isAt(path, location));
   return (
     <div className="flex h-full flex-col md:flex-row">
       <button
@@ -42,6 +40,10 @@ export function Shell({ children, onPalette, onKeys }: ShellProps): ReactNode {
       >
         {text.app.skip}
       </button>
+      {/* Which view it is now, for those who can't see it change. */}
+      <p aria-live="polite" className="sr-only">
+        {at === undefined ? '' : text.app.views[at.id]}
+      </p>
       <Sidebar onPalette={onPalette} onKeys={onKeys} />
       <NarrowTop onPalette={onPalette} />
       <main

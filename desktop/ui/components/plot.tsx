@@ -34,6 +34,8 @@ export interface PlotProps {
   readonly height?: number;
   /** The top of the axis at least, so that noise does not fill the plot. */
   readonly topMin?: number;
+  /** How much of x is shown, up to its last value, also where there is less: milliseconds of a time. @default all that there is */
+  readonly span?: number;
   /** Plots with the same name show the same moment. */
   readonly sync?: string;
   /** @default true */
@@ -44,7 +46,7 @@ export interface PlotProps {
 const AXIS_PX = 58;
 
 export function Plot(props: PlotProps): ReactNode {
-  const { label, xs, series, format, xFormat, height = 140, topMin = 0, sync, legend = true } = props;
+  const { label, xs, series, format, xFormat, height = 140, topMin = 0, span, sync, legend = true } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const theme = useTheme();
@@ -97,7 +99,11 @@ export function Plot(props: PlotProps): ReactNode {
           ...(sync === undefined ? {} : { sync: { key: sync } }),
         },
         scales: {
-          x: { time: isTime },
+          x: {
+            time: isTime,
+            range: (_plot, low, high) =>
+              span === undefined ? [low, high] : [high - span / (isTime ? 1_000 : 1), high],
+          },
           y: { range: (_plot, _low, high) => [0, Math.max(topMin, (high ?? 0) * 1.08) || 1] },
         },
         series: [{}, ...lines],
@@ -107,11 +113,15 @@ export function Plot(props: PlotProps): ReactNode {
             grid: { show: false },
             size: 24,
             space: 72,
-            values: (_plot, values) =>
-              values.map(
+            values: (_plot, values) => {
+              // Under some minutes the seconds tell the marks apart.
+              const digits = (values.at(-1) ?? 0) - (values[0] ?? 0) < 180 ? 8 : 5;
+              return values.map(
                 (value) =>
-                  formats.current.xFormat?.(value) ?? new Date(value * 1_000).toLocaleTimeString('en-GB').slice(0, 5),
-              ),
+                  formats.current.xFormat?.(value) ??
+                  new Date(value * 1_000).toLocaleTimeString('en-GB').slice(0, digits),
+              );
+            },
           },
           {
             ...axis,
@@ -133,7 +143,7 @@ export function Plot(props: PlotProps): ReactNode {
       built.destroy();
       plot.current = null;
     };
-  }, [theme, shape, height, topMin, sync, isTime]);
+  }, [theme, shape, height, topMin, span, sync, isTime]);
 
   useEffect(() => {
     plot.current?.setData(data);

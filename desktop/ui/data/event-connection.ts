@@ -40,7 +40,8 @@ export class EventConnection {
   #allTypes = false;
   #current: AbortController | undefined;
   #wake: (() => void) | undefined;
-  #stopped = true;
+  /** Of the loop that may go on; undefined while it is stopped. */
+  #run: symbol | undefined;
 
   constructor(components: EventConnectionComponents, init: EventConnectionInit) {
     this.#components = components;
@@ -54,11 +55,12 @@ export class EventConnection {
   /** Connects, and stays connected until it is stopped or the node refuses this page. */
   start(types: readonly EventType[]): void {
     this.#types = types;
-    if (!this.#stopped) return;
-    this.#stopped = false;
+    if (this.#run !== undefined) return;
+    const run = Symbol('run');
+    this.#run = run;
     this.#failures = 0;
     this.#enter('connecting');
-    void this.#run();
+    void this.#stay(run);
   }
 
   /** Other types from now on: the connection is opened anew, behind the last event. */
@@ -73,14 +75,14 @@ export class EventConnection {
   }
 
   stop(state: ConnectionState = 'connecting'): void {
-    this.#stopped = true;
+    this.#run = undefined;
     this.#current?.abort();
     this.#wake?.();
     this.#enter(state);
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
+  async #stay(run: symbol): Promise<void> {
+    while (this.#run === run) {
       const controller = new AbortController();
       this.#current = controller;
       let cancelSilence = (): void => undefined;
@@ -102,7 +104,7 @@ export class EventConnection {
           },
           onEvents: (events, lastId) => {
             heard();
-            if (this.#stopped) return;
+            if (this.#run !== run) return;
             if (lastId !== '') this.#lastId = lastId;
             // Only now: a proxy that answers for a node that is gone opens streams that say nothing.
             this.#failures = 0;
@@ -115,7 +117,7 @@ export class EventConnection {
       } finally {
         cancelSilence();
       }
-      if (this.#stopped) return;
+      if (this.#run !== run) return;
       if (failure instanceof ApiError && failure.status === 401) return this.stop('signed-out');
       if (failure instanceof ApiError && failure.status === 400 && !this.#allTypes) {
         this.#allTypes = true;

@@ -49,7 +49,11 @@ export const FRESHNESS: Readonly<Record<QueryName, Freshness>> = {
   members: { events: ['node'], everyMs: 500 },
   models: { events: ['node', 'model', 'transfer'], when: (event) => settled(event) && arrived(event), everyMs: 500 },
   model: { events: ['model', 'transfer'], when: (event) => settled(event) && arrived(event), everyMs: 1_000 },
-  'mesh-models': { events: ['node', 'transfer'], when: settled, everyMs: 2_000 },
+  'mesh-models': {
+    events: ['node', 'model', 'transfer'],
+    when: (event) => settled(event) && arrived(event),
+    everyMs: 2_000,
+  },
   ps: { events: ['model', 'request'], when: (event) => arrived(event) && ended(event), everyMs: 1_000 },
   requests: { events: [], everyMs: 1_000 },
   request: { events: [], everyMs: 1_000 },

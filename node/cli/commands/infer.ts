@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { InferAnswer, InferRequest } from '../../../protocol/api/control.ts';
 import { WeftError } from '../../../protocol/errors.ts';
+import { writeNpy } from '../../../protocol/npy.ts';
 import { checkTensor, type NamedTensor } from '../../../protocol/tensor.ts';
 import { connect } from '../connect.ts';
 import type { CommandContext, ReadingOptions } from '../context.ts';
@@ -9,7 +10,6 @@ import { formatMs, printable } from '../format.ts';
 import { ANSWER_MS_MAX } from '../limits.ts';
 import { type LocalityOptions, localityHeaders, localityOptions } from '../locality-options.ts';
 import { nameNodes } from '../node-names.ts';
-import { writeNpy } from '../npy.ts';
 import { gathered } from '../option-values.ts';
 import { writeOrRefuse } from '../output-file.ts';
 import { readingOptions } from '../reading-command.ts';

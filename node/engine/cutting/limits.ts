@@ -63,8 +63,11 @@ export const ATTEMPTS_MAX = 5;
 /** Copies of the weights in memory: those of the whole, and of its parts beside it. */
 export const COPIES = 2;
 
-/** What traces, tensors that are kept to compare and several sessions take beside weights (measured: 115 MB with a small MobileNet). */
-export const MEASURING_BYTES = 128 << 20;
+/**
+ * What traces, tensors that are kept to compare and several sessions take beside weights: 115 MB with a small MobileNet, more than
+ * 160 with MiniLM at 128 tokens on one thread. Past what was reserved the process is ended.
+ */
+export const MEASURING_BYTES = 256 << 20;
 
 /** Least weights of a piece of a graph that doesn't fit as a whole: below it there is room for nothing. */
 export const PIECE_BYTES_MIN = 8 << 20;

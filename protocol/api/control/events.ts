@@ -43,10 +43,10 @@ const NodeChange = z.object({
 });
 export type NodeChange = z.infer<typeof NodeChange>;
 
-/** A model of this node is being loaded, or has been loaded, unloaded or quarantined. */
+/** A model of this node is being loaded, has been loaded, unloaded or quarantined, or its files have been deleted. */
 const ModelChange = z.object({
   id: z.string(),
-  state: z.enum(['loading', 'loaded', 'quarantined', 'unloaded']),
+  state: z.enum(['loading', 'loaded', 'quarantined', 'unloaded', 'removed']),
   /** While it loads: `room`, `start`, `verify`, `load`, `check` or `warm`. */
   phase: z.string().optional(),
   /** Of the phase, 0 to 1; left out where it isn't known. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AppProtocol } from '../../../desktop/main/app-protocol.ts';
 import { NodeLink } from '../../../desktop/main/node-link.ts';
-import { PAGE_HEADERS, uiFiles } from '../../../desktop/main/ui-files.ts';
-import { PAGE_HEADERS as NODE_PAGE_HEADERS } from '../../../node/gateway/ui.ts';
+import { uiFiles } from '../../../desktop/main/ui-files.ts';
+import { PAGE_HEADERS } from '../../../protocol/pages.ts';
 import { type Daemon, startDaemon } from '../../support/daemon.ts';
 import { until } from '../../support/wait.ts';
 import { linkTo, newFolder } from '../support/homes.ts';
@@ -341,7 +341,6 @@ describe('the pages', () => {
     expect(response.status).toBe(200);
     expect(await response.text()).toContain('<title>Weft</title>');
     for (const [name, value] of Object.entries(PAGE_HEADERS)) expect(response.headers.get(name)).toBe(value);
-    expect(PAGE_HEADERS).toEqual(NODE_PAGE_HEADERS);
     expect(PAGE_HEADERS['content-security-policy']).not.toMatch(/script-src[^;]*unsafe/);
   });
 

@@ -156,11 +156,12 @@ describe('models', () => {
     await expect(control.unload('nothing')).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('are removed once the engine has let go of them', async () => {
-    const { control, models, done, digest } = await make();
+  it('are removed once the engine has let go of them, and watchers are told', async () => {
+    const { control, models, done, digest, events } = await make();
     const { sizeBytes } = control.model('tiny');
     expect(await control.remove('tiny')).toEqual({ id: 'owner/tiny', freedBytes: sizeBytes });
     expect(done).toEqual([`withdraw ${digest} true`]);
+    expect(events.since(0)?.at(-1)).toMatchObject({ type: 'model', data: { id: 'owner/tiny', state: 'removed' } });
     expect(models.find('owner/tiny')).toBeUndefined();
     await expect(control.remove('tiny')).rejects.toMatchObject({ code: 'model_not_found' });
   });

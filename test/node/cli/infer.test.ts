@@ -5,8 +5,8 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readNpy, writeNpy } from '../../../node/cli/npy.ts';
 import type { InferRequest } from '../../../protocol/api/control.ts';
+import { readNpy, writeNpy } from '../../../protocol/npy.ts';
 import { runCommand } from './command-support.ts';
 import { recordedContext, refuse, sendJson } from './fake-daemon.ts';
 

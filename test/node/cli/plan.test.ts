@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { writeNpy } from '../../../node/cli/npy.ts';
 import type { PlanAnswer, PlanRequest, ReplayAnswer, RequestAnswer } from '../../../protocol/api/control.ts';
+import { writeNpy } from '../../../protocol/npy.ts';
 import { drivesTerminal, HOSTILE, type Routes, runCommand } from './command-support.ts';
 import { recordedContext, refuse, sendJson } from './fake-daemon.ts';
 

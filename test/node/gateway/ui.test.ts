@@ -3,7 +3,8 @@ import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { PAGE_HEADERS, type PagesInit } from '../../../node/gateway/ui.ts';
+import type { PagesInit } from '../../../node/gateway/ui.ts';
+import { PAGE_HEADERS } from '../../../protocol/pages.ts';
 import { temporaryFolder } from '../../models/temporary.ts';
 import { head, RawClient, startGateway } from './support.ts';
 

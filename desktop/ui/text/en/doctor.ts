@@ -21,7 +21,6 @@ export const doctor = {
   counts: (ok: number, warning: number, failed: number, skipped: number): string =>
     `${ok} fine, ${warning} to look at, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`,
   beginWithFirst: 'Begin with the first: later layers stand on earlier ones.',
-  nothingToDo: 'Nothing needs doing.',
   states: { ok: 'fine', warning: 'look at it', failed: 'failed', skipped: 'skipped' },
   layers: {
     daemon: 'Daemon',

@@ -18,7 +18,6 @@ export const logs = {
   shown: (shown: string, all: string): string => (shown === all ? `${all} lines` : `${shown} of ${all} lines`),
   dropped: (lines: string): string => `The oldest ${lines} were dropped here; the node’s own output has them.`,
   fields: 'Fields',
-  expand: 'Show the fields',
   noFields: 'This line has no fields.',
   emptyTitle: 'Nothing was written yet',
   emptyText: 'Lines appear here as the node writes them, from info on.',

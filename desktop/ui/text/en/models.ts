@@ -59,6 +59,7 @@ export const models = {
   held: (share: string) => `${share} of it`,
 
   actions: {
+    moreForAll: 'More for all models',
     more: (name: string) => `More for ${name}`,
     load: 'Load',
     loadOf: (name: string) => `Load ${name}`,

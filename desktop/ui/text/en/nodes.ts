@@ -26,12 +26,10 @@ export const nodes = {
     gone: 'There is no connection to it. It may be switched off, stopped, or on another network.',
   },
   heard: 'heard',
-  neverHeard: 'not heard since this node started',
   running: (requests: number): string => (requests === 0 ? 'idle' : `${requests} running`),
   queued: (time: string): string => `${time} queued`,
   free: (size: string): string => `${size} free`,
   relay: 'through a relay',
-  noLink: 'no link',
   here: 'this machine',
   nothingLoaded: 'nothing',
   offers: (models: number): string => (models === 1 ? 'offers 1 model' : `offers ${models} models`),
@@ -123,7 +121,6 @@ export const nodes = {
   restarting: (name: string): string => `Restarting ${name}`,
   restarted: (name: string, time: string): string => `${name} is back after ${time}`,
   restartLong: 'It has not come back yet. Look at the machine itself: `weft logs` tells why it does not start.',
-  restartFailed: 'It could not be restarted',
   dismiss: 'Dismiss',
 
   pullTitle: 'Bring a model to this node',
@@ -133,7 +130,6 @@ export const nodes = {
   pull: 'Pull',
   pulled: (model: string): string => `${model} is there`,
   pullStarted: (model: string): string => `${model} is on its way`,
-  pullFailed: 'The model could not be brought',
   transfers: 'On their way',
   phases: {
     resolving: 'finding out what it is',

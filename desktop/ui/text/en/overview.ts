@@ -24,7 +24,8 @@ export const overview = {
     offline: 'Not reachable',
     unknown: 'Connecting',
     servingText: (nodes: string, models: string): string => `${nodes} in reach, ${models} to choose from.`,
-    someGoneText: (nodes: string, gone: string, models: string): string => `${nodes} in reach, ${gone} not; ${models} to choose from.`,
+    someGoneText: (nodes: string, gone: string, models: string): string =>
+      `${nodes} in reach, ${gone} not; ${models} to choose from.`,
     busyText: (time: string): string => `What arrives now waits about ${time}.`,
     aloneText: (models: string): string => `It is the only node of its mesh, with ${models}.`,
     offlineText: 'What you see here is what was so last.',
@@ -84,6 +85,10 @@ export const overview = {
   available: 'on disk',
   aloneTitle: 'A mesh of one',
   aloneHow: 'Everything works on this machine alone. With a second one, requests go where they are answered soonest.',
-  aloneSteps: ['Install Weft on the other machine.', 'Make an invitation here, under Access or by', 'Type there, with what you were given:'],
+  aloneSteps: [
+    'Install Weft on the other machine.',
+    'Make an invitation here, under Access or by',
+    'Type there, with what you were given:',
+  ],
   invite: 'Make an invitation',
 } as const;

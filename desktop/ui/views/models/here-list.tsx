@@ -20,15 +20,10 @@ const COLUMNS: readonly Column<HereRow>[] = [
     grow: true,
     cell: (row) => (
       <>
-        <ModelName
-          id={row.id}
-          address={row.address}
-          task={row.task}
-          form={row.form}
-          more={<span className="tabular whitespace-nowrap sm:hidden">· {bytes(row.sizeBytes)}</span>}
-        />
-        <div className="text-xs sm:hidden">
+        <ModelName id={row.id} address={row.address} task={row.task} form={row.form} />
+        <div className="mt-0.5 flex flex-wrap gap-x-3 text-xs sm:hidden">
           <ModelState row={row} />
+          <span className="tabular text-muted">{bytes(row.sizeBytes)}</span>
         </div>
       </>
     ),

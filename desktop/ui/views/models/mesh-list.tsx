@@ -29,14 +29,9 @@ export function MeshList({ rows, onPull, pulling }: MeshListProps): ReactNode {
       grow: true,
       cell: (row) => (
         <>
-          <ModelName
-            id={row.id}
-            address={row.address}
-            task={row.task}
-            form={row.form}
-            more={<span className="tabular whitespace-nowrap sm:hidden">· {bytes(row.sizeBytes)}</span>}
-          />
-          <div className="sm:hidden">
+          <ModelName id={row.id} address={row.address} task={row.task} form={row.form} />
+          <div className="flex flex-wrap items-baseline gap-x-3 text-xs sm:hidden">
+            <span className="tabular text-muted">{bytes(row.sizeBytes)}</span>
             <Holders row={row} />
           </div>
         </>

@@ -11,11 +11,9 @@ export interface ModelNameProps {
   readonly address?: string | undefined;
   readonly task?: string | undefined;
   readonly form?: string | undefined;
-  /** Last in the second line, for columns that narrow screens leave out. */
-  readonly more?: ReactNode;
 }
 
-export function ModelName({ id, address, task, form, more }: ModelNameProps): ReactNode {
+export function ModelName({ id, address, task, form }: ModelNameProps): ReactNode {
   const name = <Foreign className="block truncate">{shortModel(id)}</Foreign>;
   const owner = ownerOf(id);
   const notes = [
@@ -43,7 +41,6 @@ export function ModelName({ id, address, task, form, more }: ModelNameProps): Re
                 note,
               ],
         )}
-        {more}
       </p>
     </div>
   );

@@ -2,6 +2,7 @@
 import { ArrowLeft, Download } from 'lucide-react';
 import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { Link, useLocation } from 'wouter';
+import type { MeshModelsAnswer } from '../../../../protocol/api/control.ts';
 import { Badge } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
@@ -10,7 +11,6 @@ import { Foreign } from '../../components/node-name.tsx';
 import { Page } from '../../components/page.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { useToast } from '../../components/toast.tsx';
-import type { ApiError } from '../../data/client.ts';
 import { useMeshModels, useModel, useModels, usePs } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { bytes, safeName, shortModel } from '../../text/format.ts';
@@ -33,9 +33,12 @@ export interface ModelPageProps {
 
 export function ModelPage({ address, tab = 'about' }: ModelPageProps): ReactNode {
   const [, navigate] = useLocation();
-  const model = useModel(address);
   const mesh = useMeshModels();
   const offers = useModels();
+  // Short names are those of the offers.
+  const meant = offers.data?.models.find(({ aliases }) => aliases.includes(address))?.id ?? address;
+  const elsewhere = mesh.data !== undefined && !isInstalled(mesh.data.models, meant);
+  const model = useModel(mesh.isPending || offers.isPending || elsewhere ? '' : address);
   const ps = usePs();
   const loading = useLoading();
   const known = useMemo<Known>(
@@ -47,12 +50,12 @@ export function ModelPage({ address, tab = 'about' }: ModelPageProps): ReactNode
     }),
     [mesh.data, offers.data, ps.data, loading],
   );
-  const missing = isMissing(model.error);
+  const missing = elsewhere || model.error?.code === 'model_not_found';
   const is = ({ id, digest }: { readonly id: string; readonly digest: string }): boolean =>
-    model.data === undefined ? id === address || digest === address : digest === model.data.digest;
+    model.data === undefined ? id === meant || digest === meant : digest === model.data.digest;
   const here = hereRows(known).find(is);
   const anywhere = meshRows(known).find(is);
-  const id = model.data?.id ?? anywhere?.id ?? address;
+  const id = model.data?.id ?? anywhere?.id ?? meant;
   const title = safeName(shortModel(id));
   const task = model.data?.task ?? anywhere?.task;
 
@@ -187,4 +190,9 @@ const Waiting = ({ children }: { readonly children: ReactNode }): ReactNode => (
   <Suspense fallback={<Skeleton lines={4} className="max-w-xl" />}>{children}</Suspense>
 );
 
-const isMissing = (error: ApiError | null): boolean => error?.code === 'model_not_found';
+/** All of it is on this node. @param name hub id or digest */
+const isInstalled = (models: MeshModelsAnswer['models'], name: string): boolean =>
+  models.some(
+    ({ id, digest, sizeBytes, nodes }) =>
+      (id === name || digest === name) && nodes.some(({ self, heldBytes }) => self && heldBytes >= sizeBytes),
+  );

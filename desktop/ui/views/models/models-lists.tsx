@@ -115,7 +115,7 @@ export function ModelsLists(): ReactNode {
       actions={
         <>
           <Menu
-            trigger={<IconButton label={text.common.more} icon={<Ellipsis />} />}
+            trigger={<IconButton label={text.models.actions.moreForAll} icon={<Ellipsis />} />}
             groups={[
               [
                 {

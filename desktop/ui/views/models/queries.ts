@@ -95,16 +95,9 @@ export function useUnload(): Act<UnloadAnswer> {
 
 export function useRemove(): Act<RemoveAnswer> {
   const toast = useToast();
-  const client = useQueryClient();
   return useMutation({
     mutationFn: ({ digest }) => api.post<RemoveAnswer>('/api/v1/models/remove', { model: digest }),
-    onSuccess: ({ freedBytes }) => {
-      toast.done(text.models.remove.done(bytes(freedBytes)));
-      // A removal is no event of its own.
-      for (const name of ['models', 'mesh-models', 'ps', 'model']) {
-        void client.invalidateQueries({ queryKey: [name] });
-      }
-    },
+    onSuccess: ({ freedBytes }) => toast.done(text.models.remove.done(bytes(freedBytes))),
   });
 }
 

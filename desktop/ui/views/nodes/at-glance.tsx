@@ -5,7 +5,7 @@ import { Card } from '../../components/card.tsx';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { useAnswer } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
-import { bytes, duration, rate, safeName, safeText } from '../../text/format.ts';
+import { duration, memory, rate, safeName, safeText } from '../../text/format.ts';
 import { type Fact, Facts } from './facts.tsx';
 import { accelerators, ageOf } from './list-model.ts';
 import { LiveLoad } from './live-load.tsx';
@@ -63,7 +63,7 @@ function hardwareFacts(hardware: StatusAnswer['hardware']): readonly Fact[] {
   const devices = accelerators(hardware);
   return [
     { label: text.nodes.processor, value: `${safeName(cpuModel)}, ${text.nodes.cores(cpuCount)}` },
-    { label: text.nodes.memory, value: <span className="tabular">{bytes(memoryBytes)}</span> },
+    { label: text.nodes.memory, value: <span className="tabular">{memory(memoryBytes)}</span> },
     {
       label: text.nodes.accelerators,
       value:
@@ -78,7 +78,7 @@ function hardwareFacts(hardware: StatusAnswer['hardware']): readonly Fact[] {
                 <span className="block text-faint text-xs">
                   {[
                     text.nodes.device(device.kind),
-                    ...(device.memoryBytes > 0 ? [bytes(device.memoryBytes)] : []),
+                    ...(device.memoryBytes > 0 ? [memory(device.memoryBytes)] : []),
                   ].join(', ')}
                 </span>
               </li>

@@ -179,6 +179,17 @@ type Hardware = NonNullable<Peer['hardware']>;
 export const accelerators = (hardware: Hardware): Hardware['devices'] =>
   hardware.devices.filter(({ kind }) => kind !== 'cpu');
 
+/** A device's or processor's name without what every one of its kind has in it: `NVIDIA GeForce RTX 4090` → `RTX 4090`. */
+export function shortHardware(name: string): string {
+  const short = name
+    .replace(/\((R|TM|C)\)/gi, '')
+    .replace(/^(NVIDIA GeForce|NVIDIA)\s/, '')
+    .replace(/\s(CPU|Processor)\b.*$/, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return short === '' ? name : short;
+}
+
 /** Why the node behind the page can't manage another one; undefined where it can. */
 export function whyNotManaged(
   peer: Peer,

@@ -5,7 +5,7 @@ import { Plot, type Series } from '../../components/plot.tsx';
 import type { Pulse } from '../../data/contract.ts';
 import { useHistory } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
-import { bytes, duration } from '../../text/format.ts';
+import { duration, memory } from '../../text/format.ts';
 
 /** Minutes that are shown. */
 const SHOWN_MS = 15 * 60_000;
@@ -76,7 +76,7 @@ const ownFigures = (pulses: readonly Pulse[]): readonly Figure[] => [
     topMin: 10,
   }),
   figure(text.nodes.plots.queued, pulses, ({ self }) => self.queuedMs, { format: duration, topMin: 100 }),
-  figure(text.nodes.plots.used, pulses, ({ self }) => self.memoryUsedBytes, { format: bytes, topMin: 1e8 }),
+  figure(text.nodes.plots.used, pulses, ({ self }) => self.memoryUsedBytes, { format: memory, topMin: 1e8 }),
 ];
 
 function peerFigures(pulses: readonly Pulse[], node: string): readonly Figure[] {
@@ -89,7 +89,7 @@ function peerFigures(pulses: readonly Pulse[], node: string): readonly Figure[] 
     figure(text.nodes.plots.queued, pulses, (pulse) => of(pulse)?.load?.queuedMs, { format: duration, topMin: 100 }),
     figure(text.nodes.plots.rtt, pulses, (pulse) => of(pulse)?.rttMs, { format: duration, topMin: 1 }),
     figure(text.nodes.plots.memory, pulses, (pulse) => of(pulse)?.load?.memoryFreeBytes, {
-      format: bytes,
+      format: memory,
       topMin: 1e8,
     }),
   ];

@@ -16,7 +16,7 @@ import { useToast } from '../../components/toast.tsx';
 import { api } from '../../data/client.ts';
 import { nodePath, queryKey, useAnswer } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
-import { bytes, safeName, safeText, shortModel } from '../../text/format.ts';
+import { bytes, memory, safeName, safeText, shortModel } from '../../text/format.ts';
 import { installedModels, type NodeModel, offeredModels } from './models-model.ts';
 import type { Peer } from './node-page.tsx';
 import { PullHere } from './pull-here.tsx';
@@ -111,7 +111,7 @@ const COLUMNS: readonly Column<NodeModel>[] = [
     align: 'end',
     wide: true,
     cell: ({ residentBytes }) => (
-      <span className="tabular text-muted">{residentBytes === undefined ? '–' : bytes(residentBytes)}</span>
+      <span className="tabular text-muted">{residentBytes === undefined ? '–' : memory(residentBytes)}</span>
     ),
   },
   {

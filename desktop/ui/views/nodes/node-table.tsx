@@ -8,8 +8,8 @@ import { Ago } from '../../components/figures.tsx';
 import { Foreign, NodeName, nodeColour } from '../../components/node-name.tsx';
 import { Tooltip } from '../../components/tooltip.tsx';
 import { text } from '../../text/en.ts';
-import { bytes, duration, rate, safeName } from '../../text/format.ts';
-import { accelerators, type NodeRow, type Sorting, type SortKey } from './list-model.ts';
+import { duration, memory, rate, safeName } from '../../text/format.ts';
+import { accelerators, type NodeRow, type Sorting, type SortKey, shortHardware } from './list-model.ts';
 
 export const STATE_TONES: Readonly<Record<NodeRow['state'], Tone>> = {
   connected: 'good',
@@ -162,11 +162,11 @@ function NameCell({ row }: { readonly row: NodeRow }): ReactNode {
 
 /** Such as `RTX 4090, 32 cores, 128 GB`: what matters most first, for it may be cut. */
 export function hardwareLine(hardware: NonNullable<NodeRow['hardware']>): string {
-  const devices = accelerators(hardware).map(({ name }) => safeName(name));
+  const devices = accelerators(hardware).map(({ name }) => safeName(shortHardware(name)));
   return [
-    ...(devices.length === 0 ? [safeName(hardware.cpuModel)] : devices),
+    ...(devices.length === 0 ? [safeName(shortHardware(hardware.cpuModel))] : devices),
     text.nodes.cores(hardware.cpuCount),
-    bytes(hardware.memoryBytes),
+    memory(hardware.memoryBytes),
   ].join(', ');
 }
 
@@ -174,7 +174,9 @@ function StateCell({ row }: { readonly row: NodeRow }): ReactNode {
   const { state, heardAtMs, self } = row;
   return (
     <>
-      <StateDot tone={STATE_TONES[state]}>{text.nodes.states[state]}</StateDot>
+      <span title={text.nodes.stateTips[state]}>
+        <StateDot tone={STATE_TONES[state]}>{text.nodes.states[state]}</StateDot>
+      </span>
       <Small className="pl-3.5">
         {self ? (
           text.nodes.here
@@ -210,7 +212,7 @@ function LoadCell({ row }: { readonly row: NodeRow }): ReactNode {
       </span>
       <Small>
         {queuedMs >= 1 && `${text.nodes.queued(duration(queuedMs))}, `}
-        {text.nodes.free(bytes(memoryFreeBytes))}
+        {text.nodes.free(memory(memoryFreeBytes))}
       </Small>
     </>
   );

@@ -109,7 +109,9 @@ function CardOf({ node, name, form, lines, load, active, self = false, state = '
         />
         <bdi className={classes('truncate', compact ? 'text-xs' : 'font-semibold text-sm')}>{safeName(name)}</bdi>
         {unsaid !== '' && <span className="sr-only">{unsaid}</span>}
-        {self && !compact && !brief && <span className="ml-auto shrink-0 text-accent text-xs">{text.common.thisNode}</span>}
+        {self && !compact && !brief && (
+          <span className="ml-auto shrink-0 text-accent text-xs">{text.common.thisNode}</span>
+        )}
       </span>
       {shown.map((line, at) => (
         <span key={line} className={classes('truncate text-xs', at === 0 ? 'text-muted' : 'text-faint')}>

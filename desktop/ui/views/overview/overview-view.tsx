@@ -90,6 +90,12 @@ const subscribeToWidth = (listener: () => void): (() => void) => {
 
 type Look = 'map' | 'list';
 
+/** One row of nodes needs little, many nodes need much. */
+function heightFor(peers: number): string {
+  if (peers <= 2) return 'h-60';
+  return formFor(peers).kind === 'compact' ? 'h-[32rem]' : 'h-[26rem]';
+}
+
 function Mesh(): ReactNode {
   const { data: status } = useStatus();
   const { data: peers, error, refetch } = usePeers();
@@ -131,7 +137,7 @@ function Mesh(): ReactNode {
       ) : look === 'list' ? (
         <MeshList status={status} peers={peers.peers} holds={holds} />
       ) : (
-        <div className={formFor(peers.peers.length).kind === 'compact' ? 'h-[32rem]' : 'h-[26rem]'}>
+        <div className={heightFor(peers.peers.length)}>
           <Suspense fallback={<Skeleton className="p-4" />}>
             <MeshMap status={status} peers={peers.peers} holds={holds} />
           </Suspense>

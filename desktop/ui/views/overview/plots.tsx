@@ -23,6 +23,7 @@ export function Plots({ pulses, windowMs }: PlotsProps): ReactNode {
       <Gauge
         title={words.plots.ttft}
         pulses={shown}
+        windowMs={windowMs}
         picks={TTFT}
         labels={[words.series.p50, words.series.p95]}
         format={duration}
@@ -31,6 +32,7 @@ export function Plots({ pulses, windowMs }: PlotsProps): ReactNode {
       <Gauge
         title={words.plots.duration}
         pulses={shown}
+        windowMs={windowMs}
         picks={DURATION}
         labels={[words.series.p50, words.series.p95]}
         format={duration}
@@ -39,6 +41,7 @@ export function Plots({ pulses, windowMs }: PlotsProps): ReactNode {
       <Gauge
         title={words.plots.tokens}
         pulses={shown}
+        windowMs={windowMs}
         picks={TOKENS}
         labels={[words.series.tokens]}
         format={count}
@@ -49,6 +52,7 @@ export function Plots({ pulses, windowMs }: PlotsProps): ReactNode {
       <Gauge
         title={words.plots.queue}
         pulses={shown}
+        windowMs={windowMs}
         picks={QUEUE}
         labels={[words.series.queue]}
         format={duration}
@@ -58,6 +62,7 @@ export function Plots({ pulses, windowMs }: PlotsProps): ReactNode {
       <Gauge
         title={words.plots.memory}
         pulses={shown}
+        windowMs={windowMs}
         picks={MEMORY}
         labels={[words.series.used, words.series.free]}
         format={memory}
@@ -77,6 +82,7 @@ const MEMORY: readonly Pick[] = [({ memoryUsedBytes }) => memoryUsedBytes, ({ me
 function Gauge({
   title,
   pulses,
+  windowMs,
   picks,
   labels,
   format,
@@ -85,6 +91,7 @@ function Gauge({
 }: {
   readonly title: string;
   readonly pulses: readonly Pulse[];
+  readonly windowMs: number;
   readonly picks: readonly Pick[];
   readonly labels: readonly string[];
   readonly format: (value: number) => string;
@@ -98,7 +105,16 @@ function Gauge({
   );
   return (
     <Framed title={title}>
-      <Plot label={title} xs={xs} series={series} format={format} topMin={topMin} sync={SYNC} height={124} />
+      <Plot
+        label={title}
+        xs={xs}
+        series={series}
+        format={format}
+        topMin={topMin}
+        span={windowMs}
+        sync={SYNC}
+        height={124}
+      />
     </Framed>
   );
 }
@@ -117,7 +133,16 @@ function Where({ pulses, windowMs }: PlotsProps): ReactNode {
   );
   return (
     <Framed title={words.plots.where}>
-      <Plot label={words.plots.where} xs={xs} series={series} format={count} topMin={4} sync={SYNC} height={124} />
+      <Plot
+        label={words.plots.where}
+        xs={xs}
+        series={series}
+        format={count}
+        topMin={4}
+        span={windowMs}
+        sync={SYNC}
+        height={124}
+      />
     </Framed>
   );
 }

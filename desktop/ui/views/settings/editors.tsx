@@ -1,26 +1,13 @@
 // The editors of settings, by the kind of what they may be. Switches and choices take effect when they are touched; what is written is
 // saved when the person says so, and given back as it is where the node refuses it.
-import { Plus, X } from 'lucide-react';
-import { type FormEvent, type ReactNode, useId, useState } from 'react';
-import { Button, IconButton } from '../../components/button.tsx';
+import { type ReactNode, useId, useState } from 'react';
 import { Input, Select } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { text } from '../../text/en.ts';
 import { safeText } from '../../text/format.ts';
-import { type Editor, formatAmount, listOf, parseAmount } from './editor-of.ts';
-
-export interface EditorProps {
-  /** What the setting is called. */
-  readonly title: string;
-  /** As the node wrote it. */
-  readonly value: unknown;
-  readonly busy: boolean;
-  /** For the element that is written in. */
-  readonly ids: { readonly id: string; readonly 'aria-describedby'?: string; readonly 'aria-invalid'?: true };
-  /** Something else than the value is written. */
-  readonly onTouched: () => void;
-  readonly onSave: (value: unknown) => void;
-}
+import { type Editor, formatAmount, parseAmount } from './editor-of.ts';
+import { ListEditor, SetEditor } from './list-editors.tsx';
+import { type EditorProps, Written } from './written.tsx';
 
 /** Picks the editor. Keyed by the value: a value that has changed begins anew. */
 export function SettingEditor({ editor, ...props }: EditorProps & { readonly editor: Editor }): ReactNode {
@@ -56,45 +43,6 @@ export function SettingEditor({ editor, ...props }: EditorProps & { readonly edi
     case 'text':
       return <TextEditor {...props} suggestions={editor.suggestions} />;
   }
-}
-
-/** A form with Save and Undo, which are there while something is to be saved. */
-function Written({
-  dirty,
-  busy,
-  onSave,
-  onUndo,
-  children,
-}: {
-  readonly dirty: boolean;
-  readonly busy: boolean;
-  readonly onSave: () => void;
-  readonly onUndo: () => void;
-  readonly children: ReactNode;
-}): ReactNode {
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    if (dirty && !busy) onSave();
-  };
-  return (
-    <form
-      onSubmit={submit}
-      onKeyDown={({ key }) => key === 'Escape' && dirty && onUndo()}
-      className="flex flex-col gap-2"
-    >
-      {children}
-      {dirty && (
-        <div className="flex justify-end gap-2">
-          <Button size="small" kind="quiet" onClick={onUndo}>
-            {text.settings.undo}
-          </Button>
-          <Button size="small" kind="primary" type="submit" busy={busy}>
-            {text.settings.save}
-          </Button>
-        </div>
-      )}
-    </form>
-  );
 }
 
 function NumberEditor({
@@ -218,129 +166,6 @@ function AmountEditor({
 
 /** Words that stand alone: with another one beside them they would mean nothing. */
 const ALONE: readonly string[] = ['all', 'none', 'any', 'members'];
-
-/** Words that are on or off; the last one stands for none of them. */
-function SetEditor({
-  title,
-  value,
-  words,
-  busy,
-  onSave,
-}: EditorProps & { readonly words: readonly string[] }): ReactNode {
-  const now = listOf(value);
-  const none = words.at(-1) ?? '';
-  const toggle = (word: string, on: boolean): void => {
-    const next = words.filter((each) => each !== none && (each === word ? on : now.includes(each)));
-    onSave(next.length === 0 ? [none] : next);
-  };
-  return (
-    <div className="flex flex-col gap-2">
-      {words
-        .filter((word) => word !== none)
-        .map((word) => (
-          <div key={word} className="flex items-center justify-between gap-4 text-sm sm:justify-end">
-            <span>{text.settings.words[word] ?? word}</span>
-            <Switch
-              label={`${title}: ${text.settings.words[word] ?? word}`}
-              checked={now.includes(word)}
-              disabled={busy}
-              onChange={(on) => toggle(word, on)}
-            />
-          </div>
-        ))}
-    </div>
-  );
-}
-
-function ListEditor({
-  title,
-  value,
-  words,
-  busy,
-  ids,
-  onTouched,
-  onSave,
-}: EditorProps & { readonly words: readonly string[] }): ReactNode {
-  const now = listOf(value);
-  const [items, setItems] = useState(now);
-  const [next, setNext] = useState('');
-  const change = (changed: readonly string[]): void => {
-    setItems(changed);
-    onTouched();
-  };
-  const add = (item: string): void => {
-    const wanted = item.trim();
-    setNext('');
-    if (wanted === '' || items.includes(wanted)) return;
-    change(ALONE.includes(wanted) ? [wanted] : [...items.filter((each) => !ALONE.includes(each)), wanted]);
-  };
-  const written = next.trim() === '' ? items : [...items.filter((each) => !ALONE.includes(each)), next.trim()];
-  return (
-    <Written
-      dirty={JSON.stringify(written) !== JSON.stringify(now)}
-      busy={busy}
-      onUndo={() => {
-        setItems(now);
-        setNext('');
-      }}
-      onSave={() => onSave(written)}
-    >
-      {items.length > 0 && (
-        <ul className="flex flex-wrap gap-1.5">
-          {items.map((item) => (
-            <li
-              key={item}
-              className="flex min-h-7 min-w-0 max-w-full items-center rounded-sm border border-line-strong bg-sunken pl-2 text-sm"
-            >
-              <bdi className="min-w-0 break-all">{safeText(item)}</bdi>
-              <IconButton
-                size="small"
-                label={text.settings.removeFrom(safeText(item))}
-                icon={<X />}
-                disabled={busy}
-                onClick={() => change(items.filter((each) => each !== item))}
-              />
-            </li>
-          ))}
-        </ul>
-      )}
-      <div className="flex gap-2">
-        <Input
-          {...ids}
-          value={next}
-          placeholder={items.length === 0 ? text.settings.emptyList : undefined}
-          onChange={({ target }) => {
-            setNext(target.value);
-            onTouched();
-          }}
-          onKeyDown={(event) => {
-            if (event.key !== ',') return;
-            event.preventDefault();
-            add(next);
-          }}
-        />
-        <IconButton
-          kind="secondary"
-          label={text.settings.addTo(title)}
-          icon={<Plus />}
-          disabled={next.trim() === ''}
-          onClick={() => add(next)}
-        />
-      </div>
-      {words.some((word) => !items.includes(word)) && (
-        <div className="flex flex-wrap gap-1.5">
-          {words
-            .filter((word) => !items.includes(word))
-            .map((word) => (
-              <Button key={word} size="small" icon={<Plus />} disabled={busy} onClick={() => add(word)}>
-                {word}
-              </Button>
-            ))}
-        </div>
-      )}
-    </Written>
-  );
-}
 
 function TextEditor({
   value,

@@ -128,12 +128,10 @@ function Fixed({
     local: text.settings.fixedLocal,
     secret: name === 'apiKey' ? text.settings.fixedSecret.apiKey : text.settings.fixedSecret.other(safeText(env)),
   }[by];
-  const shown =
-    by === 'secret'
-      ? value === null
-        ? text.settings.notSet
-        : text.settings.set
-      : safeText(valueText(value, text.settings));
+  // A node that was given no key has made one.
+  const unset = name === 'apiKey' ? text.settings.madeByNode : text.settings.notSet;
+  const secret = value === null ? unset : text.settings.set;
+  const shown = by === 'secret' ? secret : safeText(valueText(value, text.settings));
   return (
     <div data-fixed={by}>
       <p className="flex min-h-8 items-center gap-2 rounded-md border border-line border-dashed bg-sunken px-2.5 py-1 text-sm">

@@ -1,6 +1,7 @@
 // One input of a graph: its name, type and shape, and where its elements come from.
 import { FileUp } from 'lucide-react';
 import { type ReactNode, useRef, useState } from 'react';
+import { readNpy } from '../../../../protocol/npy.ts';
 import { Button } from '../../components/button.tsx';
 import { Input, Select, TextArea } from '../../components/field.tsx';
 import { text } from '../../text/en.ts';
@@ -8,7 +9,6 @@ import { bytes, safeName } from '../../text/format.ts';
 import { isNumeric } from './elements.ts';
 import { type Port, type Source, shapeOf, usualSource } from './inputs.ts';
 import { FILE_BYTES_MAX } from './limits.ts';
-import { readNpy } from './npy.ts';
 
 export interface InputRowProps {
   readonly port: Port;

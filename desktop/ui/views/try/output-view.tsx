@@ -2,6 +2,7 @@
 import { Download } from 'lucide-react';
 import { type ReactNode, useMemo } from 'react';
 import type { InferAnswer } from '../../../../protocol/api/control/infer.ts';
+import { isNpyType, writeNpy } from '../../../../protocol/npy.ts';
 import type { Tensor } from '../../../../protocol/tensor.ts';
 import { Button } from '../../components/button.tsx';
 import { text } from '../../text/en.ts';
@@ -9,7 +10,6 @@ import { count, safeName, safeText } from '../../text/format.ts';
 import { isNumeric, numbersOf, type Statistics, statisticsOf, topOf } from './elements.ts';
 import { fromBase64 } from './inputs.ts';
 import { TOP_SHOWN, VALUES_SHOWN } from './limits.ts';
-import { isNpyType, writeNpy } from './npy.ts';
 
 type Output = InferAnswer['outputs'][number];
 

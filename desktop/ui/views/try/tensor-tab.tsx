@@ -7,7 +7,7 @@ import { Failed } from '../../components/failed.tsx';
 import { Field, Input } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { text } from '../../text/en.ts';
-import { duration } from '../../text/format.ts';
+import { duration, safeName } from '../../text/format.ts';
 import { type Called, call } from './call.ts';
 import { InputRow } from './input-row.tsx';
 import { InputProblem, inputsOf, openDims, type Port, type RequestInput, type Source, usualDim } from './inputs.ts';
@@ -40,14 +40,18 @@ function TensorBench({
   const [sources, setSources] = useState<Readonly<Record<string, Source>>>({});
   const [cut, setCut] = useState('auto');
   const [stays, setStays] = useState(false);
+  /** Inputs that may leave all the same. */
+  const [leaves, setLeaves] = useState<readonly string[]>([]);
   const [problem, setProblem] = useState<InputProblem>();
   const [all, setAll] = useState(false);
   const { state, start, stop } = useRun<Called<InferAnswer>>();
   const dims = openDims(ports ?? []);
   const wrongCut = parseCut(cut.trim()) === undefined;
+  const names = (ports ?? []).map(({ name }) => name);
+  const kept = names.filter((name) => !leaves.includes(name));
   const headers = {
     ...(cut.trim() === 'auto' || wrongCut ? {} : { [CUT_HEADER]: cut.trim() }),
-    ...(stays ? { [RAW_HEADER]: formatRaw(true) } : {}),
+    ...(stays && kept.length > 0 ? { [RAW_HEADER]: formatRaw(leaves.length === 0 ? true : kept) } : {}),
   };
   const wrongDim = dims.some((dim) => !/^\d{1,7}$/.test(open[dim] ?? '0'));
   const shapes = Object.fromEntries(Object.entries(open).map(([dim, value]) => [dim, Number(value)]));
@@ -149,6 +153,25 @@ function TensorBench({
                 <span className="block text-muted text-xs">{text.try.rawHint}</span>
               </span>
             </div>
+            {stays && names.length > 1 && names.length <= INPUTS_SHOWN && (
+              <ul className="flex flex-wrap gap-x-4 gap-y-1 pl-12">
+                {names.map((name) => (
+                  <li key={name}>
+                    <label className="flex cursor-pointer items-center gap-1.5 font-mono text-xs">
+                      <input
+                        type="checkbox"
+                        className="accent-accent"
+                        checked={!leaves.includes(name)}
+                        onChange={({ target }) =>
+                          setLeaves(target.checked ? leaves.filter((other) => other !== name) : [...leaves, name])
+                        }
+                      />
+                      <bdi>{safeName(name)}</bdi>
+                    </label>
+                  </li>
+                ))}
+              </ul>
+            )}
           </fieldset>
         </>
       }

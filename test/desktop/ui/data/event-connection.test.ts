@@ -151,6 +151,17 @@ describe('EventConnection', () => {
     expect(openings).toHaveLength(2);
   });
 
+  it('stays one connection when it is stopped and started again at once', async () => {
+    const { connection, openings, settle, pauses } = rig();
+    connection.start(['request']);
+    connection.stop();
+    connection.start(['request']);
+    await settle();
+    expect(openings.filter(({ signal }) => !signal.aborted)).toHaveLength(1);
+    expect(openings).toHaveLength(2);
+    expect(pauses()).toEqual([]);
+  });
+
   it('opens anew for other kinds of events', async () => {
     const { connection, openings, settle } = rig();
     connection.start(['request']);

@@ -58,6 +58,7 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
     })),
   });
   const waiting = plans.some(({ isPending }) => isPending);
+  const stale = waiting || rested !== cut;
   const options = optionsOf(
     self ?? '',
     peers.map(({ node }, index) => {
@@ -89,7 +90,7 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
         <Skeleton lines={3} className="max-w-md" />
       ) : (
         <>
-          <ul className={classes('flex flex-col gap-2.5', (waiting || rested !== cut) && 'opacity-60')}>
+          <ul aria-busy={stale} className="flex flex-col gap-2.5">
             {options.map((option) => (
               <OptionRow
                 key={option.key}
@@ -98,6 +99,7 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
                 peer={peers.find(({ node }) => node === option.node)}
                 loaded={loaded}
                 most={most}
+                stale={stale}
                 best={option.price !== undefined && totalOf(option.price, loaded) === least}
               />
             ))}
@@ -122,10 +124,12 @@ interface OptionRowProps {
   readonly peer: Peer | undefined;
   readonly loaded: boolean;
   readonly most: number;
+  /** Of the cut before: another prediction is on its way. */
+  readonly stale: boolean;
   readonly best: boolean;
 }
 
-function OptionRow({ option, names, peer, loaded, most, best }: OptionRowProps): ReactNode {
+function OptionRow({ option, names, peer, loaded, most, stale, best }: OptionRowProps): ReactNode {
   const { kind, node, price, reason } = option;
   const link =
     kind === 'cut' && peer?.link?.rttMs !== undefined
@@ -159,7 +163,12 @@ function OptionRow({ option, names, peer, loaded, most, best }: OptionRowProps):
         </p>
       ) : (
         <>
-          <div role="img" aria-label={words} title={words} className="flex h-3.5 overflow-hidden rounded-sm bg-sunken">
+          <div
+            role="img"
+            aria-label={words}
+            title={words}
+            className={classes('flex h-3.5 overflow-hidden rounded-sm bg-sunken', stale && 'opacity-60')}
+          >
             {OPTION_PARTS.map((part) =>
               loaded && part === 'loadMs' ? null : (
                 <span key={part} className={PART_COLOURS[part]} style={{ width: `${(price[part] / most) * 100}%` }} />

@@ -4,6 +4,7 @@ import {
   filterRows,
   heardAtMs,
   nodeRows,
+  shortHardware,
   sortRows,
   whyNotManaged,
 } from '../../../../../desktop/ui/views/nodes/list-model.ts';
@@ -65,6 +66,15 @@ describe('sorting', () => {
       'laptop-eva',
       'studio',
     ]);
+  });
+});
+
+describe('hardware', () => {
+  it('is called by what tells it from others', () => {
+    expect(shortHardware('NVIDIA GeForce RTX 4090')).toBe('RTX 4090');
+    expect(shortHardware('Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz')).toBe('Intel Core i5-8250U');
+    expect(shortHardware('AMD Ryzen 9 7950X 16-Core Processor')).toBe('AMD Ryzen 9 7950X 16-Core');
+    expect(shortHardware('Apple M3 Max')).toBe('Apple M3 Max');
   });
 });
 

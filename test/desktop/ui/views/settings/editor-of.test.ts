@@ -16,8 +16,10 @@ const kindOf = (name: SettingName): string => editorOf(SETTINGS[name]).kind;
 
 describe('the editor of a setting', () => {
   it('follows what the node expects, for every setting there is', () => {
-    const kinds = Object.groupBy(Object.keys(SETTINGS) as SettingName[], kindOf);
-    expect(kinds).toEqual({
+    const names = Object.keys(SETTINGS) as SettingName[];
+    const ofKind = (kind: string): string[] => names.filter((name) => kindOf(name) === kind);
+    const kinds = [...new Set(names.map(kindOf))].map((kind) => [kind, ofKind(kind)] as const);
+    expect(Object.fromEntries(kinds)).toEqual({
       switch: ['mdns', 'offline', 'share', 'exact', 'measure', 'lenient'],
       number: ['threads', 'numParallel'],
       amount: ['storage', 'memory', 'keepAlive', 'maxQueue', 'livenessTimeout', 'runnerTimeout'],

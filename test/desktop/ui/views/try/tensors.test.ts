@@ -13,7 +13,6 @@ import {
   usualDim,
   usualSource,
 } from '../../../../../desktop/ui/views/try/inputs.ts';
-import { isNpyType, readNpy, writeNpy } from '../../../../../desktop/ui/views/try/npy.ts';
 import { DataType, type DataTypeName } from '../../../../../protocol/tensor.ts';
 
 const NUMERIC = (Object.keys(DataType) as DataTypeName[]).filter(isNumeric);
@@ -49,33 +48,6 @@ describe('elements', () => {
       { index: 2, value: 3 },
     ]);
     expect(topOf(new Float64Array([1]), [], 2)).toEqual([]);
-  });
-});
-
-describe('.npy files', () => {
-  test.each(NUMERIC.filter(isNpyType))('%s survives', (type) => {
-    const data = filled(type, 6, 'ramp', 0, 0);
-    const file = writeNpy({ type, dims: [2, 3], data });
-    expect(readNpy(file)).toEqual({ type, dims: [2, 3], data });
-  });
-
-  test('of one and of no axis', () => {
-    for (const dims of [[1], []]) {
-      expect(readNpy(writeNpy({ type: 'float32', dims, data: new Uint8Array(4) })).dims).toEqual(dims);
-    }
-  });
-
-  test('that are none, cut short, or of another order are refused', () => {
-    const file = writeNpy({ type: 'float32', dims: [2, 2], data: new Uint8Array(16) });
-    expect(() => readNpy(new Uint8Array([1, 2, 3]))).toThrow('no .npy file');
-    expect(() => readNpy(file.subarray(0, 9))).toThrow('header');
-    expect(() => readNpy(file.subarray(0, -1))).toThrow('not what the file holds');
-    const edited = (from: string, to: string): Uint8Array =>
-      Uint8Array.from(Buffer.from(Buffer.from(file).toString('latin1').replace(from, to), 'latin1'));
-    expect(() => readNpy(edited('<f4', '>f4'))).toThrow('big-endian');
-    expect(() => readNpy(edited('False', 'True '))).toThrow('Fortran');
-    expect(() => readNpy(edited('<f4', '<V4'))).toThrow('plain array');
-    expect(() => readNpy(edited('(2, 2)', '(9, 9)'))).toThrow('not what the file holds');
   });
 });
 

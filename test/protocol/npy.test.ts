@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isNpy, readNpy, writeNpy } from '../../../node/cli/npy.ts';
+import { isNpy, isNpyType, readNpy, writeNpy } from '../../protocol/npy.ts';
 import {
   byteLength,
   DataType,
@@ -9,8 +9,8 @@ import {
   packStrings,
   type Tensor,
   unpackStrings,
-} from '../../../protocol/tensor.ts';
-import { runs } from '../../support/property.ts';
+} from '../../protocol/tensor.ts';
+import { runs } from '../support/property.ts';
 
 /** A file with this header text and data, whatever they say. */
 function file(dict: string, data: Uint8Array = new Uint8Array(0), version = 1): Uint8Array {
@@ -174,4 +174,14 @@ describe.skipIf(!numpy)('NumPy itself', () => {
     expect(doubled).toMatchObject({ type: 'float32', dims: [3, 1] });
     expect([...new Float32Array(new Uint8Array(doubled.data).buffer)]).toEqual([2, 5, -6]);
   });
+});
+
+it('names the types that NumPy has', () => {
+  expect((['float32', 'bool', 'int4', 'bfloat16', 'string'] as const).map(isNpyType)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });

@@ -1,18 +1,16 @@
 // NumPy's .npy files (format versions 1 to 3, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) as
-// tensors and back. Files come from anywhere: sizes are checked before anything is allocated. Pure; for `weft infer`.
-import { WeftError } from '../../protocol/errors.ts';
-import { MESSAGE_BYTES_MAX } from '../../protocol/limits.ts';
-import {
-  byteLength,
-  type DataTypeName,
-  elementCount,
-  packStrings,
-  type Tensor,
-  unpackStrings,
-} from '../../protocol/tensor.ts';
-import { NPY_HEADER_BYTES_MAX, NPY_STRINGS_MAX } from './limits.ts';
+// tensors and back. Files come from anywhere: sizes are checked before anything is allocated. For `weft infer`, and the pages.
+import { WeftError } from './errors.ts';
+import { MESSAGE_BYTES_MAX } from './limits.ts';
+import { byteLength, type DataTypeName, elementCount, packStrings, type Tensor, unpackStrings } from './tensor.ts';
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
+
+/** NumPy's own headers are 118 bytes; rank 16 with the longest numbers needs under 500. */
+const NPY_HEADER_BYTES_MAX = 65_536;
+
+/** Texts of one tensor: each is an object in memory. */
+const NPY_STRINGS_MAX = 1_000_000;
 
 /** The data begins at a multiple of this, as NumPy writes it. */
 const ALIGNMENT = 64;
@@ -45,6 +43,9 @@ interface Header {
   readonly fortranOrder: boolean;
   readonly dims: readonly number[];
 }
+
+/** NumPy has a name for its elements, which are numbers or truth values. */
+export const isNpyType = (type: DataTypeName): boolean => NAMES[type] !== undefined;
 
 /** True for bytes that begin as a .npy file does. */
 export function isNpy(bytes: Uint8Array): boolean {
@@ -90,7 +91,7 @@ export function readNpy(bytes: Uint8Array): Tensor {
  * A .npy file (version 1.0).
  * @throws WeftError `tensor_invalid` for a type that NumPy doesn't have
  */
-export function writeNpy({ type, dims, data }: Tensor): Uint8Array {
+export function writeNpy({ type, dims, data }: Tensor): Uint8Array<ArrayBuffer> {
   if (type === 'string') {
     const texts = unpackStrings(data, elementCount(dims)).map((text) => [...text]);
     const length = texts.reduce((most, text) => Math.max(most, text.length), 0);
@@ -103,7 +104,7 @@ export function writeNpy({ type, dims, data }: Tensor): Uint8Array {
   return assemble(`${name.endsWith('1') ? '|' : '<'}${name}`, dims, data);
 }
 
-function assemble(descr: string, dims: readonly number[], data: Uint8Array): Uint8Array {
+function assemble(descr: string, dims: readonly number[], data: Uint8Array): Uint8Array<ArrayBuffer> {
   const shape = dims.length === 1 ? `${dims[0]},` : dims.join(', ');
   const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }`;
   const start = MAGIC.length + 4;
