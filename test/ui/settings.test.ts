@@ -38,6 +38,14 @@ describeWithBrowser('settings', () => {
     await pin.getByRole('button', { name: 'Remove minilm' }).waitFor({ state: 'detached' });
     expect(await settingOf(daemon, 'pin')).toMatchObject({ value: [], source: 'default' });
 
+    // Names take the place of the word that stood for all of them.
+    const offer = page.locator('[data-setting="offer"]');
+    await offer.getByRole('textbox').fill('minilm');
+    await offer.getByRole('button', { name: 'Models it runs: one more' }).click();
+    await offer.getByRole('button', { name: 'Remove all' }).waitFor({ state: 'detached' });
+    await offer.getByRole('button', { name: 'Undo' }).click();
+    await offer.getByRole('button', { name: 'Remove all' }).waitFor();
+
     const parallel = page.locator('[data-setting="numParallel"]');
     await parallel.getByRole('textbox').fill('8');
     await page.keyboard.press('Enter');

@@ -77,6 +77,16 @@ export function listOf(value: unknown): readonly string[] {
         .map((item) => item.trim());
 }
 
+/** Words that stand alone: with another one beside them they would mean nothing. */
+const ALONE: readonly string[] = ['all', 'none', 'any', 'members'];
+
+/** A list with one more in it; the same list where that is nothing, or there already. */
+export function withItem(items: readonly string[], item: string): readonly string[] {
+  const wanted = item.trim();
+  if (wanted === '' || items.includes(wanted)) return items;
+  return ALONE.includes(wanted) ? [wanted] : [...items.filter((each) => !ALONE.includes(each)), wanted];
+}
+
 /** What the file says, or would say at the next start: what an editor shows. */
 export const comingValue = (setting: Setting): unknown => ('pending' in setting ? setting.pending : setting.value);
 

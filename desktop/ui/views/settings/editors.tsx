@@ -164,9 +164,6 @@ function AmountEditor({
   );
 }
 
-/** Words that stand alone: with another one beside them they would mean nothing. */
-const ALONE: readonly string[] = ['all', 'none', 'any', 'members'];
-
 function TextEditor({
   value,
   suggestions,

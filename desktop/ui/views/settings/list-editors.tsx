@@ -6,7 +6,7 @@ import { Input } from '../../components/field.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { text } from '../../text/en.ts';
 import { safeText } from '../../text/format.ts';
-import { listOf } from './editor-of.ts';
+import { listOf, withItem } from './editor-of.ts';
 import { type EditorProps, Written } from './written.tsx';
 
 /** Words that are on or off; the last one stands for none of them. */
@@ -60,12 +60,10 @@ export function ListEditor({
     onTouched();
   };
   const add = (item: string): void => {
-    const wanted = item.trim();
     setNext('');
-    if (wanted === '' || items.includes(wanted)) return;
-    change(ALONE.includes(wanted) ? [wanted] : [...items.filter((each) => !ALONE.includes(each)), wanted]);
+    change(withItem(items, item));
   };
-  const written = next.trim() === '' ? items : [...items.filter((each) => !ALONE.includes(each)), next.trim()];
+  const written = withItem(items, next);
   return (
     <Written
       dirty={JSON.stringify(written) !== JSON.stringify(now)}

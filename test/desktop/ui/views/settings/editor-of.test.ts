@@ -9,6 +9,7 @@ import {
   type Setting,
   SIZE_UNITS,
   TIME_UNITS,
+  withItem,
 } from '../../../../../desktop/ui/views/settings/editor-of.ts';
 import { SETTINGS, type SettingName } from '../../../../../node/config/settings-table.ts';
 
@@ -74,6 +75,14 @@ describe('values', () => {
     expect(listOf('a, b')).toEqual(['a', 'b']);
     expect(listOf(['a'])).toEqual(['a']);
     expect(listOf(null)).toEqual([]);
+  });
+
+  it('stand once in a list, and some of them alone', () => {
+    expect(withItem(['a'], ' b ')).toEqual(['a', 'b']);
+    expect(withItem(['a'], 'a')).toEqual(['a']);
+    expect(withItem(['a'], '')).toEqual(['a']);
+    expect(withItem(['all'], 'smollm2')).toEqual(['smollm2']);
+    expect(withItem(['smollm2', 'minilm'], 'none')).toEqual(['none']);
   });
 
   it('are those of the next start where one waits, also where that is none', () => {
