@@ -24,9 +24,6 @@ export const models = {
     'feature-extraction': 'embeddings',
     'text-ranking': 'reranking',
     'automatic-speech-recognition': 'speech',
-    chat: 'chat',
-    embed: 'embeddings',
-    rerank: 'reranking',
     tensor: 'tensors',
   } as Readonly<Record<string, string>>,
   states: {
@@ -154,7 +151,6 @@ export const models = {
     done: (size: string) => `${size} freed`,
     storage: (used: string, quota: string, free: string) =>
       `Models take ${used}${quota === '' ? '' : ` of ${quota}`}; ${free} of the disk are free.`,
-    looking: 'Looking what is left over',
     list: 'What would be deleted',
   },
 
@@ -220,7 +216,7 @@ export const models = {
     observed: 'real requests',
     offered: 'told to peers',
     tokens: (count: string) => `${count} tokens`,
-    atOnce: (count: string) => `${count} at once`,
+    eachToken: 'each token',
     load: 'Loading',
     device: 'Device',
     measuredAt: 'Measured',
@@ -247,7 +243,6 @@ export const models = {
     drawing: (points: string, model: string) =>
       `The graph of ${model} from its inputs to its outputs, with ${points}. The table below says the same.`,
     rowCrosses: 'What crosses, by powers of ten',
-    rowCompute: 'Computing',
     rowWeights: 'Weights',
     inputs: (size: string) => `inputs ${size}`,
     slider: 'Cut point',

@@ -181,7 +181,9 @@ export function ModelsLists(): ReactNode {
   );
 }
 
-function noteOf(rows: readonly HereRow[]): string {
+/** Pulls under way are not counted. */
+function noteOf(all: readonly HereRow[]): string {
+  const rows = all.filter(({ state }) => state !== 'partial');
   const loaded = rows.filter(({ state }) => state === 'loaded');
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
   return text.models.note(

@@ -28,9 +28,9 @@ export function SpeedTab({ task, profile }: { readonly task: string; readonly pr
       </div>
     );
   const plots: readonly (readonly [string, Curve | undefined, (x: number) => string])[] = [
-    [speed.work, workCurve(profile), (x) => speed.tokens(count(x))],
-    [speed.decode, decodeCurve(profile), (x) => speed.tokens(count(x))],
-    [speed.batch, batchCurve(profile), (x) => speed.atOnce(count(x))],
+    [speed.work, workCurve(profile), count],
+    [speed.decode, decodeCurve(profile), count],
+    [speed.batch, batchCurve(profile), count],
   ];
   const generates = task === 'text-generation';
   return (
@@ -119,7 +119,7 @@ function figures({ claim, observed, offered }: ProfileReport, generates: boolean
     ...(generates
       ? [
           {
-            what: speed.decode,
+            what: speed.eachToken,
             claim: some(claim?.decode[0]?.ms),
             observed: some(observed.decodeMs),
             offered: some(offered.decodeMs),

@@ -123,7 +123,7 @@ function Transfer({ transfer, names }: { readonly transfer: TransferState; reado
         </p>
       )}
       {sources.length > 0 && (
-        <table aria-label={transfers.sources(safeText(model))} className="mt-2 w-full max-w-2xl text-xs">
+        <table aria-label={transfers.sources(safeText(model))} className="mt-2 w-full max-w-md text-xs">
           <tbody>
             {orderedSources(sources).map((source) => (
               <SourceRow key={`${source.kind} ${source.name}`} source={source} names={names} />
@@ -143,22 +143,30 @@ function SourceRow({ source, names }: { readonly source: TransferSource; readonl
   const { transfers } = text.models;
   const fault = [transfers.states[state], reason === undefined ? '' : safeText(reason)].filter(Boolean).join(': ');
   return (
-    <tr className="border-line border-t first:border-t-0">
-      <th scope="row" className="max-w-40 py-1 pr-3 text-left font-normal">
-        {kind === 'peer' ? (
-          <NodeName node={name} name={names.nameOf(name)} />
-        ) : (
-          <span className="flex min-w-0 items-center gap-1.5">
-            <span aria-hidden className="size-2 shrink-0 rounded-full border border-faint" />
-            <Foreign className="truncate">{name}</Foreign>
-          </span>
-        )}
-      </th>
-      <td className="w-24 py-1 pr-3 text-right">{bytes(source.bytes)}</td>
-      <td className="w-24 py-1 pr-3 text-right">
-        {state === 'active' ? rate(source.bytesPerSecond) : state === 'idle' ? transfers.states.idle : ''}
-      </td>
-      <td className="py-1 text-bad">{isWorking(source) ? '' : fault}</td>
-    </tr>
+    <>
+      <tr className="border-line border-t first:border-t-0">
+        <th scope="row" className="w-full max-w-0 py-1 pr-3 text-left font-normal">
+          {kind === 'peer' ? (
+            <NodeName node={name} name={names.nameOf(name)} />
+          ) : (
+            <span className="flex min-w-0 items-center gap-1.5">
+              <span aria-hidden className="size-2 shrink-0 rounded-full border border-faint" />
+              <Foreign className="truncate">{name}</Foreign>
+            </span>
+          )}
+        </th>
+        <td className="whitespace-nowrap py-1 pr-4 text-right">{bytes(source.bytes)}</td>
+        <td className="min-w-20 whitespace-nowrap py-1 text-right">
+          {state === 'active' ? rate(source.bytesPerSecond) : state === 'idle' ? transfers.states.idle : ''}
+        </td>
+      </tr>
+      {!isWorking(source) && (
+        <tr>
+          <td colSpan={3} className="pb-1 pl-3.5 text-bad">
+            {fault}
+          </td>
+        </tr>
+      )}
+    </>
   );
 }

@@ -38,8 +38,14 @@ export function useRestart(node: string | undefined, there: boolean): Restart {
   return {
     run,
     begin: async () => {
-      await api.post(nodePath('restart', node), {});
+      // Before it is asked: it may be gone before its answer has been read.
       setRun({ step: 'asked', beganAtMs: Date.now(), endedAtMs: undefined });
+      try {
+        await api.post(nodePath('restart', node), {});
+      } catch (error) {
+        setRun(undefined);
+        throw error;
+      }
     },
     dismiss: () => setRun(undefined),
   };

@@ -7,7 +7,7 @@ import { Badge } from '../../../components/badge.tsx';
 import { Card } from '../../../components/card.tsx';
 import { classes } from '../../../components/class-names.ts';
 import { Skeleton } from '../../../components/empty.tsx';
-import { told } from '../../../components/failed.tsx';
+import { Failed, told } from '../../../components/failed.tsx';
 import { NodeName } from '../../../components/node-name.tsx';
 import { Switch } from '../../../components/switch.tsx';
 import { type ApiError, api } from '../../../data/client.ts';
@@ -67,6 +67,8 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
       return { node, answer: plan?.data, problem: error == null ? undefined : told(error).what };
     }),
   );
+  // What stands in the way of all: a graph that runs on no made-up inputs, or a node that is too old.
+  const problem = plans.find(({ error }) => error !== null)?.error;
   const totals = options.flatMap(({ price }) => (price === undefined ? [] : [totalOf(price, loaded)]));
   const most = Math.max(0.001, ...totals);
   const least = Math.min(...totals);
@@ -88,6 +90,8 @@ export function MeshComparison({ table, cut }: { readonly table: CutsAnswer; rea
         <p className="text-muted text-sm">{cuts.alone}</p>
       ) : options.length === 0 || (waiting && totals.length === 0) ? (
         <Skeleton lines={3} className="max-w-md" />
+      ) : problem !== undefined && totals.length === 0 ? (
+        <Failed compact title={cuts.planFailed} error={problem} />
       ) : (
         <>
           <ul aria-busy={stale} className="flex flex-col gap-2.5">
