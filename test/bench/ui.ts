@@ -3,7 +3,8 @@
 import { gzipSync } from 'node:zlib';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { CHROMIUM } from '../support/chromium.ts';
-import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { connectedPeers } from '../support/connected-peers.ts';
+import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
 import { nodeId, pulseAt, recordedMesh } from '../support/recorded-answers.ts';
 import { type RecordedNode, startRecordedNode } from '../support/recorded-node.ts';
 import { until } from '../support/wait.ts';
@@ -60,6 +61,9 @@ export const ui: Benchmark = {
 async function firstViews(browser: Browser, rounds: number) {
   // It has a name: nobody has to be asked for one first.
   const daemon = await startDaemon({ env: { WEFT_NAME: 'bench' } });
+  const other = await startDaemon({ env: { WEFT_NAME: 'other' } });
+  await pair(daemon, other);
+  await connectedPeers(daemon, 1);
   try {
     const times: number[] = [];
     let scriptKb = 0;
@@ -73,9 +77,10 @@ async function firstViews(browser: Browser, rounds: number) {
       });
       const beganMs = performance.now();
       await page.goto(daemon.url);
-      // The view with what the node says of itself, not a frame around nothing.
+      // The view with what the node says of itself and of its mesh, not a frame around nothing.
       await page.getByText(daemon.name).first().waitFor();
       await page.locator('[data-page-title]').first().waitFor();
+      await page.locator('.react-flow__node').first().waitFor();
       times.push(performance.now() - beganMs);
       const sizes = (await Promise.all(scripts)).map((script) => gzipSync(script, { level: 9 }).byteLength);
       scriptKb = sizes.reduce((sum, bytes) => sum + bytes, 0) / 1_000;
@@ -83,7 +88,7 @@ async function firstViews(browser: Browser, rounds: number) {
     }
     return { times, scriptKb };
   } finally {
-    await daemon.stop();
+    await Promise.all([daemon.stop(), other.stop()]);
   }
 }
 
