@@ -21,6 +21,8 @@ export interface CopiesComponents {
   readonly settings: () => Pick<Settings, 'replicas' | 'keepAliveMs'>;
   readonly keep: (digests: readonly string[]) => void;
   readonly pull: (model: ModelRef, signal: AbortSignal) => Promise<unknown>;
+  /** Whether this node computes for others. */
+  readonly lends: () => boolean;
 }
 
 export interface Copies {

@@ -254,6 +254,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       pin(live.settings.pin);
     },
     pull: (model, signal) => library.bring(model, { signal }),
+    lends: () => lends(),
   });
 
   const yielding = new Yielding(
@@ -263,6 +264,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       cores: cpus().length,
     },
   );
+  /** Whether anything is computed here for others. */
+  const lends = (): boolean => live.settings.lend && !yielding.paused;
 
   // What it can do with others.
   const incarnation = clock.wallNow();
@@ -281,12 +284,12 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
         version,
         incarnation,
         hardware,
-        offers: yielding.paused ? [] : engine.offers(),
+        offers: lends() ? engine.offers() : [],
         held: yielding.paused ? [] : library.held(),
         ...said(),
         yields: yielding.told(),
         managed: live.settings.managed,
-        ...(yielding.paused ? { parts: 'none' as const } : partsTaken(settings.offer, live.settings.bring)),
+        ...(lends() ? partsTaken(settings.offer, live.settings.bring) : { parts: 'none' as const }),
       }),
     },
     {
@@ -309,7 +312,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       return offer && quoteOf(size, offer, engine.load({ digest: offer.model.digest, priority }));
     },
     takesParts: (ref) => mayTakePart(ref, settings.offer, engine.offers()),
-    shares: () => !yielding.paused,
+    shares: lends,
   });
   const governor = new Governor({ clock }, { busy: () => engine.load().requestsInFlight > 0 });
   const transfer = new PeerTransfer({ mesh, clock, log, governor });

@@ -26,6 +26,8 @@ export interface ReplicasComponents {
   readonly keep: (digests: readonly string[]) => void;
   /** Fetches a model of the mesh; undefined = this node fetches none. */
   readonly pull?: (model: ModelRef, signal: AbortSignal) => Promise<unknown>;
+  /** False while nothing is loaded or fetched here for the mesh's sake. @default it always is */
+  readonly lends?: () => boolean;
 }
 
 /** What the loop is about to do. */
@@ -106,8 +108,10 @@ export class Replicas {
     if (this.#acting !== undefined) return;
     const now = clock.now();
     for (const [digest, untilMs] of this.#paused) if (untilMs <= now) this.#paused.delete(digest);
+    const lends = this.#components.lends?.() !== false;
     const wishes = replicaWishes(snapshot).filter(({ digest, kind }) => {
-      return !this.#paused.has(digest) && (kind !== 'pull' || this.#components.pull !== undefined);
+      const mayHave = kind === 'unload' || (lends && (kind !== 'pull' || this.#components.pull !== undefined));
+      return mayHave && !this.#paused.has(digest);
     });
     this.#step(wishes, now);
   }

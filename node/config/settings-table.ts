@@ -314,6 +314,14 @@ export const SETTINGS = {
     expected: 'names of models separated by commas',
     byDefault: () => [],
   }),
+  lend: row({
+    flag: '--lend',
+    env: 'WEFT_LEND',
+    live: true,
+    schema: truth,
+    expected: 'true or false',
+    byDefault: () => true,
+  }),
   share: row({
     flag: '--share',
     env: 'WEFT_SHARE',

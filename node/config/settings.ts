@@ -55,6 +55,8 @@ export interface Settings {
   readonly preferOthers: readonly YieldReason[];
   /** Models whose requests keep what they bring on this node, by hub id or short name. */
   readonly rawLocal: readonly string[];
+  /** Other members may have this node compute for them. */
+  readonly lend: boolean;
   /** Members may read the files of this node's models. */
   readonly share: boolean;
   /** Whose word from another node counts as that of this one's owner. */
@@ -120,6 +122,7 @@ const FIELDS = {
   bring: 'bring',
   preferOthers: 'preferOthers',
   rawLocal: 'rawLocal',
+  lend: 'lend',
   share: 'share',
   managed: 'managed',
   device: 'device',

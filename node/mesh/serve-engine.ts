@@ -142,7 +142,7 @@ function declineIfLate<Item>(
 const sharesNothing = (): WeftError =>
   new WeftError({
     code: 'model_not_found',
-    message: 'The owner of this node has paused sharing.',
+    message: 'The owner of this node has paused sharing, or lends it to nobody.',
     remedy: 'Ask another node, or resume sharing there.',
   });
 

@@ -47,5 +47,12 @@ describe('a node that has paused sharing', () => {
     await api(worker, 'sharing', { paused: false });
     await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length > 0);
     expect((await streamChat(edge, { maxTokens: 4 })).nodes).toEqual([worker.node]);
+
+    // For good, by a setting.
+    expect((await worker.weft('config', 'set', 'lend', 'false')).code).toBe(0);
+    await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length === 0);
+    expect((await streamChat(worker, { maxTokens: 4 })).nodes).toEqual([worker.node]);
+    expect((await worker.weft('config', 'set', 'lend', 'true')).code).toBe(0);
+    await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length > 0);
   });
 });

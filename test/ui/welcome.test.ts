@@ -1,6 +1,6 @@
 // The first run on real nodes: shown where nothing has been chosen, gone once it has.
 import { expect, it } from 'vitest';
-import type { MembersAnswer, StatusAnswer } from '../../protocol/api/control.ts';
+import type { ConfigAnswer, MembersAnswer, StatusAnswer } from '../../protocol/api/control.ts';
 import { type Daemon, startDaemon, ticketOf } from '../support/daemon.ts';
 import { freePort } from '../support/free-port.ts';
 import { describeWithBrowser, expectAccessible, expectNoSidewaysScroll, openPage } from '../support/page.ts';
@@ -61,7 +61,9 @@ describeWithBrowser('the first run', () => {
     await page.getByRole('button', { name: 'Finish and chat' }).click();
     await page.waitForURL(/#\/chat/);
     expect((await ask<MembersAnswer>(daemon, 'members')).members).toHaveLength(2);
-    expect(await ask<StatusAnswer>(daemon, 'status')).toMatchObject({ offer: 'none' });
+    expect(await ask<StatusAnswer>(daemon, 'status')).toMatchObject({ offer: 'all' });
+    const { settings } = await ask<ConfigAnswer>(daemon, 'config');
+    expect(settings.find(({ name }) => name === 'lend')).toMatchObject({ value: false, source: 'file' });
   });
 
   it('can be skipped, and is not shown on a node that somebody has set up', async () => {

@@ -34,6 +34,7 @@ const SUMMARIES: Readonly<Record<SettingName, string>> = {
   offline: 'never ask the hub',
   signers: 'whose signature a model needs to be brought here',
   bring: 'fetch models that requests keep asking other nodes for',
+  lend: 'compute for other members (false: only for requests of this node)',
   preferOthers: 'leave work to others on battery, or while the owner works here',
   rawLocal: 'models whose requests keep what they bring on this node',
   share: "let members read the files of this node's models",

@@ -134,6 +134,7 @@ export class SimNode {
           for (const digest of digests) this.pinned.add(digest);
           if (this.pinned.size > 0) void this.load();
         },
+        lends: () => true,
         pull: () => Promise.reject(new Error('nothing is fetched here')),
       },
       { leases },

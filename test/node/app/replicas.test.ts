@@ -17,9 +17,11 @@ interface SceneInit {
   readonly max?: number;
   readonly memoryFreeBytes?: number;
   readonly fails?: boolean;
+  readonly lends?: () => boolean;
 }
 
-function scene({ offers = [], peers = [peer('a')], min = 0, max = 9, memoryFreeBytes = 8e9, fails }: SceneInit = {}) {
+function scene(init: SceneInit = {}) {
+  const { offers = [], peers = [peer('a')], min = 0, max = 9, memoryFreeBytes = 8e9, fails, lends } = init;
   const clock = new VirtualClock();
   const done: string[] = [];
   const states = new Map(offers.map(({ model, state }) => [model.digest, state]));
@@ -66,6 +68,7 @@ function scene({ offers = [], peers = [peer('a')], min = 0, max = 9, memoryFreeB
       kept = digests;
     },
     pull: async ({ digest }) => void done.push(`pull ${digest}`),
+    ...(lends !== undefined && { lends }),
   });
   replicas.start();
   return { clock, done, replicas, demand, claims, kept: () => kept };
@@ -80,6 +83,17 @@ describe('the loop', () => {
     expect(done).toEqual([`load ${SMOL.digest}`]);
     expect(kept()).toEqual([SMOL.digest]);
     expect(claims.intents()).toEqual([]);
+    await replicas.stop();
+  });
+
+  it('loads and fetches nothing for others while this node computes for nobody else', async () => {
+    let lends = false;
+    const { clock, done, replicas } = scene({ offers: [DISK], peers: [], min: 1, lends: () => lends });
+    await clock.run(60_000);
+    expect(done).toEqual([]);
+    lends = true;
+    await clock.run(120_000);
+    expect(done).toEqual([`load ${SMOL.digest}`]);
     await replicas.stop();
   });
 

@@ -49,6 +49,7 @@ describe('settings', () => {
       bring: 'auto',
       preferOthers: ['battery'],
       rawLocal: [],
+      lend: true,
       share: true,
       managed: 'admins',
       device: { kind: 'auto', index: undefined },

@@ -11,6 +11,10 @@ const names: Readonly<Record<string, SettingText>> = {
     title: 'Models it runs',
     about: 'For itself and for others: all, none, or only those that are named.',
   },
+  lend: {
+    title: 'Compute for others',
+    about: 'Without it this node works for its own requests only, and uses the others all the same.',
+  },
   share: { title: 'Share model files', about: 'Members may read the files of this node’s models.' },
   managed: {
     title: 'Managed from elsewhere',

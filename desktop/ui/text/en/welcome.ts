@@ -25,7 +25,7 @@ export const welcome = {
   share: 'Share',
   shareChoiceText: 'It runs models for every node of the mesh, after its own work.',
   useOnly: 'Only use',
-  useOnlyText: 'Other nodes do the work; this one runs no models at all.',
+  useOnlyText: 'It uses the others, and runs models for its own requests alone.',
   back: 'Back',
   next: 'Next',
   finish: 'Finish and chat',

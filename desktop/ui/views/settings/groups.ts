@@ -6,7 +6,7 @@ export type GroupId = keyof typeof text.groups;
 
 /** In the order in which they are shown; what stands nowhere goes to `other`. */
 const GROUPS: readonly { readonly id: GroupId; readonly names: readonly string[] }[] = [
-  { id: 'node', names: ['name', 'offer', 'preferOthers', 'share', 'managed'] },
+  { id: 'node', names: ['name', 'offer', 'lend', 'preferOthers', 'share', 'managed'] },
   { id: 'models', names: ['models', 'storage', 'bring', 'offline', 'hub', 'hubToken', 'signers'] },
   {
     id: 'compute',

@@ -14,14 +14,13 @@ export const questions = ({ mesh }: Pick<Answers, 'mesh'>): readonly Question[] 
   mesh === 'join' ? ['name', 'mesh', 'sharing'] : ['name', 'mesh'];
 
 /**
- * The settings to write. `share` in any case, also where it stays as it is: a running node takes it over at once, and that it stands in
+ * The settings to write. `lend` in any case, also where it stays as it is: a running node takes it over at once, and that it stands in
  * the file says from then on that this node has been set up.
  */
 export function settingsOf({ name, mesh, sharing }: Answers, nameIsFree: boolean): Readonly<Record<string, unknown>> {
   const uses = mesh === 'join' && sharing === 'use';
   return {
     ...(nameIsFree ? { name: name.trim() } : {}),
-    ...(mesh === 'join' ? { offer: uses ? 'none' : 'all' } : {}),
-    share: !uses,
+    lend: !uses,
   };
 }

@@ -18,7 +18,7 @@ const setting = (name: string, fields: Partial<Setting> = {}): Setting => ({
 const config = (...settings: readonly Setting[]): ConfigAnswer => ({
   file: '',
   settings: [
-    ...['name', 'offer', 'share', 'host']
+    ...['name', 'offer', 'lend', 'share', 'host']
       .filter((name) => settings.every((one) => one.name !== name))
       .map((name) => setting(name)),
     ...settings,
@@ -36,7 +36,7 @@ describe('a node', () => {
   });
 
   it('has been set up once its name, its offer or its sharing was chosen, wherever', () => {
-    for (const name of ['name', 'offer', 'share']) {
+    for (const name of ['name', 'offer', 'lend', 'share']) {
       for (const source of ['file', 'environment', 'flag'] as const) {
         expect(isFirstRun(config(setting(name, { source })), members(1))).toBe(false);
       }

@@ -21,7 +21,7 @@ describe('the editor of a setting', () => {
     const ofKind = (kind: string): string[] => names.filter((name) => kindOf(name) === kind);
     const kinds = [...new Set(names.map(kindOf))].map((kind) => [kind, ofKind(kind)] as const);
     expect(Object.fromEntries(kinds)).toEqual({
-      switch: ['mdns', 'offline', 'share', 'exact', 'measure', 'lenient'],
+      switch: ['mdns', 'offline', 'lend', 'share', 'exact', 'measure', 'lenient'],
       number: ['threads', 'numParallel'],
       amount: ['storage', 'memory', 'keepAlive', 'maxQueue', 'livenessTimeout', 'runnerTimeout'],
       choice: ['bring', 'managed', 'logLevel'],

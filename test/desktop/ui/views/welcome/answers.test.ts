@@ -10,9 +10,9 @@ describe('the first run', () => {
   });
 
   it('writes whether to share in any case: that is what says that the node has been set up', () => {
-    expect(settingsOf(ANSWERS, true)).toEqual({ name: 'attic', offer: 'none', share: false });
-    expect(settingsOf({ ...ANSWERS, sharing: 'share' }, true)).toEqual({ name: 'attic', offer: 'all', share: true });
-    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, true)).toEqual({ name: 'attic', share: true });
-    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, false)).toEqual({ share: true });
+    expect(settingsOf(ANSWERS, true)).toEqual({ name: 'attic', lend: false });
+    expect(settingsOf({ ...ANSWERS, sharing: 'share' }, true)).toEqual({ name: 'attic', lend: true });
+    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, true)).toEqual({ name: 'attic', lend: true });
+    expect(settingsOf({ ...ANSWERS, mesh: 'begin' }, false)).toEqual({ lend: true });
   });
 });
