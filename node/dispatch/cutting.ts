@@ -42,6 +42,8 @@ export interface ConsideredCut {
   readonly choice: CutChoice;
   /** The best plan for the whole of it; undefined where there is none. */
   readonly whole: WholePlan | undefined;
+  /** What the plan keeps to. */
+  readonly rule: CutRule;
 }
 
 export class Cutting {
@@ -68,12 +70,12 @@ export class Cutting {
   ): Promise<(RunResult & Placement) | undefined> {
     const considered = await this.consider(request, options, tooLarge);
     if (considered === undefined) return undefined;
-    const { choice, table, whole } = considered;
+    const { choice, table, whole, rule } = considered;
     if (choice.refused !== undefined && isAsked(options, tooLarge)) {
       throw new WeftError({ code: 'no_capable_node', message: choice.refused });
     }
-    if (choice.chosen === 'whole') return undefined;
-    const rule = ruleOf(options, table);
+    // Whoever runs whole requests knows nothing of nodes that were named: then the whole is one part.
+    if (choice.chosen === 'whole' && rule.on === undefined) return undefined;
     const { attemptsMax, silentMsMin } = this.#init;
     const run = new CutRun(this.#components, {
       table,
@@ -86,7 +88,7 @@ export class Cutting {
       choose: (from, excluded) => this.#chooseRest(table, rule, from, excluded),
       blocks: isCompressing(options) ? (part) => this.#blocks(table, part) : () => [],
     });
-    return run.run(choice);
+    return run.run(choice.chosen === 'cut' ? choice : this.#chooseRest(table, rule, 0, NOBODY));
   }
 
   /**
@@ -115,10 +117,10 @@ export class Cutting {
     const rule = ruleOf({ cut: table.segments.length < 2 ? uncut(cut) : cut, rawLocal }, table);
     const isSteady = typeof cut === 'object' && cut.steady === true;
     const asked = { table, ...nodes, wholes, rule, ...(isSteady && { steady: true as const }) };
-    if (!isNeeded) return { table, choice: this.#inTheLongRun(asked), whole };
+    if (!isNeeded) return { table, choice: this.#inTheLongRun(asked), whole, rule };
     const sure = chooseCut(asked);
-    if (sure.refused === undefined) return { table, choice: sure, whole };
-    return { table, choice: chooseCut({ ...asked, ...this.#nodes(table, NOBODY, { inNeed: true }) }), whole };
+    if (sure.refused === undefined) return { table, choice: sure, whole, rule };
+    return { table, choice: chooseCut({ ...asked, ...this.#nodes(table, NOBODY, { inNeed: true }) }), whole, rule };
   }
 
   /**

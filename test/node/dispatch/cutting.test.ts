@@ -111,6 +111,16 @@ describe('a cut that is asked for', () => {
     expect(result.nodes).not.toContain('c');
   });
 
+  it('is none where one of the nodes that are named does the whole sooner, and goes to no other', async () => {
+    const { dispatcher, engine, outcome } = world({ self: SLOW, b: FAST, c: { claimedMs: 80 } });
+    const result = await outcome(dispatcher.run(RUN_X, asked({ cut: { on: ['self', 'c'] } })));
+    expect(result.nodes).toEqual(['c']);
+    expect(result.outputs.map(numberOf)).toEqual(WHOLE);
+    expect(engine('b').calls).toBe(0);
+    const nobody = outcome(dispatcher.run(RUN_X, asked({ cut: { on: ['gone'] } })));
+    await expect(nobody).rejects.toMatchObject({ code: 'no_capable_node' });
+  });
+
   it('keeps up with most of a stream where it is one, though each answer takes as long as whole', async () => {
     const { dispatcher, outcome } = world({ self: SLOW, b: SLOW });
     const rule = { rawLocal: ['x'] };
