@@ -1,5 +1,6 @@
-// Test projects: `layering` is part of `npm run check`; `unit` uses parts in one process; `e2e` starts real processes,
-// a few at a time; `ui` operates the pages of real nodes in a browser; `chaos` is the long form of the kill tests and runs by `npm run test:chaos` only.
+// Test projects: `layering` is part of `npm run check`; `unit` uses parts in one process; `e2e` starts real processes, a few at
+// a time; `ui` operates the pages of real nodes in a browser; `chaos` is the long form of the kill tests and runs by
+// `npm run test:chaos` only.
 import { defineConfig } from 'vitest/config';
 
 const chaos = process.argv.includes('chaos');

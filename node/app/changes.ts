@@ -1,6 +1,6 @@
 // Tells watchers what changes: members that come, go and publish something new, models that are loaded and unloaded.
 // The layers say only that something has changed; what it was is found by comparing.
-import type { ModelChange, NodeChange } from '../../protocol/api/control.ts';
+import type { ModelChange, NodeChange, SettingsChange } from '../../protocol/api/control.ts';
 import type { LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -11,10 +11,16 @@ export interface ChangesComponents {
   readonly membership: Pick<Membership, 'members' | 'onChange'>;
   readonly mesh: Pick<Mesh, 'self' | 'peer' | 'onPeers'>;
   readonly engine: Pick<LocalEngine, 'loaded' | 'onChange' | 'onLoading'>;
+  /** Calls back when a setting has changed. */
+  readonly settings: { onChange(listener: () => void): () => void };
+  /** And when what is done for others has. */
+  readonly sharing: { onChange(listener: () => void): () => void };
+  readonly lends: () => boolean;
 }
 
-/** Publishes `node` and `model` events from now on. Returns what ends it. */
-export function publishChanges({ events, membership, mesh, engine }: ChangesComponents): () => void {
+/** Publishes `node`, `model` and `settings` events from now on. Returns what ends it. */
+export function publishChanges(components: ChangesComponents): () => void {
+  const { events, membership, mesh, engine, settings, sharing, lends } = components;
   const nodes = new Differences<NodeChange>({
     key: ({ node }) => node,
     publish: (change) => events.publish('node', change),
@@ -27,7 +33,10 @@ export function publishChanges({ events, membership, mesh, engine }: ChangesComp
   });
   const lookAtNodes = (): void => nodes.compare(nodesOf(membership, mesh));
   const lookAtModels = (): void => models.compare(modelsOf(engine));
+  const tellSettings = (): void => events.publish('settings', { lends: lends() } satisfies SettingsChange);
   const ends = [
+    settings.onChange(tellSettings),
+    sharing.onChange(tellSettings),
     mesh.onPeers(lookAtNodes),
     membership.onChange(lookAtNodes),
     engine.onChange(lookAtModels),

@@ -61,6 +61,8 @@ export interface ControlComponents {
     change(changes: Readonly<Record<string, unknown>>): Promise<ConfigReport>;
   };
   readonly sharing: { readonly paused: boolean; pause(paused: boolean): void };
+  /** Whether anything is computed here for others. */
+  readonly lends: () => boolean;
   readonly doctor: (signal: AbortSignal) => Promise<DoctorReport>;
   readonly keys: {
     /** @throws WeftError `config_invalid` when the key was set by flag or environment */
@@ -244,10 +246,11 @@ export class AssembledControl implements NodeControl {
   }
 
   sharing(): Sharing {
-    return { paused: this.#components.sharing.paused };
+    const { sharing, lends } = this.#components;
+    return { paused: sharing.paused, lends: lends() };
   }
 
-  setSharing({ paused }: Sharing): Sharing {
+  setSharing({ paused }: Pick<Sharing, 'paused'>): Sharing {
     this.#components.sharing.pause(paused);
     return this.sharing();
   }

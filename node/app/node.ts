@@ -438,6 +438,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       logs,
       settings: live,
       sharing: yielding,
+      lends,
       doctor,
       keys: {
         replace: async () => {
@@ -513,7 +514,10 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   yielding.start();
   teardown.add('pulse', () => pulses.stop());
   pulses.start();
-  teardown.add('telling watchers', publishChanges({ events, membership: members, mesh, engine }));
+  teardown.add(
+    'telling watchers',
+    publishChanges({ events, membership: members, mesh, engine, settings: live, sharing: yielding, lends }),
+  );
   teardown.add(
     'pinning',
     live.onChange((changed) => pin(changed.pin)),

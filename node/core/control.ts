@@ -102,6 +102,8 @@ export interface ConfigReport {
 /** What this node does for other members: all that its settings allow, or nothing. */
 export interface Sharing {
   readonly paused: boolean;
+  /** It computes for them: not paused, and its settings allow it. */
+  readonly lends: boolean;
 }
 
 /** One check of `weft doctor`. */
@@ -222,7 +224,7 @@ export interface NodeControl {
   /** Whether anything is done here for other members. */
   sharing(): Sharing;
   /** Pauses or resumes that, until the node's next start. This node's own requests go on as ever. */
-  setSharing(sharing: Sharing): Sharing;
+  setSharing(sharing: Pick<Sharing, 'paused'>): Sharing;
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   /** A new API key for the next requests; the old one is worthless. @throws WeftError `config_invalid` when it was set by flag or environment */
   newKey(): Promise<{ readonly key: string }>;

@@ -1,6 +1,6 @@
 // What happens on this node, as one stream for whoever watches: the control API's event stream, `weft top`, the desktop.
 
-export type EventType = 'node' | 'model' | 'request' | 'transfer' | 'conversation' | 'log';
+export type EventType = 'node' | 'model' | 'request' | 'transfer' | 'conversation' | 'settings' | 'log';
 
 export interface NodeEvent {
   /** Counts up from 1 at the node's start: a watcher that lost its connection goes on behind it. */

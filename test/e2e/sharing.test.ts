@@ -29,8 +29,8 @@ describe('a node that has paused sharing', () => {
     await connectedPeers(edge, 1);
     expect((await streamChat(edge, { maxTokens: 4 })).nodes).toEqual([worker.node]);
 
-    expect(await api(worker, 'sharing', { paused: true })).toEqual({ paused: true });
-    expect(await api(worker, 'sharing')).toEqual({ paused: true });
+    expect(await api(worker, 'sharing', { paused: true })).toEqual({ paused: true, lends: false });
+    expect(await api(worker, 'sharing')).toEqual({ paused: true, lends: false });
     await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length === 0);
     const refused = await fetch(`${edge.url}/v1/embeddings`, {
       method: 'POST',
@@ -51,6 +51,7 @@ describe('a node that has paused sharing', () => {
     // For good, by a setting.
     expect((await worker.weft('config', 'set', 'lend', 'false')).code).toBe(0);
     await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length === 0);
+    expect(await api(worker, 'sharing')).toEqual({ paused: false, lends: false });
     expect((await streamChat(worker, { maxTokens: 4 })).nodes).toEqual([worker.node]);
     expect((await worker.weft('config', 'set', 'lend', 'true')).code).toBe(0);
     await until('the edge to hear of it', async () => (await api<Models>(edge, 'models')).models.length > 0);

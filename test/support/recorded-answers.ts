@@ -8,6 +8,7 @@ import type {
   PeersAnswer,
   PsAnswer,
   RequestsAnswer,
+  SharingAnswer,
   StatusAnswer,
   TransfersAnswer,
 } from '../../protocol/api/control.ts';
@@ -22,6 +23,7 @@ export interface RecordedAnswers {
   readonly 'GET /api/v1/requests': RequestsAnswer;
   readonly 'GET /api/v1/transfers': TransfersAnswer;
   readonly 'GET /api/v1/config': ConfigAnswer;
+  readonly 'GET /api/v1/sharing': SharingAnswer;
   readonly 'GET /api/v1/history': HistoryAnswer;
 }
 
@@ -215,6 +217,7 @@ const setting = (name: string, value: unknown, expected: string): ConfigAnswer['
 /** A mesh of five. */
 export const RECORDED: RecordedAnswers = {
   ...mesh,
+  'GET /api/v1/sharing': { paused: false, lends: true },
   'GET /api/v1/ps': {
     models: [
       {

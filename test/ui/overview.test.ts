@@ -38,6 +38,15 @@ describeWithBrowser('the overview', () => {
     await page.getByText('50 nodes in reach').waitFor({ state: 'detached' });
   });
 
+  it('says when the node computes for itself alone, as soon as that is so', async () => {
+    await using daemon = await startRecordedNode();
+    const { page } = await openPage({ daemon });
+    await page.getByText('Serving').first().waitFor();
+    daemon.answer('GET /api/v1/sharing', { paused: true, lends: false });
+    daemon.emit('settings', { lends: false });
+    await page.getByText('For itself').waitFor();
+  });
+
   it('tells the same as a list', async () => {
     await using daemon = await startRecordedNode({ answers: recordedMesh(50) });
     const { page } = await openPage({ daemon });

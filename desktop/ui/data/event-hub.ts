@@ -9,7 +9,7 @@ import { HIDDEN_FLUSH_MS } from './limits.ts';
 type BatchListener = (events: readonly NodeEvent[]) => void;
 
 /** Asked for always. Log lines only while a view shows them: a node may write many. */
-const USUAL_TYPES: readonly EventType[] = ['node', 'model', 'request', 'transfer', 'conversation', 'pulse'];
+const USUAL_TYPES: readonly EventType[] = ['node', 'model', 'request', 'transfer', 'conversation', 'settings', 'pulse'];
 
 export class EventHub {
   readonly #batchListeners = new Set<BatchListener>();

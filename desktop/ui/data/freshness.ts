@@ -15,6 +15,7 @@ export type QueryName =
   | 'request'
   | 'transfers'
   | 'config'
+  | 'sharing'
   | 'history'
   | 'conversations'
   | 'conversation'
@@ -58,7 +59,8 @@ export const FRESHNESS: Readonly<Record<QueryName, Freshness>> = {
   requests: { events: [], everyMs: 1_000 },
   request: { events: [], everyMs: 1_000 },
   transfers: { events: [], everyMs: 1_000 },
-  config: { events: [], everyMs: 1_000 },
+  config: { events: ['settings'], everyMs: 1_000 },
+  sharing: { events: ['settings'], everyMs: 500 },
   history: { events: [], everyMs: 5_000 },
   conversations: { events: ['conversation'], everyMs: 250 },
   conversation: { events: ['conversation'], everyMs: 250 },

@@ -13,6 +13,7 @@ import type {
   PsAnswer,
   RequestAnswer,
   RequestsAnswer,
+  SharingAnswer,
   StatusAnswer,
   TransfersAnswer,
 } from '../../../protocol/api/control.ts';
@@ -56,6 +57,8 @@ export function useAnswer<T>(
 }
 
 export const useStatus = (asked?: Asked): Answered<StatusAnswer> => useAnswer('status', 'status', asked);
+/** Whether this node computes for others. Older nodes don't say. */
+export const useSharing = (): Answered<SharingAnswer> => useAnswer('sharing', 'sharing');
 export const usePeers = (): Answered<PeersAnswer> => useAnswer('peers', 'peers');
 export const useMembers = (): Answered<MembersAnswer> => useAnswer('members', 'members');
 /** What the mesh can run, and where; of another node, what is installed there. */

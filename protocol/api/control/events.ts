@@ -5,7 +5,16 @@ import { LogLine } from './operation.ts';
 import { Pulse } from './pulse.ts';
 
 /** Kinds of events. */
-export const EVENT_TYPES = ['node', 'model', 'request', 'transfer', 'conversation', 'log', 'pulse'] as const;
+export const EVENT_TYPES = [
+  'node',
+  'model',
+  'request',
+  'transfer',
+  'conversation',
+  'settings',
+  'log',
+  'pulse',
+] as const;
 
 /** Those that are sent where none are named: a pulse comes every second, and is worth something to plots alone. */
 export const USUAL_EVENT_TYPES = EVENT_TYPES.filter((type) => type !== 'pulse');
@@ -91,6 +100,13 @@ const ConversationChange = z.object({
 });
 export type ConversationChange = z.infer<typeof ConversationChange>;
 
+/** A setting of this node is another, or what it does for others. */
+const SettingsChange = z.object({
+  /** It computes for other members. */
+  lends: z.boolean(),
+});
+export type SettingsChange = z.infer<typeof SettingsChange>;
+
 const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
   z.object({
     /** To come back behind. */
@@ -108,6 +124,7 @@ export const ControlEvent = z.discriminatedUnion('type', [
   event('request', RequestChange),
   event('transfer', TransferState),
   event('conversation', ConversationChange),
+  event('settings', SettingsChange),
   event('log', LogLine),
   event('pulse', Pulse),
   event('reset', z.object({})),

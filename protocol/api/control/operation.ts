@@ -33,7 +33,11 @@ export const LogsAnswer = z.object({ lines: z.array(LogLine) });
 export type LogsAnswer = z.infer<typeof LogsAnswer>;
 
 /** `GET` and `POST /api/v1/sharing`: whether the owner wants anything done here for other members. */
-export const SharingAnswer = z.object({ paused: z.boolean() });
+export const SharingAnswer = z.object({
+  paused: z.boolean(),
+  /** It computes for other members: not paused, and the setting `lend` allows it. */
+  lends: z.boolean(),
+});
 export type SharingAnswer = z.infer<typeof SharingAnswer>;
 
 /** `POST /api/v1/sharing`. */

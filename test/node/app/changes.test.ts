@@ -54,8 +54,10 @@ function make() {
     members: [{ node: SELF, name: 'desk', role: 'admin' }] as Member[],
     peers: new Map<string, PeerRecord>(),
     loaded: [] as LoadedModel[],
+    lends: true,
   };
-  const listeners = { members: new Set<() => void>(), peers: new Set<() => void>(), engine: new Set<() => void>() };
+  const none = () => new Set<() => void>();
+  const listeners = { members: none(), peers: none(), engine: none(), settings: none(), sharing: none() };
   const loading = new Set<(progress: LoadingProgress) => void>();
   const on = (set: Set<() => void>) => (listener: () => void) => {
     set.add(listener);
@@ -80,6 +82,9 @@ function make() {
         return () => loading.delete(listener);
       },
     },
+    settings: { onChange: on(listeners.settings) },
+    sharing: { onChange: on(listeners.sharing) },
+    lends: () => world.lends,
   });
   const tell = (of: keyof typeof listeners): unknown[] => {
     for (const listener of listeners[of]) listener();
@@ -87,6 +92,15 @@ function make() {
   };
   return { world, listeners, loading, published, end, tell };
 }
+
+describe('settings', () => {
+  it('are told of when they change, and when what is done for others does', () => {
+    const { world, tell } = make();
+    expect(tell('settings')).toEqual([{ type: 'settings', data: { lends: true } }]);
+    world.lends = false;
+    expect(tell('sharing')).toEqual([{ type: 'settings', data: { lends: false } }]);
+  });
+});
 
 describe('members', () => {
   it('are told of when they are signed in, come, change, go and are signed out', () => {
@@ -155,5 +169,5 @@ it('ends', () => {
   const { listeners, loading, end } = make();
   end();
   expect(loading.size).toBe(0);
-  expect(Object.values(listeners).map(({ size }) => size)).toEqual([0, 0, 0]);
+  expect(Object.values(listeners).map(({ size }) => size)).toEqual([0, 0, 0, 0, 0]);
 });

@@ -70,6 +70,7 @@ async function make(overrides: Partial<ControlComponents> = {}) {
       clock,
       events,
       sharing: { paused: false, pause: () => undefined },
+      lends: () => true,
       pulses: { stepMs: 5_000, history: () => [], watch: () => () => undefined },
       traces,
       logs,

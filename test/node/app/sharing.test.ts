@@ -68,16 +68,16 @@ describe('/api/v1/sharing', () => {
     let paused = false;
     const { call } = await startGateway({
       control: {
-        sharing: () => ({ paused }),
+        sharing: () => ({ paused, lends: !paused }),
         setSharing: (sharing) => {
           ({ paused } = sharing);
-          return sharing;
+          return { paused, lends: !paused };
         },
       },
     });
-    expect(SharingAnswer.parse(await (await call('/api/v1/sharing')).json())).toEqual({ paused: false });
+    expect(SharingAnswer.parse(await (await call('/api/v1/sharing')).json())).toEqual({ paused: false, lends: true });
     const changed = await call('/api/v1/sharing', { paused: true });
-    expect(SharingAnswer.parse(await changed.json())).toEqual({ paused: true });
+    expect(SharingAnswer.parse(await changed.json())).toEqual({ paused: true, lends: false });
     expect(paused).toBe(true);
     for (const body of [{}, { paused: 'yes' }, { paused: true, until: 1 }]) {
       expect((await call('/api/v1/sharing', body)).status).toBe(400);

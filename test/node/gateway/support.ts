@@ -215,7 +215,7 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     logs: () => [],
     config: () => ({ file: '/data/settings.json', settings: [] }),
     configure: unexpected,
-    sharing: () => ({ paused: false }),
+    sharing: () => ({ paused: false, lends: true }),
     setSharing: unexpected,
     doctor: unexpected,
     newKey: unexpected,

@@ -96,14 +96,17 @@ export function stateOf(init: {
   readonly peers: readonly Peer[] | undefined;
   /** Of the whole mesh. */
   readonly models: number | undefined;
+  /** It computes for other members. @default it does, as far as is known */
+  readonly lends?: boolean | undefined;
 }): NodeState {
-  const { connection, status, peers = [], models } = init;
+  const { connection, status, peers = [], models, lends = true } = init;
   const { node } = words;
   if (connection === 'offline') return { tone: 'bad', word: node.offline, sentence: node.offlineText };
   if (status === undefined) return { tone: 'neutral', word: node.unknown, sentence: node.unknownText };
   const choice = models === undefined ? text.common.unknown : plural(models, 'model');
   const { queuedMs } = status.load;
   if (queuedMs >= BUSY_MS) return { tone: 'warn', word: node.busy, sentence: node.busyText(duration(queuedMs)) };
+  if (!lends) return { tone: 'neutral', word: node.own, sentence: node.ownText(choice) };
   if (peers.length === 0) return { tone: 'good', word: node.alone, sentence: node.aloneText(choice) };
   const here = peers.filter(({ state }) => state === 'connected').length + 1;
   const away = peers.length + 1 - here;

@@ -10,7 +10,7 @@ import { Failed } from '../../components/failed.tsx';
 import { Page } from '../../components/page.tsx';
 import { Segments } from '../../components/segments.tsx';
 import { useConnection } from '../../data/events.ts';
-import { useHistory, useModels, usePeers, usePs, useStatus } from '../../data/queries.ts';
+import { useHistory, useModels, usePeers, usePs, useSharing, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { plural, shortId } from '../../text/format.ts';
 import { namesText, stateOf } from './describe.ts';
@@ -32,7 +32,14 @@ export function OverviewView(): ReactNode {
   const { data: status, error, refetch } = useStatus();
   const { data: peers } = usePeers();
   const { data: models } = useModels();
-  const state = stateOf({ connection, status, peers: peers?.peers, models: models?.models.length });
+  const { data: sharing } = useSharing();
+  const state = stateOf({
+    connection,
+    status,
+    peers: peers?.peers,
+    models: models?.models.length,
+    lends: sharing?.lends,
+  });
   const names = useMemo(
     () =>
       new Map(

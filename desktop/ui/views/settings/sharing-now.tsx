@@ -1,5 +1,5 @@
 // Whether this node computes for other members at this moment: no setting, but a state that ends with the node.
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { SharingAnswer } from '../../../../protocol/api/control.ts';
 import { Skeleton } from '../../components/empty.tsx';
@@ -7,19 +7,17 @@ import { Failed } from '../../components/failed.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useToast } from '../../components/toast.tsx';
 import { type ApiError, api } from '../../data/client.ts';
+import { queryKey, useSharing } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { Row } from './device-settings.tsx';
 
 const PATH = '/api/v1/sharing';
-const KEY = ['sharing'] as const;
+const KEY = queryKey('sharing');
 
 export function SharingNow(): ReactNode {
   const client = useQueryClient();
   const toast = useToast();
-  const { data, error, refetch } = useQuery<SharingAnswer, ApiError>({
-    queryKey: KEY,
-    queryFn: ({ signal }) => api.get<SharingAnswer>(PATH, { signal }),
-  });
+  const { data, error, refetch } = useSharing();
   const change = useMutation<SharingAnswer, ApiError, boolean>({
     mutationFn: (paused) => api.post<SharingAnswer>(PATH, { paused }),
     onSuccess: (answer) => client.setQueryData(KEY, answer),

@@ -57,6 +57,7 @@ describe('in words', () => {
     expect(stateOf({ ...given, peers: [{ ...first, state: 'gone' }, ...rest] }).sentence).toContain(
       '4 nodes in reach, 1 not',
     );
+    expect(stateOf({ ...given, lends: false }).word).toBe('For itself');
     expect(stateOf({ ...given, peers: [] }).sentence).toContain('only node');
     expect(stateOf({ ...given, status: { ...STATUS, load: { ...STATUS.load, queuedMs: 9_000 } } }).word).toBe('Busy');
     expect(stateOf({ ...given, connection: 'offline' }).word).toBe('Not reachable');
