@@ -31,7 +31,7 @@ import type { Mesh } from '../core/mesh.ts';
 import type { MeasurableEngine } from '../core/profile.ts';
 import type { Pulses } from '../core/pulse.ts';
 import type { TraceRecord, Traces } from '../core/trace.ts';
-import type { Invitation, Invitations, Member, Membership } from '../core/trust.ts';
+import type { Invitation, Invitations, Member, Membership, OpenInvitation } from '../core/trust.ts';
 import { unmeetable } from '../scheduler/admission.ts';
 import { explain } from '../scheduler/explain.ts';
 import { installedNamed } from './installed-named.ts';
@@ -296,6 +296,14 @@ export class AssembledControl implements NodeControl {
   invite(init: { readonly ttlMs: number }): Promise<Invitation> {
     const { invitations, mesh } = this.#components;
     return invitations.create({ addresses: mesh.addresses(), ttlMs: init.ttlMs });
+  }
+
+  invitations(): readonly OpenInvitation[] {
+    return this.#components.invitations.open();
+  }
+
+  cancelInvitation(id: string): Promise<void> {
+    return this.#components.invitations.cancel(id);
   }
 
   async join(ticket: string): Promise<{ readonly mesh: string; readonly members: readonly Member[] }> {

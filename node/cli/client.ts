@@ -53,6 +53,10 @@ export class Client {
     return this.#json<Body>(path, body, options);
   }
 
+  async delete<Body>(path: string, options: CallOptions): Promise<Answer<Body>> {
+    return this.#json(path, undefined, options, 'DELETE');
+  }
+
   async patch<Body>(path: string, body: unknown, options: CallOptions): Promise<Answer<Body>> {
     return this.#json<Body>(path, body, options, 'PATCH');
   }
@@ -91,7 +95,12 @@ export class Client {
     }
   }
 
-  async #json<Body>(path: string, body: unknown, options: CallOptions, method?: 'PATCH'): Promise<Answer<Body>> {
+  async #json<Body>(
+    path: string,
+    body: unknown,
+    options: CallOptions,
+    method?: 'PATCH' | 'DELETE',
+  ): Promise<Answer<Body>> {
     const timeoutMs = options.timeoutMs ?? CONTROL_MS_MAX;
     const timeout = timeoutMs === Number.POSITIVE_INFINITY ? NEVER : AbortSignal.timeout(timeoutMs);
     const send = timeoutMs > FETCH_MS_MAX ? patientFetch : fetch;

@@ -10,7 +10,7 @@ import type { LinkEstimate } from './mesh.ts';
 import type { ProfileReport } from './profile.ts';
 import type { Pulses } from './pulse.ts';
 import type { Measured, TraceRecord } from './trace.ts';
-import type { Invitation, Member } from './trust.ts';
+import type { Invitation, Member, OpenInvitation } from './trust.ts';
 
 export interface NodeStatus {
   readonly node: NodeId;
@@ -235,6 +235,10 @@ export interface NodeControl {
   /** Signs a member out of the mesh. @param member node id or name @throws WeftError `forbidden`, `not_found` */
   revoke(member: string, reason: string): Promise<Member>;
   invite(init: { readonly ttlMs: number }): Promise<Invitation>;
+  /** Invitations of this node that could still be used. */
+  invitations(): readonly OpenInvitation[];
+  /** @throws WeftError `not_found` for one that isn't open */
+  cancelInvitation(id: string): Promise<void>;
   /** @throws WeftError `ticket_invalid`, `ticket_expired`, `join_refused`, `already_member` or `peer_unreachable` */
   join(ticket: string): Promise<{ readonly mesh: string; readonly members: readonly Member[] }>;
 }

@@ -29,9 +29,15 @@ export interface Membership {
   onChange(listener: () => void): () => void;
 }
 
-export interface Invitation {
+export interface Invitation extends OpenInvitation {
   /** What the newcomer types: one word without spaces. */
   readonly ticket: string;
+}
+
+/** An invitation that nobody has used yet. Its ticket is known only to whom it was given. */
+export interface OpenInvitation {
+  /** Names it, and is worth nothing else. */
+  readonly id: string;
   readonly expiresAtMs: number;
 }
 
@@ -39,6 +45,10 @@ export interface Invitation {
 export interface Invitations {
   /** @throws WeftError `forbidden` when this device is not an admin */
   create(init: { readonly addresses: readonly string[]; readonly ttlMs: number }): Promise<Invitation>;
+  /** Those that could still be used, the oldest first. */
+  open(): readonly OpenInvitation[];
+  /** Nobody comes in by it any more. @throws WeftError `not_found` for one that isn't open */
+  cancel(id: string): Promise<void>;
   /** True while an invitation is open: only then may a stranger connect at all. */
   anyOpen(): boolean;
   /** Answers a newcomer's hello with a proof of its own. @throws WeftError `join_refused` */

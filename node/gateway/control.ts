@@ -5,7 +5,9 @@ import {
   EmptyRequest,
   INVITATION_SECONDS,
   type InvitationAnswer,
+  type InvitationCancelled,
   InvitationRequest,
+  type InvitationsAnswer,
   JoinRequest,
   LOG_LINES_LISTED,
   LoadRequest,
@@ -85,6 +87,19 @@ function membership({ control }: ControlComponents): readonly Endpoint[] {
       async handle(exchange): Promise<InvitationAnswer> {
         const { ttl_seconds: seconds = INVITATION_SECONDS.usual } = await exchange.readJson(InvitationRequest);
         return control.invite({ ttlMs: seconds * 1_000 });
+      },
+    },
+    {
+      method: 'GET',
+      url: '/api/v1/invitations',
+      handle: (): InvitationsAnswer => ({ invitations: [...control.invitations()] }),
+    },
+    {
+      method: 'DELETE',
+      url: '/api/v1/invitations/:id',
+      async handle(exchange): Promise<InvitationCancelled> {
+        await control.cancelInvitation(exchange.parameter('id'));
+        return { cancelled: true };
       },
     },
     {

@@ -6,7 +6,7 @@ import type { NodeId } from '../../protocol/ids.ts';
 import type { Clock } from '../core/clock.ts';
 import { keepNewest } from '../core/keep-newest.ts';
 import type { Store } from '../core/store.ts';
-import type { DeviceKey, Invitation, Invitations } from '../core/trust.ts';
+import type { DeviceKey, Invitation, Invitations, OpenInvitation } from '../core/trust.ts';
 import { base64Bytes, StoredDocument, toBase64 } from './document.ts';
 import { KEY_BYTES, type RandomBytes, secureRandom } from './ed25519.ts';
 import {
@@ -76,6 +76,9 @@ interface Hello {
   readonly entry: Entry;
   readonly context: JoinContext;
 }
+
+/** Tells nothing of the secret. */
+const nameOf = ({ id }: Pick<Entry, 'id'>): string => Buffer.from(id).toString('hex');
 
 /** One sentence for every reason, so that a stranger can't tell an unknown ticket from a used one. */
 const refused = (): WeftError =>
@@ -165,7 +168,34 @@ export class InvitationBook implements Invitations {
     }
     const { rootKey, meshName } = this.#members;
     const { id, secret, expiresAtMs } = entry;
-    return { ticket: encodeTicket({ rootKey, meshName, addresses, expiresAtMs, secret, id }), expiresAtMs };
+    const ticket = encodeTicket({ rootKey, meshName, addresses, expiresAtMs, secret, id });
+    return { id: nameOf(entry), ticket, expiresAtMs };
+  }
+
+  open(): readonly OpenInvitation[] {
+    return this.#entries
+      .filter((entry) => this.#isOpen(entry))
+      .map((entry) => ({ id: nameOf(entry), expiresAtMs: entry.expiresAtMs }));
+  }
+
+  async cancel(id: string): Promise<void> {
+    const entry = this.#entries.find((one) => nameOf(one) === id && this.#isOpen(one));
+    if (entry === undefined) {
+      throw new WeftError({
+        code: 'not_found',
+        message: 'No invitation of this id is open.',
+        remedy: 'Nothing to do: it was used, cancelled, or has expired. `weft members` lists who came in.',
+      });
+    }
+    // At once, also for whoever is about to prove it.
+    const before = this.#entries;
+    this.#entries = before.filter((one) => one !== entry);
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#entries = before;
+      throw error;
+    }
   }
 
   anyOpen(): boolean {

@@ -97,6 +97,8 @@ const ANSWERS = {
   Health,
   InferAnswer: control.InferAnswer,
   InvitationAnswer: control.InvitationAnswer,
+  InvitationCancelled: control.InvitationCancelled,
+  InvitationsAnswer: control.InvitationsAnswer,
   JoinAnswer: control.JoinAnswer,
   KeyAnswer: control.KeyAnswer,
   LogsAnswer: control.LogsAnswer,
@@ -229,6 +231,18 @@ const OPERATIONS: readonly Operation[] = [
     summary: 'A ticket for one more device',
     request: 'InvitationRequest',
     answer: 'InvitationAnswer',
+  },
+  {
+    method: 'get',
+    path: `${V1}/invitations`,
+    summary: 'Tickets that nobody has used yet',
+    answer: 'InvitationsAnswer',
+  },
+  {
+    method: 'delete',
+    path: `${V1}/invitations/{id}`,
+    summary: 'Nobody comes in by this ticket any more',
+    answer: 'InvitationCancelled',
   },
   {
     method: 'post',

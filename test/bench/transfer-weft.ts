@@ -21,7 +21,14 @@ import type { Fetched, FetchRequest, Roles } from './transfer-process.ts';
 const nobody = (): never => {
   throw new Error('Nobody joins here.');
 };
-const noInvitations: Invitations = { create: nobody, anyOpen: () => false, hello: nobody, admit: nobody };
+const noInvitations: Invitations = {
+  create: nobody,
+  open: () => [],
+  cancel: nobody,
+  anyOpen: () => false,
+  hello: nobody,
+  admit: nobody,
+};
 
 /** Everybody is a member. */
 const membershipOf = (node: string): Membership => ({

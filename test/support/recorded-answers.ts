@@ -3,6 +3,7 @@
 import type { HistoryAnswer, Pulse } from '../../protocol/api/control/pulse.ts';
 import type {
   ConfigAnswer,
+  InvitationsAnswer,
   MembersAnswer,
   ModelsAnswer,
   PeersAnswer,
@@ -24,6 +25,7 @@ export interface RecordedAnswers {
   readonly 'GET /api/v1/transfers': TransfersAnswer;
   readonly 'GET /api/v1/config': ConfigAnswer;
   readonly 'GET /api/v1/sharing': SharingAnswer;
+  readonly 'GET /api/v1/invitations': InvitationsAnswer;
   readonly 'GET /api/v1/history': HistoryAnswer;
 }
 
@@ -218,6 +220,7 @@ const setting = (name: string, value: unknown, expected: string): ConfigAnswer['
 export const RECORDED: RecordedAnswers = {
   ...mesh,
   'GET /api/v1/sharing': { paused: false, lends: true },
+  'GET /api/v1/invitations': { invitations: [] },
   'GET /api/v1/ps': {
     models: [
       {

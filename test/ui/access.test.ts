@@ -45,6 +45,15 @@ describeWithBrowser('members', () => {
     await joining.close();
 
     await page.getByRole('row', { name: /third/ }).waitFor();
+
+    // One that was made elsewhere, and is used no more.
+    await ticketOf(first);
+    await page.reload();
+    await page.locator('[data-open-invitation]').getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('Nobody comes in by that invitation any more').waitFor();
+    await page.locator('[data-open-invitation]').waitFor({ state: 'detached' });
+    expect(JSON.parse((await first.weft('invite', '--list', '--json')).stdout)).toEqual({ invitations: [] });
+
     await page.getByRole('button', { name: 'Revoke second' }).click();
     const dialog = page.getByRole('dialog');
     const revoke = dialog.getByRole('button', { name: 'Revoke' });

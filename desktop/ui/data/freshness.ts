@@ -16,6 +16,7 @@ export type QueryName =
   | 'transfers'
   | 'config'
   | 'sharing'
+  | 'invitations'
   | 'history'
   | 'conversations'
   | 'conversation'
@@ -61,6 +62,8 @@ export const FRESHNESS: Readonly<Record<QueryName, Freshness>> = {
   transfers: { events: [], everyMs: 1_000 },
   config: { events: ['settings'], everyMs: 1_000 },
   sharing: { events: ['settings'], everyMs: 500 },
+  // Somebody who comes in has used one.
+  invitations: { events: ['node'], everyMs: 500 },
   history: { events: [], everyMs: 5_000 },
   conversations: { events: ['conversation'], everyMs: 250 },
   conversation: { events: ['conversation'], everyMs: 250 },

@@ -22,8 +22,18 @@ export const InvitationRequest = z.strictObject({
 export type InvitationRequest = z.infer<typeof InvitationRequest>;
 
 /** Its answer. */
-export const InvitationAnswer = z.object({ ticket: z.string(), expiresAtMs: z.number() });
+export const InvitationAnswer = z.object({ id: z.string(), ticket: z.string(), expiresAtMs: z.number() });
 export type InvitationAnswer = z.infer<typeof InvitationAnswer>;
+
+/** `GET /api/v1/invitations`: those that nobody has used yet; their tickets are not shown again. */
+export const InvitationsAnswer = z.object({
+  invitations: z.array(z.object({ id: z.string(), expiresAtMs: z.number() })),
+});
+export type InvitationsAnswer = z.infer<typeof InvitationsAnswer>;
+
+/** `DELETE /api/v1/invitations/{id}`. */
+export const InvitationCancelled = z.object({ cancelled: z.literal(true) });
+export type InvitationCancelled = z.infer<typeof InvitationCancelled>;
 
 /** `POST /api/v1/join`. */
 export const JoinRequest = z.strictObject({

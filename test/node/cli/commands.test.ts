@@ -133,6 +133,19 @@ describe('weft invite', () => {
     expect(JSON.parse(context.out())).toEqual({ ticket: 'weft1abc', expires_at: '2030-01-01T00:00:00.000Z' });
   });
 
+  it('lists the tickets that are open, and cancels one', async () => {
+    const { context } = await run(['invite', '--list'], {
+      'GET /api/v1/invitations': { invitations: [{ id: 'abc', expiresAtMs: Date.now() + 3_600_000 }] },
+    });
+    expect(context.out()).toMatch(/^abc {2}.+ left\n$/);
+    const none = await run(['invite', '--list'], { 'GET /api/v1/invitations': { invitations: [] } });
+    expect(none.context.out()).toBe('No ticket is open.\n');
+    const cancelled = await run(['invite', '--cancel', 'a/c', '--json'], {
+      'DELETE /api/v1/invitations/a%2Fc': { cancelled: true },
+    });
+    expect(JSON.parse(cancelled.context.out())).toEqual({ cancelled: true });
+  });
+
   it.each(['1', '0h', '1w', '-1h', 'h', '1h30m'])('refuses the time "%s"', async (ttl) => {
     const context = recordedContext();
     const failed = runProgram(['invite', `--ttl=${ttl}`], context, '0.0.0');

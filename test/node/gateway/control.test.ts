@@ -16,6 +16,8 @@ import {
   ConfigAnswer,
   DoctorAnswer,
   InvitationAnswer,
+  InvitationCancelled,
+  InvitationsAnswer,
   JoinAnswer,
   KeyAnswer,
   LoadAnswer,
@@ -139,13 +141,31 @@ describe('the control API', () => {
   it('makes invitations for as long as was asked, a day where nothing was', async () => {
     const { call } = await startGateway();
     const invite = async (body: object): Promise<unknown> => (await call('/api/v1/invitations', body)).json();
-    expect(await invite({})).toEqual({ ticket: 'weft-ticket', expiresAtMs: 86_400_000 });
+    expect(await invite({})).toEqual({ id: 'aa', ticket: 'weft-ticket', expiresAtMs: 86_400_000 });
     expect(InvitationAnswer.parse(await invite({ ttl_seconds: 60 })).expiresAtMs).toBe(60_000);
     for (const ttl_seconds of [0, -1, 1.5, 700_000, '60', null])
       expect(await invite({ ttl_seconds })).toMatchObject({
         error: { weft_code: 'bad_request', param: 'ttl_seconds' },
       });
     expect(await invite({ ttl: 1 })).toMatchObject({ error: { param: 'ttl' } });
+  });
+
+  it('lists invitations that are open, and cancels one', async () => {
+    const cancelled: string[] = [];
+    const { call, url } = await startGateway({
+      control: {
+        invitations: () => [{ id: 'aa', expiresAtMs: 5 }],
+        cancelInvitation: async (id) => void cancelled.push(id),
+      },
+    });
+    const listed = InvitationsAnswer.parse(await (await call('/api/v1/invitations')).json());
+    expect(listed.invitations).toEqual([{ id: 'aa', expiresAtMs: 5 }]);
+    const answer = await fetch(`${url}/api/v1/invitations/aa`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${KEY}` },
+    });
+    expect(InvitationCancelled.parse(await answer.json())).toEqual({ cancelled: true });
+    expect(cancelled).toEqual(['aa']);
   });
 
   it('joins by a ticket', async () => {

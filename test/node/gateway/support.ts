@@ -222,7 +222,9 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
     stop: () => undefined,
     restart: () => undefined,
     revoke: unexpected,
-    invite: async ({ ttlMs }) => ({ ticket: 'weft-ticket', expiresAtMs: ttlMs }),
+    invite: async ({ ttlMs }) => ({ id: 'aa', ticket: 'weft-ticket', expiresAtMs: ttlMs }),
+    invitations: unexpected,
+    cancelInvitation: unexpected,
     join: async () => ({ mesh: 'ab'.repeat(32), members: [] }),
     ...overrides,
   };

@@ -69,6 +69,8 @@ export class FakeMembership implements Membership {
 /** No invitation is open. */
 export const noInvitations: Invitations = {
   create: () => Promise.reject(new Error('not used here')),
+  open: () => [],
+  cancel: () => Promise.reject(new Error('not used here')),
   anyOpen: () => false,
   hello: () => {
     throw new Error('not used here');

@@ -60,6 +60,25 @@ describe('joining', () => {
     expect(book.anyOpen()).toBe(false);
   });
 
+  it('is possible until the invitation is cancelled, also for who has begun', async () => {
+    const { book, invite, attempt, reopenBook, list } = await openBook();
+    const [first, second] = [await invite(), await invite()];
+    expect(book.open()).toEqual([first, second].map(({ id, expiresAtMs }) => ({ id, expiresAtMs })));
+    const begun = attempt(first.ticket);
+    const proof = begun.prove(book.hello(ben.node, begun));
+    await book.cancel(first.id);
+    const request = { ticketId: begun.ticketId, proof, name: 'ben', publicKey: ben.publicKey };
+    await expect(book.admit(ben.node, request)).rejects.toMatchObject(refused);
+    expect(() => book.hello(ben.node, attempt(first.ticket))).toThrow(expect.objectContaining(refused));
+    expect((await reopenBook()).open().map(({ id }) => id)).toEqual([second.id]);
+    await expect(book.cancel(first.id)).rejects.toMatchObject({ code: 'not_found' });
+    await join(book, attempt(second.ticket));
+    expect(list.isMember(ben.node)).toBe(true);
+    // One that was used is no invitation any more.
+    await expect(book.cancel(second.id)).rejects.toMatchObject({ code: 'not_found' });
+    expect(book.open()).toEqual([]);
+  });
+
   it('uses the ticket up: another device is refused, the same one may come again', async () => {
     const { book, invite, attempt, list, reopenBook } = await openBook();
     const { ticket } = await invite();

@@ -51,6 +51,11 @@ export const access = {
   ticket: 'The invitation itself',
   ticketCopy: 'Copy the invitation',
   closeInvitation: 'Done',
+  openInvitations: 'Not used yet',
+  endsIn: (time: string): string => `ends in ${time}`,
+  cancelInvitation: 'Cancel',
+  cancelled: 'Nobody comes in by that invitation any more',
+  cancelFailed: 'The invitation was not cancelled',
 
   join: 'Join another mesh',
   joinText: 'Paste an invitation that was made on a node of that mesh.',

@@ -1,4 +1,5 @@
 // Inviting a machine: an invitation with its time, in every form in which it is passed on, until somebody has used it.
+import { useQueryClient } from '@tanstack/react-query';
 import { Check, Clock, UserPlus } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import type { InvitationAnswer } from '../../../../protocol/api/control.ts';
@@ -10,9 +11,10 @@ import { Failed } from '../../components/failed.tsx';
 import { Field, Select } from '../../components/field.tsx';
 import { NodeName } from '../../components/node-name.tsx';
 import { api } from '../../data/client.ts';
-import { useMembers, useStatus } from '../../data/queries.ts';
+import { queryKey, useMembers, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { cameIn, countdown, inviteCommand, inviteLink, type OpenInvitation } from './invitation.ts';
+import { OpenInvitations } from './open-invitations.tsx';
 import { QrCode } from './qr-code.tsx';
 
 const USUAL_SECONDS = '86400';
@@ -24,6 +26,7 @@ export function InviteCard(): ReactNode {
   const [invitation, setInvitation] = useState<OpenInvitation>();
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<unknown>();
+  const client = useQueryClient();
   const make = async (): Promise<void> => {
     setBusy(true);
     setProblem(undefined);
@@ -32,6 +35,7 @@ export function InviteCard(): ReactNode {
     try {
       const answer = await api.post<InvitationAnswer>('/api/v1/invitations', { ttl_seconds: Number(seconds) });
       setInvitation({ ...answer, before });
+      await client.invalidateQueries({ queryKey: queryKey('invitations') });
     } catch (error) {
       setProblem(error);
     } finally {
@@ -75,6 +79,7 @@ export function InviteCard(): ReactNode {
           onClose={() => setInvitation(undefined)}
         />
       )}
+      {!isMember && <OpenInvitations except={invitation?.id} />}
     </Card>
   );
 }
