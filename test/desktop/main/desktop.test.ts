@@ -202,7 +202,7 @@ describe('sharing', () => {
     electron.batteryChanged.call();
     await until('the pause', async () => ((await sharing(daemon)) as { paused: boolean }).paused);
     await electron.quit();
-    expect(await sharing(daemon)).toEqual({ paused: false });
+    expect(await sharing(daemon)).toMatchObject({ paused: false });
   });
 });
 
