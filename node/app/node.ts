@@ -301,14 +301,15 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
       liveness: { timeoutMs: settings.livenessTimeoutMs },
     },
   );
+  const offerOf = (digest: string): ModelOffer | undefined =>
+    engine.offers().find(({ model }) => model.digest === digest);
   serveEngine({
     mesh,
     engine: demand.watch(engine, 'computed'),
     policy,
     traces,
     quote: (ref, size, priority, part) => {
-      const whole = (): ModelOffer | undefined => engine.offers().find(({ model }) => model.digest === ref.digest);
-      const offer = part === undefined ? whole() : engine.partOffer(ref, part);
+      const offer = part === undefined ? offerOf(ref.digest) : engine.partOffer(ref, part);
       return offer && quoteOf(size, offer, engine.load({ digest: offer.model.digest, priority }));
     },
     takesParts: (ref) => mayTakePart(ref, settings.offer, engine.offers()),
@@ -327,12 +328,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     { log, engine, peers: new PeerCutTables({ log, mesh }) },
     { measures: () => settings.measure },
   );
-  serveCuts({
-    mesh,
-    policy,
-    cuts,
-    isHere: (digest) => engine.offers().some(({ model }) => model.digest === digest),
-  });
+  serveCuts({ mesh, policy, cuts, isHere: (digest) => offerOf(digest) !== undefined, shares: lends });
   const placing = new MeshDispatcher({
     clock,
     random,
@@ -390,7 +386,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   serveFiles({
     mesh,
     files: modelFiles(
-      { store: models, library, isOffered: (digest) => engine.offers().some(({ model }) => model.digest === digest) },
+      { store: models, library, isOffered: (digest) => offerOf(digest) !== undefined },
       () => live.settings.share && !yielding.paused,
     ),
     governor,

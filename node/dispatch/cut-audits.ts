@@ -39,7 +39,7 @@ export interface PeerPart {
   readonly request: RunRequest;
   readonly outputs: readonly NamedTensor[];
   /** Of its weights. */
-  readonly weightBytes: number;
+  readonly weightBytes: () => number;
   /** Which one it is, among all parts of all models. */
   readonly key: string;
 }
@@ -88,7 +88,7 @@ export class CutAudits {
     const bytes = [...request.inputs, ...outputs].reduce((sum, { data }) => sum + data.byteLength, 0);
     const isHere = local.offers().some(({ model }) => model.digest === request.model.digest);
     // Nothing that is used may have to leave the memory for it.
-    return isHere && bytes <= AUDIT_BYTES_MAX && local.load().memoryFreeBytes > 2 * weightBytes;
+    return isHere && bytes <= AUDIT_BYTES_MAX && local.load().memoryFreeBytes > 2 * weightBytes();
   }
 
   async #audit({ node, request, outputs }: PeerPart): Promise<void> {

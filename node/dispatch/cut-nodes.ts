@@ -43,6 +43,9 @@ export function cutNodes(
       : (peers.find(({ advert }) => advert.node === table.node)?.advert.offers ?? []);
   const isHere = (offers: readonly ModelOffer[]): boolean => offers.some(({ model }) => model.digest === digest);
   const isHereToo = isHere(self.offers);
+  /** Whether a node says that it takes parts of this graph. */
+  const takesParts = ({ parts, offers }: Pick<Advert, 'parts' | 'offers'>): boolean =>
+    parts === undefined || (parts === 'held' && isHere(offers));
   const base = { holds: (node: NodeId) => (from: number, to: number) => holds(node, from, to) };
   return {
     self: {
@@ -62,9 +65,7 @@ export function cutNodes(
     peers: peers
       .filter(({ advert, state }) => {
         const { node } = advert;
-        return (
-          state === 'connected' && !excluded.has(node) && (inNeed || !avoided.has(node)) && takesParts(advert, digest)
-        );
+        return state === 'connected' && !excluded.has(node) && (inNeed || !avoided.has(node)) && takesParts(advert);
       })
       .map(({ advert, load, link }): CutNode => {
         const { node, offers } = advert;
@@ -83,12 +84,6 @@ export function cutNodes(
         };
       }),
   };
-}
-
-/** Whether a node says that it takes parts of this graph. */
-function takesParts({ parts, offers }: Pick<Advert, 'parts' | 'offers'>, digest: string): boolean {
-  if (parts === undefined) return true;
-  return parts === 'held' && offers.some(({ model }) => model.digest === digest);
 }
 
 const loadingMs = (bytes: number): number => GUESS_LOAD_FIXED_MS + bytes * GUESS_LOAD_MS_PER_BYTE;

@@ -16,6 +16,7 @@ import type { Log } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { CrossedTensor } from '../core/trace.ts';
 import type { CutChoice, CutPartChoice } from '../scheduler/choose-cut.ts';
+import { CutPrices } from '../scheduler/cut-price.ts';
 import type { CutAudits } from './cut-audits.ts';
 import { dropUsed, type HeldTensors, partRequest, takeOutputs } from './cut-parts.ts';
 import { Failures, PEER_GAVE_UP } from './failures.ts';
@@ -191,7 +192,8 @@ export class CutRun implements Referee<RunResult> {
     this.#note(trial, timing, packed);
     if (node !== self) {
       const { outputs } = result;
-      const weightBytes = weightsOf(table, from, to);
+      // For one that is audited, which few are.
+      const weightBytes = () => new CutPrices(table).weightBytes([{ from, to }]);
       audits.ran({ node, request: asked, outputs, weightBytes, key: `${digest} ${from} ${to}` });
     }
     health.succeeded(node);
@@ -260,12 +262,6 @@ export class CutRun implements Referee<RunResult> {
     }
   }
 }
-
-const weightsOf = ({ segments, shared }: CutTable, from: number, to: number): number =>
-  [
-    ...segments.slice(from, to).map(({ weightBytes }) => weightBytes),
-    ...shared.filter(({ segments: users }) => users.some((at) => at >= from && at < to)).map(({ bytes }) => bytes),
-  ].reduce((sum, bytes) => sum + bytes, 0);
 
 /** What blocks of it have crossed. */
 function crossed({ name, dims, error }: PackedTensor): CrossedTensor {

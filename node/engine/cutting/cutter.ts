@@ -98,11 +98,16 @@ export class Cutter {
     const kept = anew ? undefined : this.#components.store.find(key);
     if (kept !== undefined) return kept;
     const name = JSON.stringify([key.digest, shapes ?? null, raw.toSorted()]);
-    const known = this.#underWay.get(name);
-    if (urgent && known !== undefined) this.#urgent.add(name);
-    if (known !== undefined) return unlessAborted(known, signal);
+    const isUrgent = () => this.#urgent.has(name);
+    const measured =
+      this.#underWay.get(name) ??
+      this.#begin(name, model, { sample: completed(sample), raw, device: key.device, isUrgent });
     if (urgent) this.#urgent.add(name);
-    const asked = { sample: completed(sample), raw, device: key.device, isUrgent: () => this.#urgent.has(name) };
+    return unlessAborted(measured, signal);
+  }
+
+  /** Takes its turn behind what was asked for before. */
+  #begin(name: string, model: InstalledModel, asked: Asked): Promise<CutTable> {
     const measured = this.#last
       .then(() => this.#measure(model, asked))
       .finally(() => {
@@ -111,7 +116,7 @@ export class Cutter {
       });
     this.#underWay.set(name, measured);
     this.#last = measured.catch(() => undefined);
-    return unlessAborted(measured, signal);
+    return measured;
   }
 
   /** Corrects a table by runs of its parts, and keeps it. */

@@ -21,7 +21,7 @@ const ran = (changes: Partial<PeerPart> = {}): PeerPart => ({
   node: 'b',
   request: PART,
   outputs: RIGHT,
-  weightBytes: 10e6,
+  weightBytes: () => 10e6,
   key: 'digest 1 2',
   ...changes,
 });
