@@ -6,6 +6,7 @@ import type { CutTables } from '../core/cut-tables.ts';
 import type { SampleInput } from '../core/engine.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Policy } from '../core/policy.ts';
+import { sharesNothing } from './serve-engine.ts';
 
 export interface ServeCutsComponents {
   readonly mesh: Pick<Mesh, 'handle'>;
@@ -13,12 +14,15 @@ export interface ServeCutsComponents {
   readonly cuts: Pick<CutTables, 'measure'>;
   /** Whether this node runs the model of this digest: of others nobody here is asked in turn. */
   readonly isHere: (digest: string) => boolean;
+  /** False while the owner wants nothing done here for others: a table may have to be measured first. @default always */
+  readonly shares?: () => boolean;
 }
 
 /** Answers `cut-table`, for callers whom the policy allows to run the model. */
-export function serveCuts({ mesh, policy, cuts, isHere }: ServeCutsComponents): void {
+export function serveCuts({ mesh, policy, cuts, isHere, shares }: ServeCutsComponents): void {
   mesh.handle(PEER_METHODS.cutTable, async ({ model, inputs, raw }, { caller, signal }) => {
     policy.authorize(caller, { method: PEER_METHODS.run.name, model: model.id });
+    if (shares?.() === false) throw sharesNothing();
     if (!isHere(model.digest)) {
       throw new WeftError({ code: 'model_not_found', message: 'This node does not run the model that was asked for.' });
     }

@@ -139,7 +139,7 @@ function declineIfLate<Item>(
   });
 }
 
-const sharesNothing = (): WeftError =>
+export const sharesNothing = (): WeftError =>
   new WeftError({
     code: 'model_not_found',
     message: 'The owner of this node has paused sharing, or lends it to nobody.',

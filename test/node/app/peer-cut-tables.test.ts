@@ -19,9 +19,14 @@ type Measured = Parameters<CutTables['measure']>[1];
 
 /** A node that asks one that has the graph. @param init.answer what it measures */
 async function asking(
-  init: { readonly answer?: () => CutTable; readonly policy?: Policy; readonly isHere?: boolean } = {},
+  init: {
+    readonly answer?: () => CutTable;
+    readonly policy?: Policy;
+    readonly isHere?: boolean;
+    readonly shares?: boolean;
+  } = {},
 ) {
-  const { answer = () => TABLE, policy = allowAll, isHere = true } = init;
+  const { answer = () => TABLE, policy = allowAll, isHere = true, shares = true } = init;
   const measured: Measured[] = [];
   const { a, b } = await startPair({
     prepare: (mesh) =>
@@ -29,6 +34,7 @@ async function asking(
         mesh,
         policy,
         isHere: () => isHere,
+        shares: () => shares,
         cuts: {
           measure: async (_model, options) => {
             measured.push(options);
@@ -100,6 +106,20 @@ describe('a table of a peer', () => {
     const elsewhere = await asking({ isHere: false });
     await expect(elsewhere.tables.ask(model, { inputs }, signal)).rejects.toMatchObject({ code: 'model_not_found' });
     expect([measured, elsewhere.measured]).toEqual([[], []]);
+  });
+});
+
+describe('a node whose owner lends it to nobody', () => {
+  it('measures nothing for others, and its twin that lends does', async () => {
+    const { tables, measured } = await asking({ shares: false });
+    await expect(tables.ask(model, { inputs }, signal)).rejects.toMatchObject({
+      code: 'model_not_found',
+      message: expect.stringContaining('lends it to nobody'),
+    });
+    expect(measured).toEqual([]);
+    const twin = await asking({ shares: true });
+    await twin.tables.ask(model, { inputs }, signal);
+    expect(twin.measured).toHaveLength(1);
   });
 });
 
