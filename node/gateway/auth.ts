@@ -1,10 +1,11 @@
 // Who may ask at all: checks on the headers alone, made before a byte of the body is read. Each guard stands for itself,
 // so that a test can leave one out and show the attack that it stops.
-import { hash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { WeftError } from '../../protocol/errors.ts';
 import { HttpError } from './errors.ts';
+import { digestOf, sameSecret } from './secrets.ts';
 
 /** Checks of one request's headers. Each throws a WeftError. */
 export interface Guards {
@@ -91,7 +92,7 @@ export function createGuards(init: GuardsInit): Guards {
   });
   // Bound to every address, the node can't know its own; but an address, unlike a name, can't be rebound.
   const anyAddress = bound === '0.0.0.0' || bound === '[::]';
-  const keyDigest = memoized(init.apiKey, digest);
+  const keyDigest = memoized(init.apiKey, digestOf);
 
   return {
     listen: () => checkListen(init),
@@ -122,7 +123,7 @@ export function createGuards(init: GuardsInit): Guards {
     key({ authorization }) {
       const given = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
       // Digests have one length, and comparing them takes one time, whatever was sent.
-      if (given !== undefined && timingSafeEqual(digest(given), keyDigest())) return;
+      if (given !== undefined && timingSafeEqual(digestOf(given), keyDigest())) return;
       throw new WeftError({
         code: 'unauthorized',
         message: given === undefined ? 'The request carries no API key.' : 'The API key is wrong.',
@@ -131,7 +132,7 @@ export function createGuards(init: GuardsInit): Guards {
 
     csrf(headers, expected) {
       const given = headers[CSRF_HEADER];
-      if (typeof given === 'string' && timingSafeEqual(digest(given), digest(expected))) return;
+      if (typeof given === 'string' && sameSecret(given, expected)) return;
       throw forbidden(
         `The request changes something, and lacks the header ${CSRF_HEADER} of its session.`,
         'Send the `csrf` that GET /api/v1/session gives; with an API key the header is not needed.',
@@ -174,10 +175,6 @@ function isLoopback(hostname: string): boolean {
 
 function isAddress(hostname: string): boolean {
   return isIP(hostname) === 4 || (hostname.startsWith('[') && isIP(hostname.slice(1, -1)) === 6);
-}
-
-function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
 }
 
 function forbidden(message: string, remedy: string): WeftError {

@@ -128,6 +128,8 @@ export class Gateway {
   readonly #drain: DrainRate;
   #refusal: { readonly error: WeftError; readonly atMs: number } | undefined;
   #endpoints: readonly Endpoint[] = [];
+  /** Routes that ask nobody who they are. */
+  #openRoutes: ReadonlySet<string> = new Set();
   /** Of browsers that are signed in, by the request that they were let in with. */
   readonly #callers = new WeakMap<FastifyRequest, OwnSession>();
   /** Under way without a key. */
@@ -270,6 +272,9 @@ export class Gateway {
       cuts(nodeControl),
       openApi({ version: () => nodeControl.status().version }),
     ];
+    this.#openRoutes = new Set(
+      this.#endpoints.filter(({ open }) => open === true).map(({ method, url }) => `${method} ${url}`),
+    );
     const route = (scope: FastifyInstance, endpoint: Endpoint): void => {
       const { method, url } = endpoint;
       scope.route({ method, url, handler: (request, reply) => this.#handle(endpoint, request, reply) });
@@ -304,17 +309,12 @@ export class Gateway {
       if (request.method === 'OPTIONS') return preflight(reply);
     }
     if (this.#stopped !== undefined) throw stopping();
-    if (OPEN_PATHS.has(url) || PAGE_ROUTES.has(url) || this.#isOpen(request.method, url)) return undefined;
+    if (OPEN_PATHS.has(url) || PAGE_ROUTES.has(url) || this.#openRoutes.has(`${request.method} ${url}`))
+      return undefined;
     const components = { guards: this.#guards, sessions: this.#sessions };
     const caller = admitCaller(components, { cookie: this.#cookie }, request);
     if (caller !== undefined) this.#callers.set(request, caller);
     return undefined;
-  }
-
-  #isOpen(method: string, url: string): boolean {
-    return this.#endpoints.some(
-      (endpoint) => endpoint.open === true && endpoint.method === method && endpoint.url === url,
-    );
   }
 
   /** What the browser still watches ends with its session. */

@@ -1,8 +1,9 @@
 // One-time tokens of sign-in links: each lets one browser in, once, and soon. Kept in memory as digests: a restart voids
 // them, and nothing that reads them out could use one.
-import { hash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Clock, Random } from '../core/clock.ts';
 import { SIGN_IN_LIMITS } from './limits.ts';
+import { digestOf } from './secrets.ts';
 
 export interface OneTimeTokensComponents {
   readonly clock: Pick<Clock, 'now' | 'wallNow'>;
@@ -31,14 +32,14 @@ export class OneTimeTokens {
   make({ ttlMs }: { readonly ttlMs: number }): { readonly token: string; readonly expiresAtMs: number } {
     const { clock, random } = this.#components;
     const token = Buffer.from(random.bytes(32)).toString('base64url');
-    const made = { digest: digest(token), untilMs: clock.now() + ttlMs };
+    const made = { digest: digestOf(token), untilMs: clock.now() + ttlMs };
     this.#open = [...this.#valid(), made].slice(-SIGN_IN_LIMITS.openTokensMax);
     return { token, expiresAtMs: clock.wallNow() + ttlMs };
   }
 
   /** Uses a token up. @returns whether it was one that is open */
   redeem(token: string): boolean {
-    const given = digest(token);
+    const given = digestOf(token);
     const open = this.#valid();
     // All are compared, whichever fits.
     const left = open.filter((one) => !timingSafeEqual(one.digest, given));
@@ -55,8 +56,4 @@ export class OneTimeTokens {
     const nowMs = this.#components.clock.now();
     return this.#open.filter(({ untilMs }) => untilMs > nowMs);
   }
-}
-
-function digest(token: string): Buffer {
-  return hash('sha256', token, 'buffer');
 }

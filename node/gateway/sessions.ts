@@ -1,12 +1,13 @@
 // Browsers that are signed in: made from a one-time link or the API key, kept over restarts as digests, listed and ended
 // by the owner. All of them end when the API key is another.
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { WeftError } from '../../protocol/errors.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Store } from '../core/store.ts';
 import { SIGN_IN_LIMITS } from './limits.ts';
+import { digestOf, sameSecret } from './secrets.ts';
 
 export interface SessionsComponents {
   readonly clock: Pick<Clock, 'wallNow'>;
@@ -90,7 +91,7 @@ export class Sessions {
       components.log.warn({}, 'the sessions of browsers could not be read: they have to sign in again');
       return sessions;
     }
-    if (same(kept.seal, sealOf(init.apiKey(), kept.salt))) {
+    if (sameSecret(kept.seal, sealOf(init.apiKey(), kept.salt))) {
       for (const { digest, ...view } of kept.sessions) {
         const session = { ...view, digest: Buffer.from(digest, 'base64url'), keptUsedAtMs: view.usedAtMs };
         sessions.#sessions.set(view.id, session);
@@ -228,16 +229,8 @@ function own({ id, usedAtMs }: Session, token: string): OwnSession {
   return { id, token, csrf, expiresAtMs: usedAtMs + SIGN_IN_LIMITS.sessionMs };
 }
 
-function digestOf(token: string): Buffer {
-  return hash('sha256', token, 'buffer');
-}
-
 function sealOf(apiKey: string, salt: string): string {
   return createHmac('sha256', apiKey).update(salt).digest('base64url');
-}
-
-function same(a: string, b: string): boolean {
-  return timingSafeEqual(digestOf(a), digestOf(b));
 }
 
 /** It comes from outside, and is shown to people. */
