@@ -9,10 +9,10 @@ import { classes } from '../../components/class-names.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { Failed } from '../../components/failed.tsx';
 import { Ago } from '../../components/figures.tsx';
+import { Segments } from '../../components/segments.tsx';
 import { queryKey, useDoctor, usePeers, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { safeName, safeText } from '../../text/format.ts';
-import { Segmented } from '../nodes/segmented.tsx';
 import { type Check, type CheckStatus, countsOf, layersOf, needsDoing, reportText, summaryOf } from './report.ts';
 
 export interface DoctorPaneProps {
@@ -108,7 +108,8 @@ function Report({
       </div>
       {todo.length > 0 && (
         <div className="mb-4 flex">
-          <Segmented
+          <Segments
+            size="medium"
             label={text.doctor.show}
             value={shown}
             onChange={setShown}

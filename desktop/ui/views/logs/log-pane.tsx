@@ -5,7 +5,8 @@ import { Button, IconButton } from '../../components/button.tsx';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
-import { Input, Select } from '../../components/field.tsx';
+import { Select } from '../../components/field.tsx';
+import { SearchField } from '../../components/search-field.tsx';
 import { VirtualList } from '../../components/virtual-list.tsx';
 import { text } from '../../text/en.ts';
 import { count } from '../../text/format.ts';
@@ -48,17 +49,12 @@ export function LogPane({ node }: LogPaneProps): ReactNode {
           onChange={(next) => setLevel(next as Level)}
           options={LEVELS.map((value) => ({ value, label: text.logs.levels[value] }))}
         />
-        <div className="relative min-w-36 grow max-sm:order-first max-sm:w-full sm:max-w-96">
-          <Search aria-hidden className="pointer-events-none absolute top-2 left-2.5 size-4 text-faint" />
-          <Input
-            type="search"
-            aria-label={text.logs.filter}
-            placeholder={text.logs.filter}
-            value={words}
-            onChange={({ target }) => setWords(target.value)}
-            className="pl-8"
-          />
-        </div>
+        <SearchField
+          label={text.logs.filter}
+          value={words}
+          onChange={setWords}
+          className="min-w-36 grow max-sm:order-first max-sm:w-full sm:max-w-96"
+        />
         <div className="ml-auto flex items-center gap-1.5">
           <Button
             icon={paused ? <Play /> : <Pause />}

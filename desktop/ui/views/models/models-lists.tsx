@@ -1,12 +1,12 @@
 // Models in three lists: on this node, on the mesh, in the catalogue; above them what is on its way here.
-import { Boxes, Download, Ellipsis, Search, ShieldCheck, Sparkles } from 'lucide-react';
+import { Boxes, Download, Ellipsis, ShieldCheck, Sparkles } from 'lucide-react';
 import { type ReactNode, useMemo, useState } from 'react';
 import { Button, IconButton } from '../../components/button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
-import { Input } from '../../components/field.tsx';
 import { Menu } from '../../components/menu.tsx';
 import { Page } from '../../components/page.tsx';
+import { SearchField } from '../../components/search-field.tsx';
 import { Tabs } from '../../components/tabs.tsx';
 import { useToast } from '../../components/toast.tsx';
 import { useMeshModels, useModels, usePs } from '../../data/queries.ts';
@@ -146,17 +146,12 @@ export function ModelsLists(): ReactNode {
         <Skeleton lines={6} className="max-w-xl" />
       ) : (
         <div className="relative">
-          <div className="relative mb-2 sm:absolute sm:top-0 sm:right-0 sm:z-10 sm:mb-0 sm:w-60">
-            <Search aria-hidden className="pointer-events-none absolute top-2 left-2.5 size-4 text-faint" />
-            <Input
-              type="search"
-              aria-label={text.models.search}
-              placeholder={text.models.search}
-              value={wanted}
-              onChange={({ target }) => setWanted(target.value)}
-              className="pl-8"
-            />
-          </div>
+          <SearchField
+            label={text.models.search}
+            value={wanted}
+            onChange={setWanted}
+            className="mb-2 sm:absolute sm:top-0 sm:right-0 sm:z-10 sm:mb-0 sm:w-60"
+          />
           <Tabs
             label={text.models.lists}
             value={list}

@@ -1,13 +1,15 @@
 // All nodes of the mesh: which are there, what they are, what they do. Kept fresh by events; a node that dies is seen to go.
-import { Search, Server, UserPlus } from 'lucide-react';
+import { Server, UserPlus } from 'lucide-react';
 import { type ReactNode, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { Button } from '../../components/button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
-import { Input, Select } from '../../components/field.tsx';
+import { Select } from '../../components/field.tsx';
 import { useNow } from '../../components/figures.tsx';
 import { Page } from '../../components/page.tsx';
+import { SearchField } from '../../components/search-field.tsx';
+import { Segments } from '../../components/segments.tsx';
 import { useModels, usePeers, usePs, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import {
@@ -21,7 +23,6 @@ import {
   sortRows,
 } from './list-model.ts';
 import { NodeTable } from './node-table.tsx';
-import { Segmented } from './segmented.tsx';
 
 const SORT_KEYS: readonly SortKey[] = ['name', 'state', 'load', 'link', 'loaded', 'version'];
 
@@ -71,18 +72,14 @@ export function NodeList(): ReactNode {
       ) : (
         <>
           <div className="mb-3 flex flex-wrap items-center gap-2">
-            <div className="relative min-w-52 grow sm:max-w-80">
-              <Search aria-hidden className="pointer-events-none absolute top-2 left-2.5 size-4 text-faint" />
-              <Input
-                type="search"
-                aria-label={text.nodes.filter}
-                placeholder={text.nodes.filter}
-                value={words}
-                onChange={({ target }) => setWords(target.value)}
-                className="pl-8"
-              />
-            </div>
-            <Segmented
+            <SearchField
+              label={text.nodes.filter}
+              value={words}
+              onChange={setWords}
+              className="min-w-52 grow sm:max-w-80"
+            />
+            <Segments
+              size="medium"
               label={text.nodes.show}
               value={shown}
               onChange={setShown}

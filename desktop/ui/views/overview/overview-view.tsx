@@ -124,7 +124,7 @@ function Mesh(): ReactNode {
           <Segments
             label={words.view}
             value={look}
-            onChange={(next) => setChosen(next as Look)}
+            onChange={setChosen}
             options={[
               { value: 'map', label: words.asMap },
               { value: 'list', label: words.asList },
@@ -167,7 +167,7 @@ function Measures(): ReactNode {
         <Segments
           label={words.window}
           value={seconds}
-          onChange={(next) => setSeconds(next as Window)}
+          onChange={setSeconds}
           options={(Object.keys(words.windows) as Window[]).map((value) => ({ value, label: words.windows[value] }))}
         />
       }

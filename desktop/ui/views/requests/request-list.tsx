@@ -78,7 +78,7 @@ export function RequestList(): ReactNode {
             <Segments
               label={filters.state}
               value={filter.state}
-              onChange={(state) => change({ state: state as RequestFilter['state'] })}
+              onChange={(state) => change({ state })}
               options={(['all', 'running', 'failed'] as const).map((value) => ({
                 value,
                 label: filters.states[value],

@@ -49,7 +49,7 @@ export function WaterfallCard({
           <Segments
             label={way.as}
             value={as}
-            onChange={(next) => setAs(next as typeof as)}
+            onChange={setAs}
             options={[
               { value: 'drawing', label: way.drawing },
               { value: 'table', label: way.table },

@@ -5,11 +5,11 @@ import { bridge } from '../../app/bridge.ts';
 import { setThemeChoice, type ThemeChoice, useThemeChoice } from '../../app/theme.ts';
 import { Button } from '../../components/button.tsx';
 import { Skeleton } from '../../components/empty.tsx';
+import { Segments } from '../../components/segments.tsx';
 import { Switch } from '../../components/switch.tsx';
 import { useToast } from '../../components/toast.tsx';
 import { text } from '../../text/en.ts';
 import { percent, safeText } from '../../text/format.ts';
-import { Segmented } from '../nodes/segmented.tsx';
 
 const THEMES: readonly ThemeChoice[] = ['system', 'light', 'dark'];
 
@@ -17,7 +17,8 @@ export function WindowSettings(): ReactNode {
   const choice = useThemeChoice();
   return (
     <Row title={text.settings.appearance} about={text.settings.appearanceAbout}>
-      <Segmented
+      <Segments
+        size="medium"
         label={text.settings.appearance}
         value={choice}
         onChange={setThemeChoice}

@@ -4,12 +4,12 @@ import { type ReactNode, useId, useRef, useState } from 'react';
 import { Button } from '../../components/button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
-import { Input } from '../../components/field.tsx';
+import { SearchField } from '../../components/search-field.tsx';
+import { Segments } from '../../components/segments.tsx';
 import { useConfig } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { safeText } from '../../text/format.ts';
 import { type Restart, RestartButton } from '../nodes/restart.tsx';
-import { Segmented } from '../nodes/segmented.tsx';
 import { isPending } from './editor-of.ts';
 import { groupsOf } from './groups.ts';
 import { SettingRow } from './setting-row.tsx';
@@ -99,18 +99,14 @@ export function SettingsForm({ node, name, restart, extra = [] }: SettingsFormPr
         </nav>
         <div ref={body} className="flex min-w-0 flex-col gap-6">
           <div className="flex flex-wrap items-center gap-2">
-            <div className="relative min-w-48 grow sm:max-w-80">
-              <Search aria-hidden className="pointer-events-none absolute top-2 left-2.5 size-4 text-faint" />
-              <Input
-                type="search"
-                aria-label={text.settings.search}
-                placeholder={text.settings.search}
-                value={words}
-                onChange={({ target }) => setWords(target.value)}
-                className="pl-8"
-              />
-            </div>
-            <Segmented
+            <SearchField
+              label={text.settings.search}
+              value={words}
+              onChange={setWords}
+              className="min-w-48 grow sm:max-w-80"
+            />
+            <Segments
+              size="medium"
               label={text.settings.show}
               value={shown}
               onChange={setShown}

@@ -1,11 +1,11 @@
 // Text in, text out: one chat message, or a text that is gone on with, with the probabilities of its tokens where they are asked for.
 import { type ReactNode, useState } from 'react';
 import { Field, Input, Select, TextArea } from '../../components/field.tsx';
+import { Segments } from '../../components/segments.tsx';
 import { text } from '../../text/en.ts';
 import { count, duration, safeText } from '../../text/format.ts';
 import { type Called, callStreamed, type WeftFacts } from './call.ts';
 import { Bench, Facts, ModelField, useModelChoice } from './parts.tsx';
-import { Segmented } from './segmented.tsx';
 import { TokenChips } from './token-chips.tsx';
 import { type ChatLogprobs, type TextLogprobs, type Token, tokensOf } from './tokens.ts';
 import { useRun } from './use-run.ts';
@@ -102,7 +102,8 @@ export function TextTab(): ReactNode {
       snippet={model === '' ? undefined : { path, body }}
       form={
         <>
-          <Segmented
+          <Segments
+            size="medium"
             label={text.try.kind}
             value={kind}
             onChange={setKind}
