@@ -2,9 +2,9 @@
 // fifty nodes has 200 of them a second, and what an hour of events leaves in memory.
 import { gzipSync } from 'node:zlib';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { CHROMIUM } from '../support/chromium.ts';
+import { CHROMIUM, signInByKey } from '../support/chromium.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
-import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
+import { pair, startDaemon } from '../support/daemon.ts';
 import { nodeId, pulseAt, recordedMesh } from '../support/recorded-answers.ts';
 import { type RecordedNode, startRecordedNode } from '../support/recorded-node.ts';
 import { until } from '../support/wait.ts';
@@ -69,7 +69,7 @@ async function firstViews(browser: Browser, rounds: number) {
     let scriptKb = 0;
     for (let round = 0; round < rounds; round++) {
       const context = await browser.newContext();
-      await signIn(context, daemon);
+      await signInByKey(context, daemon);
       const page = await context.newPage();
       const scripts: Promise<Buffer>[] = [];
       page.on('response', (response) => {
@@ -90,11 +90,6 @@ async function firstViews(browser: Browser, rounds: number) {
   } finally {
     await Promise.all([daemon.stop(), other.stop()]);
   }
-}
-
-async function signIn(context: BrowserContext, { url, key }: Pick<Daemon, 'url' | 'key'>): Promise<void> {
-  const answer = await context.request.post(`${url}/api/v1/session`, { data: { key } });
-  if (!answer.ok()) throw new Error(`The key was refused: ${answer.status()}`);
 }
 
 async function opened(

@@ -9,6 +9,7 @@ import { writeModel } from '../../models/onnx/model-file.ts';
 import { valueInfo } from '../../models/onnx/tensors.ts';
 import type { CutsAnswer, PlanAnswer, PsAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
 import { readNpy, writeNpy } from '../../protocol/npy.ts';
+import { get, weft } from '../support/asked.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
 import { freePort } from '../support/free-port.ts';
@@ -29,17 +30,6 @@ let worker: Daemon;
 /** The only way between the two: the edge is not dialled. */
 let link: SilentProxy;
 const UNREACHABLE = '/ip4/127.0.0.1/tcp/9';
-
-async function weft(daemon: Daemon, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await daemon.weft(...args);
-  expect(code, stderr).toBe(0);
-  return stdout;
-}
-
-async function get<Answer>(daemon: Daemon, path: string): Promise<Answer> {
-  const response = await fetch(daemon.url + path, { headers: { authorization: `Bearer ${daemon.key}` } });
-  return (await response.json()) as Answer;
-}
 
 /** A product after the other, so that a part lasts long enough to be lost in. */
 function slowGraph(): Uint8Array {

@@ -2,6 +2,7 @@
 // that works too and one that asks.
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PlanAnswer, ReplayAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
+import { weft } from '../support/asked.ts';
 import { clientOf } from '../support/chat.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon, ticketOf } from '../support/daemon.ts';
@@ -17,13 +18,8 @@ let edge: Daemon;
 /** Of a request that the edge has placed. */
 let requestId: string;
 
-async function weft(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await edge.weft(...args);
-  expect(code, stderr).toBe(0);
-  return stdout;
-}
-
-const json = async <Answer>(...args: string[]): Promise<Answer> => JSON.parse(await weft(...args, '--json')) as Answer;
+const json = async <Answer>(...args: string[]): Promise<Answer> =>
+  JSON.parse(await weft(edge, ...args, '--json')) as Answer;
 
 const embed = (headers: Record<string, string> = {}) =>
   clientOf(edge)
@@ -53,7 +49,7 @@ beforeAll(async () => {
 describe('weft plan', () => {
   it('shows the chosen node and the other one, each with its priced parts, and runs nothing', async () => {
     const before = (await json<RequestsAnswer>('trace')).requests.length;
-    const shown = await weft('plan', 'minilm', '--input', TEXT);
+    const shown = await weft(edge, 'plan', 'minilm', '--input', TEXT);
     expect(shown).toMatch(/^Xenova\/all-MiniLM-L6-v2 · encode · \d+ tokens in\n\n {3}NODE +TOTAL +QUEUE +LOAD +UP/);
     expect(shown).toMatch(/^→ {2}(worker|edge \(here\)) +[\d.]+ m?s/m);
     expect(shown).toMatch(/^ {3}(worker|edge \(here\)) +[\d.]+ m?s/m);
@@ -80,7 +76,7 @@ describe('weft plan', () => {
         return plan.rejected.find(({ node }) => node === idle.node);
       });
       expect(rejected.reason).not.toBe('');
-      expect(await weft('plan', 'smollm2', '--input', TEXT)).toContain(`not idle: ${rejected.reason}\n`);
+      expect(await weft(edge, 'plan', 'smollm2', '--input', TEXT)).toContain(`not idle: ${rejected.reason}\n`);
     } finally {
       await idle.stop();
     }
@@ -106,13 +102,13 @@ describe('a deadline', () => {
     const { code, stdout, stderr } = await edge.weft('embed', 'minilm', TEXT, '--deadline', '1');
     expect([code, stdout]).toEqual([7, '']);
     expect(stderr).toMatch(/The answer would take \d+ ms.*\n {2}do: {2}Allow more time, as with --deadline \w+/);
-    expect(await weft('embed', 'minilm', TEXT, '--deadline', '2m', '--priority', 'batch')).toMatch(/^384 values/);
+    expect(await weft(edge, 'embed', 'minilm', TEXT, '--deadline', '2m', '--priority', 'batch')).toMatch(/^384 values/);
   });
 });
 
 describe('an earlier request', () => {
   it('shows what was predicted beside what was measured', async () => {
-    const shown = await weft('trace', requestId);
+    const shown = await weft(edge, 'trace', requestId);
     expect(shown).toContain('POST /v1/embeddings · Xenova/all-MiniLM-L6-v2 · ok');
     expect(shown).toMatch(/^PART +NODE +BEGAN +MEASURED +PREDICTED$/m);
     const { spans, plans } = await json<RequestAnswer>('trace', requestId);
@@ -130,7 +126,7 @@ describe('an earlier request', () => {
     expect(placement?.measured.computeMs).toBeGreaterThan(0);
     const chosen = placement?.new;
     expect([worker.node, edge.node]).toContain(chosen !== undefined && 'node' in chosen ? chosen.node : '');
-    const shown = await weft('plan', '--replay', requestId, '--policy', policy);
+    const shown = await weft(edge, 'plan', '--replay', requestId, '--policy', policy);
     expect(shown).toMatch(/^measured +(worker|edge \(here\))/m);
     expect(shown).toMatch(new RegExp(`^${policy} chooses (the same|another) node\\.$`, 'm'));
   });

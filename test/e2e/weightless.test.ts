@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CutsAnswer, RequestAnswer, RequestsAnswer } from '../../protocol/api/control.ts';
 import { readNpy, writeNpy } from '../../protocol/npy.ts';
+import { get, weft } from '../support/asked.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
 import { LAYER_BYTES, LAYER_SIDE, layeredModel } from '../support/layered-model.ts';
@@ -20,18 +21,6 @@ let folder: string;
 let holder: Daemon;
 let nodes: Daemon[] = [];
 let input: string;
-
-async function weft(daemon: Daemon, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await daemon.weft(...args);
-  expect(code, stderr).toBe(0);
-  return stdout;
-}
-
-async function get<Answer>(daemon: Daemon, path: string): Promise<Answer> {
-  const response = await fetch(daemon.url + path, { headers: { authorization: `Bearer ${daemon.key}` } });
-  expect(response.status, path).toBe(200);
-  return (await response.json()) as Answer;
-}
 
 /** The floats of an answer, who worked on it, and its way. */
 async function infer(daemon: Daemon, ...options: string[]) {

@@ -2,8 +2,8 @@
 // requests, in Chromium; `npm run build` comes first.
 import { mkdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type BrowserContext, chromium } from 'playwright-core';
-import { CHROMIUM } from '../support/chromium.ts';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, signInByKey } from '../support/chromium.ts';
 import { connectedPeers } from '../support/connected-peers.ts';
 import { type Daemon, pair, startDaemon } from '../support/daemon.ts';
 
@@ -95,11 +95,6 @@ async function livedIn(daemons: readonly Daemon[]): Promise<Shot[]> {
   ];
 }
 
-async function signIn(context: BrowserContext, { url, key }: Daemon): Promise<void> {
-  const answer = await context.request.post(`${url}/api/v1/session`, { data: { key } });
-  if (!answer.ok()) throw new Error(`The key was refused: ${answer.status()}`);
-}
-
 const daemons: Daemon[] = [];
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 try {
@@ -118,7 +113,7 @@ try {
       reducedMotion: 'reduce',
       locale: 'en-GB',
     });
-    await signIn(context, here);
+    await signInByKey(context, here);
     for (const { name, path } of shots.filter(({ looks }) => looks.includes(look))) {
       const page = await context.newPage();
       await page.goto(`${here.url}/#${path}`);
