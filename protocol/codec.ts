@@ -50,6 +50,9 @@ import {
   MANAGE_REQUEST_BYTES_MAX,
   OPERATION_LENGTH_MAX,
   TOP_LOGPROBS_MAX,
+  WATCH_EVENT_BYTES_MAX,
+  WATCH_TEXT_LENGTH_MAX,
+  WATCH_TYPES_MAX,
 } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
 import type { PartInput } from './part.ts';
@@ -681,6 +684,50 @@ export const manageResponseCodec: Codec<ManageResponse> = {
     } catch (cause) {
       // The fault of who answers, not of who asked.
       throw new WeftError({ code: 'frame_invalid', message: "The peer's answer is none." }, { cause });
+    }
+  },
+};
+
+/** Which of another node's events are wanted. */
+export interface WatchRequest {
+  /** Names of protocol/api/control/events.ts, or of a later version. */
+  readonly types: readonly string[];
+  /** Id of the last event that was seen; empty = from now on. */
+  readonly since: string;
+}
+
+export const watchRequestCodec: Codec<WatchRequest> = {
+  encode: ({ types, since }) => ({
+    payload: writeMessage(pb.WatchRequestSchema, { types: [...types], since }),
+    tensors: NO_TENSORS,
+  }),
+  decode: ({ payload }) => {
+    const { types, since } = readMessage(pb.WatchRequestSchema, payload);
+    if (types.length > WATCH_TYPES_MAX) throw bad('There are fewer kinds of events.');
+    for (const text of [...types, since]) {
+      if (text.length > WATCH_TEXT_LENGTH_MAX) throw bad('No kind of event, and no id of one, is so long.');
+    }
+    return { types, since };
+  },
+};
+
+/** One event as JSON text, or the id of the last one, behind which a watcher comes back. */
+export type WatchItem = { readonly json: string } | { readonly mark: string };
+
+export const watchItemCodec: Codec<WatchItem> = {
+  encode: (item) => {
+    if ('json' in item) checkText(item.json, WATCH_EVENT_BYTES_MAX);
+    return { payload: writeMessage(pb.WatchItemSchema, item), tensors: NO_TENSORS };
+  },
+  decode: ({ payload }) => {
+    const { json, mark } = readMessage(pb.WatchItemSchema, payload);
+    try {
+      checkText(json, WATCH_EVENT_BYTES_MAX);
+      if (mark.length > WATCH_TEXT_LENGTH_MAX) throw bad('No id of an event is so long.');
+      return json === '' ? { mark } : { json };
+    } catch (cause) {
+      // The fault of who tells, not of who asked.
+      throw new WeftError({ code: 'frame_invalid', message: "The peer's event is none." }, { cause });
     }
   },
 };

@@ -92,6 +92,15 @@ export const MANAGE_REQUEST_BYTES_MAX = 64 << 10;
 /** And of the JSON that answers it: half of a frame's header, where it travels. Lists are cut to fit. */
 export const MANAGE_ANSWER_BYTES_MAX = HEADER_BYTES_MAX / 2;
 
+/** Bytes of JSON of one event that a node tells another: a log line has at most a few kilobytes. */
+export const WATCH_EVENT_BYTES_MAX = 64 << 10;
+
+/** Kinds of events that one node asks another for. */
+export const WATCH_TYPES_MAX = 32;
+
+/** Length of the name of such a kind, and of an event's id. */
+export const WATCH_TEXT_LENGTH_MAX = 64;
+
 /** How deep that JSON may be nested: what a node answers has six levels. */
 export const MANAGE_DEPTH_MAX = 32;
 

@@ -19,6 +19,8 @@ import {
   sampleResponseCodec,
   syncRequestCodec,
   syncResponseCodec,
+  watchItemCodec,
+  watchRequestCodec,
 } from './codec.ts';
 import { MESSAGE_BYTES_MAX } from './limits.ts';
 import * as pb from './messages/weft_pb.js';
@@ -248,6 +250,19 @@ export const PEER_METHODS = {
     quota: { ...SMALL, callsPerPeer: 16 },
     // What each operation may take is shorter: protocol/api/control/manage.ts.
     timeouts: { ackMs: 5_000, totalMs: 600_000 },
+  }),
+  /** Tells an admin of the mesh what happens on the peer, while it happens, until the call is cancelled. */
+  watch: row({
+    id: 41,
+    name: 'watch',
+    version: 1,
+    access: 'member',
+    pooledStreams: 0,
+    request: watchRequestCodec,
+    item: watchItemCodec,
+    response: messageCodec(pb.WatchResponseSchema),
+    quota: { ...SMALL, callsPerPeer: 8 },
+    timeouts: { ackMs: 5_000, totalMs: 3_600_000 },
   }),
 } as const;
 

@@ -18,6 +18,7 @@ import type { NodeControl } from '../core/control.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LocalEngine } from '../core/engine.ts';
+import { EventFeed } from '../core/event-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { SignInLink } from '../core/sessions.ts';
@@ -44,7 +45,8 @@ import { RemoteEngine } from '../mesh/remote-engine.ts';
 import { serveCuts } from '../mesh/serve-cuts.ts';
 import { serveEngine } from '../mesh/serve-engine.ts';
 import { serveFiles } from '../mesh/serve-files.ts';
-import { serveManage } from '../mesh/serve-manage.ts';
+import { createManageGuards, serveManage } from '../mesh/serve-manage.ts';
+import { serveWatch } from '../mesh/serve-watch.ts';
 import { Governor } from '../mesh/transfer/governor.ts';
 import { PeerTransfer } from '../mesh/transfer/peer-transfer.ts';
 import { PrepProcess } from '../prep/prep-process.ts';
@@ -456,8 +458,11 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     { version, home: folder, offer: settings.offer, hardware, api },
   );
   const manageable = new ManageableNode({ clock, control, coordinator });
-  serveManage({ mesh, membership: members, node: manageable, log, telemetry, managed: () => live.settings.managed });
-  const nodes = new PeerManagement({ mesh, membership: members, here: manageable });
+  const managing = createManageGuards({ membership: members, managed: () => live.settings.managed });
+  const feed = new EventFeed({ clock, random, events, pulses });
+  serveManage({ mesh, membership: members, node: manageable, log, telemetry, guards: managing });
+  serveWatch({ mesh, feed, telemetry, guards: managing });
+  const nodes = new PeerManagement({ mesh, membership: members, here: manageable, feed });
   const gateway: Gateway = new Gateway(
     { clock, random, log, telemetry, traces, coordinator, conversations, control, sessions, nodes },
     {

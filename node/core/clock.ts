@@ -34,6 +34,20 @@ export const systemClock: Clock = {
   },
 };
 
+/** Calls back again and again, this many milliseconds after the last time. */
+export function every(clock: Clock, ms: number, callback: () => void): Timer {
+  let timer: Timer;
+  const again = (): void => {
+    timer = clock.after(ms, () => {
+      // First: the callback may end it.
+      again();
+      callback();
+    });
+  };
+  again();
+  return { cancel: () => timer.cancel() };
+}
+
 /** Resolves after this many milliseconds. @throws the signal's reason when it aborts first */
 export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

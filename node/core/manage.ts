@@ -2,6 +2,7 @@
 // protocol/api/control/manage.ts.
 import type { ManagedOperation } from '../../protocol/api/control.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
+import type { Watch, WatchOptions } from './event-feed.ts';
 
 /** What an operation ended with; whatever else there is, is thrown. */
 export interface ManagedAnswer {
@@ -30,6 +31,11 @@ export interface ManagedNode {
 
 /** Every node of the mesh, as it is managed from here. */
 export interface ManagedNodes {
+  /**
+   * Tells what happens on a node, until it is aborted; an hour at most.
+   * @throws WeftError as {@link ManagedNodes.manage}; the signal's reason, `deadline_exceeded` after the hour
+   */
+  watch(node: NodeId, watch: Watch, options: WatchOptions & { readonly requestId: RequestId }): Promise<never>;
   /**
    * @param node a member; this node too
    * @throws WeftError what the node answered; `not_found` for no member, `forbidden`, `unsupported` where it is too old,

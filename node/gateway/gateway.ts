@@ -11,6 +11,7 @@ import type { NodeControl } from '../core/control.ts';
 import type { Conversations } from '../core/conversations.ts';
 import type { Coordinator } from '../core/coordinator.ts';
 import { DrainRate } from '../core/drain-rate.ts';
+import { EventFeed } from '../core/event-feed.ts';
 import type { Log } from '../core/log.ts';
 import type { ManagedNodes } from '../core/manage.ts';
 import type { SignInLink } from '../core/sessions.ts';
@@ -265,7 +266,11 @@ export class Gateway {
       ...control({ control: nodeControl, coordinator }),
       ...conversations({ clock, conversations: this.#components.conversations, limits: this.#limits }),
       ...managedNodes({ nodes: this.#components.nodes }),
-      events({ clock, random, events: nodeControl.events, pulses: nodeControl.pulses, limits: this.#limits }),
+      ...events({
+        feed: new EventFeed({ clock, random, events: nodeControl.events, pulses: nodeControl.pulses }),
+        nodes: this.#components.nodes,
+        limits: this.#limits,
+      }),
       history(nodeControl),
       infer({ coordinator, nameOf }),
       ...plans({ coordinator, control: nodeControl, self: this.#init.nodeId }),

@@ -276,3 +276,9 @@ export const BLOCKS_BYTES_MAX = 8 << 20;
 
 /** Characters of what an admin asks for that are written to the log: a name, or a list of settings. */
 export const AUDIT_TEXT_CHARS_MAX = 200;
+
+/** Events that wait for a watcher's link; one that is further behind is told that it missed some. */
+export const WATCH_EVENTS_WAITING_MAX = 1_024;
+
+/** Between two times that a watcher is told where it is. */
+export const WATCH_MARK_MS = 15_000;

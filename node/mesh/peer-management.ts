@@ -2,13 +2,15 @@
 import {
   AcceptedAnswer,
   type AnyManagedRow,
+  ControlEvent,
   MANAGED_OPERATIONS,
   type ManagedOperation,
 } from '../../protocol/api/control.ts';
-import type { ManageResponse } from '../../protocol/codec.ts';
+import type { ManageResponse, WatchItem } from '../../protocol/codec.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
+import type { EventFeed, Watch, WatchOptions } from '../core/event-feed.ts';
 import type { ManagedAnswer, ManagedNode, ManagedNodes, ManagedOptions } from '../core/manage.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Membership } from '../core/trust.ts';
@@ -18,6 +20,7 @@ export interface PeerManagementComponents {
   readonly membership: Pick<Membership, 'isMember'>;
   /** This node, which asks itself without the mesh. */
   readonly here: ManagedNode;
+  readonly feed: EventFeed;
 }
 
 export class PeerManagement implements ManagedNodes {
@@ -33,16 +36,9 @@ export class PeerManagement implements ManagedNodes {
     request: unknown,
     options: ManagedOptions & { readonly requestId: RequestId },
   ): Promise<ManagedAnswer> {
-    const { mesh, membership, here } = this.#components;
+    const { mesh, here } = this.#components;
     if (node === mesh.self) return here.perform(operation, request, options);
-    if (!membership.isMember(node)) {
-      throw new WeftError({
-        code: 'not_found',
-        message: 'No member of the mesh has this id.',
-        remedy: 'Run `weft members` to see the members and their ids.',
-        facts: { param: 'node' },
-      });
-    }
+    this.#checkMember(node);
     const { signal, requestId } = options;
     const { timeoutMs: budgetMs } = MANAGED_OPERATIONS[operation];
     const asked = { operation, json: JSON.stringify(request) };
@@ -52,6 +48,59 @@ export class PeerManagement implements ManagedNodes {
       throw asClientSees(error);
     }
   }
+
+  async watch(node: NodeId, watch: Watch, options: WatchOptions & { readonly requestId: RequestId }): Promise<never> {
+    const { mesh, feed } = this.#components;
+    if (node === mesh.self) return feed.watch(watch, options);
+    this.#checkMember(node);
+    const { signal, requestId, onOpen, onEvent, onMark } = options;
+    const types = [...watch.types];
+    const asked = { types, since: watch.seen ?? '' };
+    let opened = false;
+    const onItem = (item: WatchItem): void => {
+      // A refusal is acknowledged too: only what it tells shows that it lets itself be watched.
+      if (!opened) onOpen();
+      opened = true;
+      if ('mark' in item) {
+        if (EVENT_ID.test(item.mark)) onMark(item.mark);
+        return;
+      }
+      const event = readEvent(item.json);
+      if (event !== undefined && (event.type === 'reset' || watch.types.has(event.type))) onEvent(event);
+    };
+    try {
+      await mesh.call(node, PEER_METHODS.watch, asked, { signal, requestId, onItem });
+    } catch (error) {
+      throw asClientSees(error);
+    }
+    throw new WeftError({ code: 'peer_lost', message: 'The node tells no more.' });
+  }
+
+  /** @throws WeftError `not_found` */
+  #checkMember(node: NodeId): void {
+    if (this.#components.membership.isMember(node)) return;
+    throw new WeftError({
+      code: 'not_found',
+      message: 'No member of the mesh has this id.',
+      remedy: 'Run `weft members` to see the members and their ids.',
+      facts: { param: 'node' },
+    });
+  }
+}
+
+/** Ids go into the header of an event of ours: nothing but an id may stand there. */
+const EVENT_ID = /^[0-9a-z]{1,32}-\d{1,15}$/;
+
+/** An event of a peer; undefined for what is none, or only later versions know. */
+function readEvent(json: string): ControlEvent | undefined {
+  let event: unknown;
+  try {
+    event = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  const { success, data } = ControlEvent.safeParse(event);
+  return success && EVENT_ID.test(data.id) ? data : undefined;
 }
 
 /** What a peer says, as this version knows it: fields that it doesn't know are left out. @throws WeftError `frame_invalid` */

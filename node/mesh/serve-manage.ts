@@ -20,10 +20,8 @@ export interface ServeManageComponents {
   readonly node: ManagedNode;
   readonly log: Log;
   readonly telemetry: Pick<Telemetry, 'count'>;
-  /** The setting, as it is now. */
-  readonly managed: () => Managed;
-  /** Tests leave a guard out to show what it stops. @default createManageGuards(components) */
-  readonly guards?: ManageGuards;
+  /** {@link createManageGuards}; tests leave one out to show what it stops. */
+  readonly guards: ManageGuards;
 }
 
 /** What a call must pass, in this order. Each throws a WeftError. */
@@ -37,7 +35,11 @@ export interface ManageGuards {
 export function createManageGuards({
   membership,
   managed,
-}: Pick<ServeManageComponents, 'membership' | 'managed'>): ManageGuards {
+}: {
+  readonly membership: Pick<Membership, 'members'>;
+  /** The setting, as it is now. */
+  readonly managed: () => Managed;
+}): ManageGuards {
   return {
     admin(caller) {
       if (membership.members().find(({ node }) => node === caller)?.role === 'admin') return;
@@ -60,8 +62,7 @@ export function createManageGuards({
 
 /** Answers `manage`. */
 export function serveManage(components: ServeManageComponents): void {
-  const { mesh, membership, node, log, telemetry } = components;
-  const guards = components.guards ?? createManageGuards(components);
+  const { mesh, membership, node, log, telemetry, guards } = components;
 
   mesh.handle(PEER_METHODS.manage, async ({ operation: name, json }, { caller, signal, afterwards }) => {
     try {

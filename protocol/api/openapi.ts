@@ -468,6 +468,14 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: `${V1}/nodes/{node}/events`,
+    summary: 'What happens on a node that may be managed from here, as server-sent events',
+    query: control.EventsQuery,
+    answer: { type: 'text/event-stream' },
+    events: 'ControlEvent',
+  },
+  {
+    method: 'get',
     path: `${V1}/history`,
     summary: "This node's pulses of the last hour: load, times, links",
     query: control.HistoryQuery,

@@ -2194,6 +2194,62 @@ export declare type ManageResponse = Message<"weft.v1.ManageResponse"> & {
 export declare const ManageResponseSchema: GenMessage<ManageResponse>;
 
 /**
+ * What happens on another node, as its control API's event stream tells it.
+ *
+ * @generated from message weft.v1.WatchRequest
+ */
+export declare type WatchRequest = Message<"weft.v1.WatchRequest"> & {
+  /**
+   * @generated from field: repeated string types = 1;
+   */
+  types: string[];
+
+  /**
+   * @generated from field: string since = 2;
+   */
+  since: string;
+};
+
+/**
+ * Describes the message weft.v1.WatchRequest.
+ * Use `create(WatchRequestSchema)` to create a new message.
+ */
+export declare const WatchRequestSchema: GenMessage<WatchRequest>;
+
+/**
+ * @generated from message weft.v1.WatchItem
+ */
+export declare type WatchItem = Message<"weft.v1.WatchItem"> & {
+  /**
+   * @generated from field: string json = 1;
+   */
+  json: string;
+
+  /**
+   * @generated from field: string mark = 2;
+   */
+  mark: string;
+};
+
+/**
+ * Describes the message weft.v1.WatchItem.
+ * Use `create(WatchItemSchema)` to create a new message.
+ */
+export declare const WatchItemSchema: GenMessage<WatchItem>;
+
+/**
+ * @generated from message weft.v1.WatchResponse
+ */
+export declare type WatchResponse = Message<"weft.v1.WatchResponse"> & {
+};
+
+/**
+ * Describes the message weft.v1.WatchResponse.
+ * Use `create(WatchResponseSchema)` to create a new message.
+ */
+export declare const WatchResponseSchema: GenMessage<WatchResponse>;
+
+/**
  * What an admin signs: `body` is a Statement, `signature` is Ed25519 over "weft-statement-v1\0" + body.
  *
  * @generated from message weft.v1.SignedStatement

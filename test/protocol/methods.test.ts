@@ -23,6 +23,7 @@ describe('the table of methods', () => {
       '30 join-hello/1',
       '31 join-prove/1',
       '40 manage/1',
+      '41 watch/1',
       '100 load/1',
       '101 unload/1',
       '102 stats/1',

@@ -19,6 +19,9 @@ export const EVENT_TYPES = [
 /** Those that are sent where none are named: a pulse comes every second, and is worth something to plots alone. */
 export const USUAL_EVENT_TYPES = EVENT_TYPES.filter((type) => type !== 'pulse');
 
+/** Those that a node tells admins elsewhere: conversations are of whoever is at it. */
+export const WATCHED_EVENT_TYPES = EVENT_TYPES.filter((type) => type !== 'conversation');
+
 /** Characters of an event's id on the wire. */
 export const EVENT_ID_LENGTH_MAX = 64;
 

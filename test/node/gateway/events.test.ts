@@ -1,13 +1,15 @@
 // GET /api/v1/events: one stream of what happens, that can be taken up again.
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../../node/core/log.ts';
+import type { ManagedNodes } from '../../../node/core/manage.ts';
 import type { Pulse, Pulses } from '../../../node/core/pulse.ts';
 import type { GatewayLimits } from '../../../node/gateway/limits.ts';
 import { EventLog, type EventLogInit } from '../../../node/telemetry/event-log.ts';
 import { ControlEvent, HistoryAnswer } from '../../../protocol/api/control.ts';
+import { WeftError } from '../../../protocol/errors.ts';
 import { until } from '../../support/wait.ts';
 import { ManualClock } from '../core/manual-clock.ts';
-import { head, KEY, RawClient, type RunningGateway, startGateway } from './support.ts';
+import { head, KEY, OTHER, RawClient, type RunningGateway, startGateway } from './support.ts';
 
 async function start(limits: Partial<GatewayLimits> = {}, init?: EventLogInit) {
   const events = new EventLog({ clock: new ManualClock(), log: silentLog }, init);
@@ -38,9 +40,10 @@ class Watcher {
     { url }: Pick<RunningGateway, 'url'>,
     query = '',
     headers: Record<string, string> = {},
+    path = '/api/v1/events',
   ): Promise<Watcher> {
     const controller = new AbortController();
-    const response = await fetch(`${url}/api/v1/events${query}`, {
+    const response = await fetch(`${url}${path}${query}`, {
       headers: { authorization: `Bearer ${KEY}`, ...headers },
       signal: controller.signal,
     });
@@ -197,6 +200,73 @@ describe('a watcher', () => {
     const watcher = await Watcher.open({ url });
     await watcher.block();
     await gateway.stop();
+    expect(await watcher.block()).toBeUndefined();
+  });
+});
+
+describe('a watcher of another node', () => {
+  type WatchOf = ManagedNodes['watch'];
+
+  async function startOther(watch: WatchOf, limits: Partial<GatewayLimits> = {}) {
+    const nodes = { manage: () => Promise.reject(new Error('not expected in this test')), watch };
+    return startGateway({ components: { nodes }, limits });
+  }
+
+  const open = (url: string, query = '', headers: Record<string, string> = {}) =>
+    Watcher.open({ url }, query, headers, `/api/v1/nodes/${OTHER}/events`);
+
+  it('is told what that node tells, and comes back behind it', async () => {
+    const asked: unknown[] = [];
+    const { url, gateway } = await startOther(async (node, { types, seen }, { onOpen, onEvent, onMark, signal }) => {
+      asked.push({ node, types: [...types], seen });
+      onOpen();
+      onMark('abc-1');
+      onEvent({ id: 'abc-2', type: 'model', atMs: 1, data: model('a') });
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      throw signal.reason;
+    });
+    const first = await open(url, '?types=model');
+    expect(await first.block()).toEqual({ retry: '1000', id: 'abc-1' });
+    expect(await first.event()).toMatchObject({ id: 'abc-2', data: { id: 'a' } });
+    first.close();
+    await until('the watch to end', () => gateway.requestsInFlight === 0);
+    const second = await open(url, '', { 'last-event-id': first.lastId });
+    await second.block();
+    second.close();
+    expect(asked).toEqual([
+      { node: OTHER, types: ['model'], seen: undefined },
+      { node: OTHER, types: ['node', 'model', 'request', 'transfer', 'settings', 'log'], seen: 'abc-2' },
+    ]);
+  });
+
+  it.each([
+    ['forbidden', 403],
+    ['unsupported', 400],
+    ['peer_unreachable', 503],
+  ] as const)('is refused with what that node says: %s, %i', async (code, status) => {
+    const { url } = await startOther(async () => {
+      throw new WeftError({ code, message: 'No.' });
+    });
+    const { response } = await open(url);
+    expect([response.status, await response.json()]).toMatchObject([status, { error: { weft_code: code } }]);
+  });
+
+  it('loses its stream with that node, and counts among the watchers of this one', async () => {
+    const lost = Promise.withResolvers<never>();
+    const { url } = await startOther(
+      (_node, _watch, { onOpen, onMark }) => {
+        onOpen();
+        onMark('abc-1');
+        return lost.promise;
+      },
+      { watchersMax: 1 },
+    );
+    const watcher = await open(url);
+    await watcher.block();
+    const own = await Watcher.open({ url });
+    expect(own.response.status).toBe(429);
+    own.close();
+    lost.reject(new WeftError({ code: 'peer_lost', message: 'Gone.' }));
     expect(await watcher.block()).toBeUndefined();
   });
 });

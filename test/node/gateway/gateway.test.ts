@@ -95,7 +95,10 @@ describe('stopping', () => {
         coordinator: fakeCoordinator(),
         conversations: fakeConversations(),
         control: fakeControl(),
-        nodes: { manage: () => Promise.reject(new Error('not expected in this test')) },
+        nodes: {
+          manage: () => Promise.reject(new Error('not expected in this test')),
+          watch: () => Promise.reject(new Error('not expected in this test')),
+        },
       },
       {
         host: '127.0.0.1',

@@ -20,6 +20,7 @@ async function start(answer: ManagedNodes['manage'] = async () => ({ status: 200
           asked.push({ node, operation, request });
           return answer(node, operation, request, options);
         },
+        watch: () => Promise.reject(new Error('not expected in this test')),
       },
     },
   });

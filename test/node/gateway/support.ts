@@ -313,7 +313,7 @@ export async function startGateway(options: StartInit = {}): Promise<RunningGate
       coordinator: fakeCoordinator(options.coordinator),
       conversations: fakeConversations(),
       control: fakeControl(options.control),
-      nodes: { manage: unexpected },
+      nodes: { manage: unexpected, watch: unexpected },
       guards: { ...createGuards(init), ...options.guards },
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...options.components,

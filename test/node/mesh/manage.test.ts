@@ -1,10 +1,15 @@
 // One node managed from another, over a real connection: who may, what crosses, and what each guard stops.
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemRandom } from '../../../node/app/random.ts';
+import { systemClock } from '../../../node/core/clock.ts';
+import { EventFeed } from '../../../node/core/event-feed.ts';
+import { silentLog } from '../../../node/core/log.ts';
 import type { ManagedAnswer, ManagedNode, ManagedOptions } from '../../../node/core/manage.ts';
 import type { Mesh } from '../../../node/core/mesh.ts';
 import type { Member, Role } from '../../../node/core/trust.ts';
 import { PeerManagement } from '../../../node/mesh/peer-management.ts';
 import { createManageGuards, type ManageGuards, serveManage } from '../../../node/mesh/serve-manage.ts';
+import { EventLog } from '../../../node/telemetry/event-log.ts';
 import { MANAGED_OPERATIONS, type ManagedOperation } from '../../../protocol/api/control.ts';
 import type { Managed } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
@@ -19,6 +24,13 @@ const options = (): ManagedOptions & { readonly requestId: string } => ({
   signal: new AbortController().signal,
   requestId: 'req_test',
   afterwards: () => undefined,
+});
+
+const feed = new EventFeed({
+  clock: systemClock,
+  random: systemRandom,
+  events: new EventLog({ clock: systemClock, log: silentLog }),
+  pulses: { stepMs: 5_000, history: () => [], watch: () => () => undefined },
 });
 
 const none: ManagedNode = { perform: () => Promise.reject(new Error('not expected in this test')) };
@@ -54,7 +66,6 @@ async function start(world: World = {}) {
           membership,
           log,
           telemetry,
-          managed: () => managed,
           node: {
             async perform(operation, request, performing) {
               asked.push({ operation, request, options: performing });
@@ -66,7 +77,7 @@ async function start(world: World = {}) {
     },
     { key: keys.here },
   );
-  const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here: none });
+  const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here: none, feed });
   const ask = (operation: ManagedOperation, request: unknown = {}): Promise<ManagedAnswer> =>
     nodes.manage(a.key.node, operation, request, options());
   return { a, b, ask, asked, log, telemetry, members };
@@ -100,7 +111,7 @@ describe('another node', () => {
   it('is this one where it is meant, and none where it is no member', async () => {
     const { b } = await start();
     const here: ManagedNode = { perform: async (operation) => ({ status: 200, body: operation }) };
-    const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here });
+    const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here, feed });
     expect(await nodes.manage(b.mesh.self, 'ps', {}, options())).toEqual({ status: 200, body: 'ps' });
     await expect(nodes.manage('12D3KooWNobody', 'ps', {}, options())).rejects.toMatchObject({ code: 'not_found' });
   });
@@ -122,7 +133,7 @@ describe('another node', () => {
 
   it('that is too old is said to be', async () => {
     const { a, b } = await startPair();
-    const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here: none });
+    const nodes = new PeerManagement({ mesh: b.mesh, membership: b.membership, here: none, feed });
     await expect(nodes.manage(a.key.node, 'ps', {}, options())).rejects.toMatchObject({ code: 'unsupported' });
   });
 
@@ -143,7 +154,12 @@ describe('another node', () => {
       budgets.push(budgetMs);
       throw new WeftError({ code: 'deadline_exceeded', message: operation });
     }) as Mesh['call'];
-    const nodes = new PeerManagement({ mesh: { self: 'a', call }, membership: { isMember: () => true }, here: none });
+    const nodes = new PeerManagement({
+      mesh: { self: 'a', call },
+      membership: { isMember: () => true },
+      here: none,
+      feed,
+    });
     for (const operation of ['status', 'doctor', 'pull', 'load'] as const) {
       await expect(nodes.manage('b', operation, {}, options())).rejects.toMatchObject({ code: 'deadline_exceeded' });
     }
