@@ -15,6 +15,10 @@ const PAGES = fileURLToPath(new URL('../../dist/ui/', import.meta.url));
 const CSRF = 'recorded-csrf';
 const COOKIE = 'weft_session_recorded=1';
 
+const OWN_EVENTS = '/api/v1/events';
+const EVENTS_OF_OTHERS = /^\/api\/v1\/nodes\/[^/]+\/events$/;
+const eventsOf = (node: string): string => `/api/v1/nodes/${encodeURIComponent(node)}/events`;
+
 /** Answers a request: JSON by returning it, or all by itself by writing to the response and returning undefined. */
 export type RecordedHandler = (request: {
   readonly url: URL;
@@ -38,8 +42,8 @@ export interface RecordedNode {
   readonly key: string;
   /** Signs in once. */
   readonly token: string;
-  /** Sends an event to all who watch. */
-  emit(type: string, data: unknown): void;
+  /** Sends an event to all who watch. @param node another node, that is watched through this one */
+  emit(type: string, data: unknown, node?: string): void;
   /** Lays down another answer. */
   answer(path: string, answer: unknown | RecordedHandler): void;
   /** Breaks the event streams that are open. */
@@ -48,6 +52,8 @@ export interface RecordedNode {
   setDown(down: boolean): void;
   /** Pages watch the events. */
   readonly watchers: number;
+  /** They watch those of another node. */
+  watchersOf(node: string): number;
   /** Requests that came, as `GET /api/v1/status`, with their bodies. */
   readonly requests: readonly { readonly line: string; readonly body: unknown }[];
   /** Done before it ends: pages are closed while their node is there. */
@@ -72,7 +78,10 @@ export class RecordedFailure {
 
 export async function startRecordedNode(init: RecordedInit = {}): Promise<RecordedNode> {
   const answers: Record<string, unknown> = { ...(RECORDED satisfies RecordedAnswers), ...init.answers };
-  const watchers = new Set<ServerResponse>();
+  /** By the path of the stream. */
+  const watching = new Map<ServerResponse, string>();
+  const watchersOf = (path: string): readonly ServerResponse[] =>
+    [...watching].flatMap(([watcher, watched]) => (watched === path ? [watcher] : []));
   const beforeEnd = new Set<() => Promise<void>>();
   const requests: { line: string; body: unknown }[] = [];
   let down = false;
@@ -122,9 +131,7 @@ export async function startRecordedNode(init: RecordedInit = {}): Promise<Record
         new RecordedFailure(403, 'forbidden', 'The CSRF token is missing.', 'Load the page again.'),
       );
     }
-    if (path === '/api/v1/events' && !('/api/v1/events' in answers)) {
-      return watch(url, response);
-    }
+    if ((path === OWN_EVENTS || EVENTS_OF_OTHERS.test(path)) && !(path in answers)) return watch(url, response);
     const recorded = answers[line] ?? answers[path];
     if (recorded === undefined) {
       return fail(
@@ -150,8 +157,8 @@ export async function startRecordedNode(init: RecordedInit = {}): Promise<Record
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write(`retry: 1000\nid: recorded-${nextId}\n\n`);
-    watchers.add(response);
-    response.once('close', () => watchers.delete(response));
+    watching.set(response, url.pathname);
+    response.once('close', () => watching.delete(response));
   };
 
   const server = createServer((request, response) => {
@@ -166,24 +173,26 @@ export async function startRecordedNode(init: RecordedInit = {}): Promise<Record
     url: `http://127.0.0.1:${port}`,
     key,
     token: token ?? '',
-    emit(type, data) {
+    emit(type, data, of) {
       const id = `recorded-${nextId++}`;
       const event = JSON.stringify({ id, type, atMs: Date.now(), data });
-      for (const watcher of watchers) watcher.write(`id: ${id}\nevent: ${type}\ndata: ${event}\n\n`);
+      const path = of === undefined ? OWN_EVENTS : eventsOf(of);
+      for (const watcher of watchersOf(path)) watcher.write(`id: ${id}\nevent: ${type}\ndata: ${event}\n\n`);
     },
     answer(path, value) {
       answers[path] = value;
     },
     breakStreams() {
-      for (const watcher of watchers) watcher.destroy();
+      for (const watcher of watching.keys()) watcher.destroy();
     },
     setDown(next) {
       down = next;
       if (next) server.closeAllConnections();
     },
     get watchers() {
-      return watchers.size;
+      return watchersOf(OWN_EVENTS).length;
     },
+    watchersOf: (of) => watchersOf(eventsOf(of)).length,
     requests,
     beforeEnd,
     async [Symbol.asyncDispose]() {

@@ -4,7 +4,7 @@ import type { ConfigAnswer, PeersAnswer } from '../../protocol/api/control.ts';
 import { pair, startDaemon } from '../support/daemon.ts';
 import { describeWithBrowser, expectAccessible, expectNoSidewaysScroll, openPage } from '../support/page.ts';
 import { nodeId, RECORDED, recordedMesh } from '../support/recorded-answers.ts';
-import { startRecordedNode } from '../support/recorded-node.ts';
+import { RecordedFailure, startRecordedNode } from '../support/recorded-node.ts';
 import { until } from '../support/wait.ts';
 
 describeWithBrowser('the nodes of a real mesh', () => {
@@ -96,7 +96,6 @@ describeWithBrowser('a node elsewhere', () => {
   it('is brought a model, and shows how far that is', async () => {
     const path = `/api/v1/nodes/${nodeId(1)}`;
     const model = 'Qwen/Qwen2.5-7B-Instruct';
-    let asked = 0;
     const transfer = (phase: string) => ({
       id: 'transfer-1',
       kind: 'pull',
@@ -115,15 +114,7 @@ describeWithBrowser('a node elsewhere', () => {
       [`GET ${path}/ps`]: { models: [] },
       [`GET ${path}/models`]: { models: [] },
       [`GET ${path}/transfers`]: { transfers: [] },
-      [`POST ${path}/models/pull`]: () => {
-        // The first answers come while it is under way, the later ones when it has failed.
-        node.answer(`GET ${path}/transfers`, () => {
-          asked += 1;
-          const error = { code: 'disk_full', message: 'The disk is full.', remedy: 'Make room.' };
-          return { transfers: [asked < 3 ? transfer('fetching') : { ...transfer('failed'), error }] };
-        });
-        return { accepted: true };
-      },
+      [`POST ${path}/models/pull`]: { accepted: true },
     };
     for (const peer of (answers['GET /api/v1/peers'] as { peers: Record<string, unknown>[] }).peers) {
       Object.assign(peer, { manageable: true });
@@ -134,11 +125,56 @@ describeWithBrowser('a node elsewhere', () => {
     await page.getByRole('combobox').fill(model);
     await page.keyboard.press('Enter');
     await page.getByText(`${model} is on its way`).waitFor();
+    await until('that node to be watched', () => node.watchersOf(nodeId(1)) > 0);
+    node.emit('transfer', transfer('fetching'), nodeId(1));
     await page.getByRole('progressbar', { name: model }).waitFor();
+    expect(await page.getByRole('progressbar', { name: model }).getAttribute('aria-valuenow')).toBe('25');
+    node.emit('transfer', { ...transfer('fetching'), doneBytes: 2_000 }, nodeId(1));
+    await page.locator('[aria-valuenow="50"]').waitFor();
     await expectAccessible(page);
-    // Of another node no events come: the page asks until it has ended.
+    const error = { code: 'disk_full', message: 'The disk is full.', remedy: 'Make room.' };
+    node.emit('transfer', { ...transfer('failed'), error }, nodeId(1));
     await page.getByText('The disk is full. Make room.').waitFor();
     expect(node.requests.find(({ line }) => line === `POST ${path}/models/pull`)?.body).toEqual({ model });
+    // Leaving the page of a node ends what is told of it.
+    await page.goto(`${node.url}/#/nodes`);
+    await until('nobody to watch it', () => node.watchersOf(nodeId(1)) === 0);
+  });
+
+  it('shows its log as it is written, and says where it is not told', async () => {
+    const path = `/api/v1/nodes/${nodeId(1)}`;
+    const line = (atMs: number, message: string) => ({ atMs, level: 'info', message, fields: {} });
+    const answers: Record<string, unknown> = {
+      ...recordedMesh(4),
+      [`GET ${path}/status`]: RECORDED['GET /api/v1/status'],
+      [`GET ${path}/logs`]: { lines: [line(1, 'before')] },
+    };
+    for (const peer of (answers['GET /api/v1/peers'] as { peers: Record<string, unknown>[] }).peers) {
+      Object.assign(peer, { manageable: true });
+    }
+    await using node = await startRecordedNode({ answers });
+    const { page } = await openPage({
+      daemon: node,
+      path: `/nodes/${nodeId(1)}/logs`,
+      expected: [/400/, /Failed to load/],
+    });
+    const list = page.getByRole('region', { name: 'Lines of the log' });
+    await list.getByText('before').waitFor();
+    await until('its log to be watched', () => node.watchersOf(nodeId(1)) > 1);
+    node.emit('log', line(5, 'as it happens'), nodeId(1));
+    await list.getByText('as it happens').waitFor();
+    await page.getByText('live', { exact: true }).waitFor();
+    node.emit('log', line(7, 'of the node behind the page'));
+    // What was missed is read.
+    node.answer(`GET ${path}/logs`, { lines: [line(1, 'before'), line(6, 'missed')] });
+    node.emit('reset', {}, nodeId(1));
+    await list.getByText('missed').waitFor();
+    expect(await list.getByRole('listitem').allTextContents()).toHaveLength(3);
+    // A node of an older version tells nothing by itself.
+    node.answer(`${path}/events`, new RecordedFailure(400, 'unsupported', 'The node is too old.', 'Update it.'));
+    node.breakStreams();
+    await page.getByText('not live', { exact: true }).waitFor();
+    await list.getByText('missed').waitFor();
   });
 });
 

@@ -1,5 +1,5 @@
-// The event stream as one object: tells its listeners once per frame what has happened since the last, and how the connection
-// stands. The app has one of them (events.ts).
+// An event stream as one object: tells its listeners once per frame what has happened since the last, and how the connection
+// stands. The app has one of its own node (events.ts), and one of another node while a view of that is shown (node-events.ts).
 import { Batch } from './batch.ts';
 import type { Client } from './client.ts';
 import type { EventType, NodeEvent } from './contract.ts';
@@ -11,13 +11,23 @@ type BatchListener = (events: readonly NodeEvent[]) => void;
 /** Asked for always. Log lines only while a view shows them: a node may write many. */
 const USUAL_TYPES: readonly EventType[] = ['node', 'model', 'request', 'transfer', 'conversation', 'settings', 'pulse'];
 
+export interface EventHubInit {
+  /** @default that of the node behind the page */
+  readonly path?: string;
+  /** Asked for always. @default all but lines of the log */
+  readonly types?: readonly EventType[];
+}
+
 export class EventHub {
   readonly #batchListeners = new Set<BatchListener>();
   readonly #stateListeners = new Set<() => void>();
   readonly #connection: EventConnection;
+  readonly #usual: readonly EventType[];
   #logWatchers = 0;
 
-  constructor({ api }: { readonly api: Client }) {
+  constructor({ api }: { readonly api: Client }, init: EventHubInit = {}) {
+    const { path = '/api/v1/events' } = init;
+    this.#usual = init.types ?? USUAL_TYPES;
     const batch = new Batch<NodeEvent>(
       { schedule: beforeNextPaint },
       {
@@ -28,7 +38,7 @@ export class EventHub {
     this.#connection = new EventConnection(
       {
         open: ({ types, lastId, signal, onOpen, onEvents }) =>
-          api.stream(types === undefined ? '/api/v1/events' : `/api/v1/events?types=${types.join(',')}`, {
+          api.stream(types === undefined ? path : `${path}?types=${types.join(',')}`, {
             lastEventId: lastId,
             signal,
             onOpen,
@@ -87,7 +97,7 @@ export class EventHub {
   }
 
   #types(): readonly EventType[] {
-    return this.#logWatchers > 0 ? [...USUAL_TYPES, 'log'] : USUAL_TYPES;
+    return this.#logWatchers > 0 ? [...this.#usual, 'log'] : this.#usual;
   }
 
   #tell(events: readonly NodeEvent[]): void {

@@ -5,6 +5,7 @@ import { ApiError } from './client.ts';
 import type { NodeEvent } from './contract.ts';
 import { FRESHNESS, type QueryName, staleAfter } from './freshness.ts';
 import { patchPeers, patchRequests, patchStatus, patchTransfers } from './patches.ts';
+import { queryKey } from './queries.ts';
 
 /** A node that starts or is busy for a moment is asked again; what it refuses isn't. */
 const RETRIES_MAX = 2;
@@ -25,19 +26,24 @@ export function createQueryClient(): QueryClient {
   });
 }
 
-/** Reads a query again at most as often as its row of the table says. */
+/** Reads queries of one node again, each at most as often as its row of the table says. */
 export class Freshener {
   readonly #client: QueryClient;
   readonly #after: (ms: number, callback: () => void) => void;
   readonly #now: () => number;
+  readonly #node: string | undefined;
   readonly #readAtMs = new Map<QueryName, number>();
   readonly #waiting = new Map<QueryName, Set<string> | 'all'>();
 
-  constructor(components: {
-    readonly client: QueryClient;
-    readonly after: (ms: number, callback: () => void) => void;
-    readonly now: () => number;
-  }) {
+  constructor(
+    components: {
+      readonly client: QueryClient;
+      readonly after: (ms: number, callback: () => void) => void;
+      readonly now: () => number;
+    },
+    init: { readonly node?: string | undefined } = {},
+  ) {
+    this.#node = init.node;
     this.#client = components.client;
     this.#after = components.after;
     this.#now = components.now;
@@ -51,7 +57,9 @@ export class Freshener {
 
   #patch(events: readonly NodeEvent[]): void {
     const patch = <T>(name: QueryName, change: (answer: T, events: readonly NodeEvent[]) => T): void => {
-      this.#client.setQueryData<T>([name], (answer) => (answer === undefined ? undefined : change(answer, events)));
+      this.#client.setQueryData<T>(queryKey(name, this.#node), (answer) =>
+        answer === undefined ? undefined : change(answer, events),
+      );
     };
     patch<RequestsAnswer>('requests', patchRequests);
     patch<TransfersAnswer>('transfers', patchTransfers);
@@ -77,7 +85,7 @@ export class Freshener {
     this.#waiting.delete(name);
     this.#readAtMs.set(name, this.#now());
     if (keys === undefined) return;
-    if (keys === 'all') void this.#client.invalidateQueries({ queryKey: [name] });
-    else for (const key of keys) void this.#client.invalidateQueries({ queryKey: [name, key] });
+    if (keys === 'all') void this.#client.invalidateQueries({ queryKey: queryKey(name, this.#node) });
+    else for (const key of keys) void this.#client.invalidateQueries({ queryKey: queryKey(name, this.#node, key) });
   }
 }

@@ -25,5 +25,5 @@ export const logs = {
   noneText: 'Another level or other words show more.',
   clearFilter: 'Show all lines',
   live: 'live',
-  everySeconds: (seconds: number): string => `asked every ${seconds} s`,
+  notLive: 'not live',
 } as const;

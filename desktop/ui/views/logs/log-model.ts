@@ -23,12 +23,14 @@ export interface KeptLog {
 
 export const EMPTY_LOG: KeptLog = { lines: [], nextKey: 0, dropped: 0 };
 
-/** Puts lines behind those that are there. What the stream tells again after a break is passed over. */
+/** Adds lines in the order of time. What is told again, after a break or by reading what came by events too, is passed over. */
 export function append(log: KeptLog, lines: readonly LogLine[], max = LINES_MAX): KeptLog {
   const fresh = unseen(log.lines, lines);
   if (fresh.length === 0) return log;
   let { nextKey } = log;
   const all = [...log.lines, ...fresh.map((line): KeptLine => ({ ...line, key: nextKey++ }))];
+  // Lines from before the first event are read while events come already.
+  if ((fresh[0]?.atMs ?? 0) < (log.lines.at(-1)?.atMs ?? 0)) all.sort((one, other) => one.atMs - other.atMs);
   const excess = Math.max(0, all.length - max);
   return { lines: excess === 0 ? all : all.slice(excess), nextKey, dropped: log.dropped + excess };
 }

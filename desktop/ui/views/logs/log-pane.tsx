@@ -12,7 +12,7 @@ import { text } from '../../text/en.ts';
 import { count } from '../../text/format.ts';
 import { LogRow } from './log-line.tsx';
 import { filterLines, LEVELS, type Level, lineText } from './log-model.ts';
-import { ASK_SECONDS, useLog } from './use-log.ts';
+import { useLog } from './use-log.ts';
 
 /** Lines that are copied: more is a file, not a clipboard. */
 const COPIED_MAX = 5_000;
@@ -29,7 +29,7 @@ export function LogPane({ node }: LogPaneProps): ReactNode {
   const [level, setLevel] = useState<Level>('info');
   const [words, setWords] = useState('');
   const [open, setOpen] = useState<ReadonlySet<number>>(new Set());
-  const { log, loading, error, readAgain, clear, waiting } = useLog(node, paused);
+  const { log, loading, error, readAgain, clear, waiting, live } = useLog(node, paused);
   const shown = useMemo(() => filterLines(log.lines, { level, words }), [log.lines, level, words]);
   const toggle = useCallback((key: number) => {
     setOpen((before) => {
@@ -121,7 +121,7 @@ export function LogPane({ node }: LogPaneProps): ReactNode {
           {paused ? text.logs.paused(waiting) : text.logs.shown(count(shown.length), count(log.lines.length))}
         </span>
         {log.dropped > 0 && <span className="min-w-0 truncate">{text.logs.dropped(count(log.dropped))}</span>}
-        <span className="ml-auto">{node === undefined ? text.logs.live : text.logs.everySeconds(ASK_SECONDS)}</span>
+        <span className="ml-auto">{live ? text.logs.live : text.logs.notLive}</span>
       </footer>
     </div>
   );

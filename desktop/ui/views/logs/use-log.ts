@@ -1,14 +1,12 @@
-// The lines of a node's log as they come. Of the node behind the page they come by events; another one has no stream here and is asked
-// again and again while its log is looked at.
+// The lines of a node's log as they come, by the events of that node.
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { LogsAnswer } from '../../../../protocol/api/control.ts';
 import { type ApiError, api } from '../../data/client.ts';
+import type { EventType, NodeEvent } from '../../data/contract.ts';
 import { useEvents } from '../../data/events.ts';
+import { useNodeEvents } from '../../data/node-events.ts';
 import { nodePath } from '../../data/queries.ts';
 import { append, EMPTY_LOG, type KeptLog, type LogLine } from './log-model.ts';
-
-/** Between two looks at another node's log. */
-export const ASK_SECONDS = 3;
 
 /** Lines of the first look: as many as a node gives. Another node's answer is smaller: it crosses the mesh. */
 const LINES = { own: 2_000, other: 500 } as const;
@@ -23,6 +21,8 @@ export interface NodeLog {
   readonly clear: () => void;
   /** Lines that came while it was paused. */
   readonly waiting: number;
+  /** New lines come by themselves: not from a node that is away, or too old to tell. */
+  readonly live: boolean;
 }
 
 /** @param node undefined: the node behind the page */
@@ -53,8 +53,9 @@ export function useLog(node: string | undefined, paused: boolean): NodeLog {
     setLog((before) => append(before, lines));
   }, [paused]);
 
-  useLogEvents(node, take, () => setReading((times) => times + 1));
+  const live = useLogEvents(node, take, () => setReading((times) => times + 1));
 
+  // Once more when events come: lines from before them are read, and those that came twice are kept once.
   // biome-ignore lint/correctness/useExhaustiveDependencies: `reading` is the wish to read again
   useEffect(() => {
     const ended = new AbortController();
@@ -64,7 +65,7 @@ export function useLog(node: string | undefined, paused: boolean): NodeLog {
         const path = nodePath(`logs?level=debug&limit=${limit}`, node);
         const { lines } = await api.get<LogsAnswer>(path, { signal: ended.signal });
         setError(undefined);
-        if (!isPaused.current || node === undefined) take(lines);
+        take(lines);
       } catch (problem) {
         if (!ended.signal.aborted) setError(problem as ApiError);
       } finally {
@@ -72,12 +73,8 @@ export function useLog(node: string | undefined, paused: boolean): NodeLog {
       }
     };
     void read();
-    const timer = node === undefined ? undefined : setInterval(() => void read(), ASK_SECONDS * 1_000);
-    return () => {
-      ended.abort();
-      clearInterval(timer);
-    };
-  }, [node, reading, take]);
+    return () => ended.abort();
+  }, [node, reading, take, live]);
 
   return {
     log,
@@ -91,11 +88,25 @@ export function useLog(node: string | undefined, paused: boolean): NodeLog {
       setLog((before) => ({ ...EMPTY_LOG, nextKey: before.nextKey }));
     },
     waiting,
+    live,
   };
 }
 
-function useLogEvents(node: string | undefined, take: (lines: readonly LogLine[]) => void, onMissed: () => void): void {
+const LINES_ONLY: readonly EventType[] = ['log'];
+
+/** @returns whether they come */
+function useLogEvents(
+  node: string | undefined,
+  take: (lines: readonly LogLine[]) => void,
+  onMissed: () => void,
+): boolean {
   const own = node === undefined;
-  useEvents('log', (events) => own && take(events.map(({ data }) => data)));
-  useEvents('reset', () => own && onMissed());
+  const hear = (events: readonly NodeEvent[]): void => {
+    take(events.flatMap((event) => (event.type === 'log' ? [event.data] : [])));
+    if (events.some(({ type }) => type === 'reset')) onMissed();
+  };
+  useEvents('log', (events) => own && hear(events));
+  useEvents('reset', (events) => own && hear(events));
+  const state = useNodeEvents(node, LINES_ONLY, hear);
+  return own || state === 'live';
 }

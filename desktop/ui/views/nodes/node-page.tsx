@@ -10,6 +10,7 @@ import { Ago, useNow } from '../../components/figures.tsx';
 import { NodeName } from '../../components/node-name.tsx';
 import { Page } from '../../components/page.tsx';
 import { Tabs } from '../../components/tabs.tsx';
+import { useFreshNode } from '../../data/node-events.ts';
 import { useMembers, usePeers, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { safeName } from '../../text/format.ts';
@@ -80,6 +81,7 @@ function Known({ status, peer, tab }: KnownProps): ReactNode {
   const role = useMembers().data?.members.find((member) => member.node === node)?.role;
   const why = peer === undefined ? undefined : whyNotManaged(peer, status);
   const asked = peer?.node;
+  useFreshNode(why === undefined ? asked : undefined);
   const restart = useRestart(asked, peer === undefined || peer.state === 'connected');
   const needsReach = why === 'away' && tab !== 'glance' && tab !== 'models';
   const hidden = why !== undefined && why !== 'away';

@@ -1,7 +1,7 @@
-// Bringing a model to a node, and what is on its way there. Of another node no events come: it is asked while something moves.
+// Bringing a model to a node, and what is on its way there.
 import { useQueryClient } from '@tanstack/react-query';
 import { Download } from 'lucide-react';
-import { type FormEvent, type ReactNode, useEffect, useId, useState } from 'react';
+import { type FormEvent, type ReactNode, useId, useState } from 'react';
 import type { TransfersAnswer } from '../../../../protocol/api/control.ts';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
@@ -13,9 +13,6 @@ import { nodePath, queryKey, useModels, useTransfers } from '../../data/queries.
 import { text } from '../../text/en.ts';
 import { bytes, rate, safeName, safeText } from '../../text/format.ts';
 import { fractionOf, isUnderWay } from './models-model.ts';
-
-/** Between two looks at the transfers of another node. */
-const ASK_MS = 1_000;
 
 export interface PullHereProps {
   /** Undefined: the node behind the page. */
@@ -145,16 +142,6 @@ function TransferLine({ transfer }: { readonly transfer: Transfer }): ReactNode 
 
 /** Those that run, and those that failed last. */
 function useMovingTransfers(node: string | undefined): readonly Transfer[] {
-  const client = useQueryClient();
   const transfers = useTransfers({ node }).data?.transfers ?? [];
-  const moving = transfers.some(isUnderWay);
-  useEffect(() => {
-    if (!moving || node === undefined) return;
-    const timer = setInterval(() => void client.invalidateQueries({ queryKey: queryKey('transfers', node) }), ASK_MS);
-    return () => {
-      clearInterval(timer);
-      void client.invalidateQueries({ queryKey: queryKey('models', node) });
-    };
-  }, [moving, node, client]);
   return transfers.filter((transfer) => isUnderWay(transfer) || transfer.phase === 'failed');
 }

@@ -27,6 +27,12 @@ describe('a kept log', () => {
     expect(append(second, [line(3, 'c')])).toBe(second);
   });
 
+  it('puts lines that are read late where they belong', () => {
+    const told = append(EMPTY_LOG, [line(5, 'told')]);
+    const read = append(told, [line(1, 'before'), line(5, 'told'), line(5, 'beside')]);
+    expect(messages(read)).toEqual(['before', 'told', 'beside']);
+  });
+
   it('lets the oldest go when it is full, and counts them', () => {
     const log = append(EMPTY_LOG, [line(1, 'a'), line(2, 'b'), line(3, 'c')], 2);
     expect(messages(log)).toEqual(['b', 'c']);
