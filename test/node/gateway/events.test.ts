@@ -244,10 +244,10 @@ describe('a watcher of another node', () => {
     ['unsupported', 400],
     ['peer_unreachable', 503],
   ] as const)('is refused with what that node says: %s, %i', async (code, status) => {
-    const { url } = await startOther(async () => {
+    const { call } = await startOther(async () => {
       throw new WeftError({ code, message: 'No.' });
     });
-    const { response } = await open(url);
+    const response = await call(`/api/v1/nodes/${OTHER}/events`);
     expect([response.status, await response.json()]).toMatchObject([status, { error: { weft_code: code } }]);
   });
 
