@@ -386,6 +386,82 @@ describeWithBrowser('the chat of a recorded node', () => {
     await close();
   });
 
+  test('of a long conversation the newest messages are shown; older ones come as one scrolls up, and nothing moves', async () => {
+    const LAST = 1_999;
+    const messages = Array.from({ length: LAST + 1 }, (_, at) =>
+      message({
+        id: at === LAST ? 'a' : `m${at}`,
+        role: at % 2 === 0 ? 'user' : 'assistant',
+        parent: at === 0 ? null : `m${at - 1}`,
+        content: at === LAST ? '' : `Message ${at}.\n\n${'It has some words. '.repeat(at % 40)}`,
+        ...(at === LAST ? { state: 'streaming' as const } : {}),
+      }),
+    );
+    const stream = Promise.withResolvers<ServerResponse>();
+    await using node = await startRecordedNode({
+      answers: {
+        ...base,
+        'GET /api/v1/conversations/conv_a': conversation(messages),
+        [STREAM]: ({ response }: { response: ServerResponse }) => {
+          response.writeHead(200, { 'content-type': 'text/event-stream' });
+          stream.resolve(response);
+        },
+      },
+    });
+    const { page, close } = await openPage({ daemon: node, path: '/chat/conv_a' });
+    const all = page.getByRole('article');
+    const area = page.getByRole('region', { name: 'Messages' });
+    const left = () => area.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+    const written = await stream.promise;
+    await questions(page).getByText('Message 1998.').waitFor();
+    expect(await all.count()).toBe(60);
+
+    // What is written at the end stays in sight.
+    let at = 0;
+    const write = (text: string): void => {
+      written.write(`event: delta\ndata: ${JSON.stringify({ at, text })}\n\n`);
+      at += text.length;
+    };
+    for (let line = 0; line < 60; line += 1) write(`Paragraph ${line} of the newest answer.\n\n`);
+    await answers(page).getByText('Paragraph 59').waitFor();
+    await expect.poll(left).toBeLessThan(2);
+    expect(await all.count()).toBe(60);
+
+    // Up to the very top of what is there, where browsers don't hold the place by themselves; then near it, where some do.
+    const topOf = (start: string, scrollTo?: number): Promise<number> =>
+      area.evaluate(
+        (element, [text, top]) => {
+          if (top !== undefined) element.scrollTop = top;
+          const read = [...element.querySelectorAll('article')].find(({ textContent }) =>
+            textContent?.startsWith(text),
+          );
+          return read?.getBoundingClientRect().top ?? Number.NaN;
+        },
+        [start, scrollTo] as const,
+      );
+    for (const [read, top, oldest] of [
+      ['Message 1940.', 0, 'Message 1880.'],
+      ['Message 1880.', 700, 'Message 1820.'],
+    ] as const) {
+      const before = await topOf(read, top);
+      await questions(page).getByText(oldest).waitFor({ state: 'attached' });
+      expect(Math.abs((await topOf(read)) - before), `pixels that ${read} moved`).toBeLessThan(2);
+    }
+    expect(await all.count()).toBe(180);
+    await expectAccessible(page);
+
+    // Another paragraph moves nothing for who reads up here; the way back leaves the older ones out again.
+    const held = await area.evaluate((element) => element.scrollTop);
+    write('And one more.');
+    await answers(page).getByText('And one more.').waitFor({ state: 'attached' });
+    expect(await area.evaluate((element) => element.scrollTop)).toBe(held);
+    await page.getByRole('button', { name: 'To the end' }).click();
+    await expect.poll(() => all.count()).toBe(60);
+    await expect.poll(left).toBeLessThan(2);
+    await answers(page).getByText('And one more.').waitFor();
+    await close();
+  });
+
   test('without a model that writes text it says so, and where to find one', async () => {
     await using node = await startRecordedNode({ answers: { ...base, 'GET /api/v1/models': { models: [] } } });
     const opened = await openPage({ daemon: node, path: '/chat', width: 360 });

@@ -18,6 +18,7 @@ import { ModelChoice } from './model-choice.tsx';
 import { chatModels } from './models.ts';
 import { SettingsDialog } from './settings-dialog.tsx';
 import { useStickToEnd } from './stick-to-end.ts';
+import { useMessageWindow } from './use-message-window.ts';
 
 /** @param conversation undefined for a new one */
 export function ConversationPane({ conversation }: { readonly conversation: Conversation | undefined }): ReactNode {
@@ -34,9 +35,14 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
   const [problem, setProblem] = useState<{ readonly error: unknown; readonly again: () => void }>();
   const [settings, setSettings] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  const { scroller, content, onScroll, atEnd, toEnd } = useStickToEnd(key);
+  const { scroller, content, onScroll, atEnd, ...stick } = useStickToEnd(key);
 
   const branch = useMemo(() => (conversation === undefined ? [] : branchOf(conversation)), [conversation]);
+  const { messages, hasOlder, mark, toNewest } = useMessageWindow({ key, branch, editing, scroller });
+  const toEnd = (): void => {
+    toNewest();
+    stick.toEnd();
+  };
   const last = branch.at(-1)?.message;
   const answering = last?.state === 'streaming' ? last : undefined;
   const heard = useHeard(answering !== undefined, key);
@@ -145,7 +151,8 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
       >
         <div ref={content} className="mx-auto flex w-full max-w-3xl flex-col gap-6 px-4 py-6">
           {branch.length === 0 && (noModel ? <NoModel /> : <Beginning disabled={sending} onAsk={send} />)}
-          {branch.map((shown) =>
+          {hasOlder && <div ref={mark} aria-hidden className="-mb-6" />}
+          {messages.map((shown) =>
             shown.message.role === 'user' ? (
               <Question
                 key={shown.message.id}

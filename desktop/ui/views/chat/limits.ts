@@ -20,6 +20,15 @@ export const REJOIN_MS_MAX = 8_000;
 /** Nearer to the end than this counts as being there. */
 export const AT_END_PX = 48;
 
+/** Messages that stand in the page at first, and come in at a time on the way up. */
+export const PORTION_MESSAGES = 60;
+
+/** A portion takes no more messages in once it has so many characters. */
+export const PORTION_LENGTH = 150_000;
+
+/** Older messages come in when the first one is nearer than this to what is seen. */
+export const OLDER_AHEAD_PX = 1_000;
+
 /** Drafts that are kept while other views are shown. */
 export const DRAFTS_MAX = 100;
 

@@ -1,5 +1,5 @@
 // Keeps a scrolled area at its end while something is added there, until the reader scrolls up; then it stays where it is.
-import { type RefObject, useCallback, useEffect, useRef, useState } from 'react';
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { AT_END_PX } from './limits.ts';
 
 export interface StickToEnd {
@@ -29,8 +29,8 @@ export function useStickToEnd(key: string): StickToEnd {
     setAtEnd(true);
     jump();
   }, [jump]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation begins at its end
-  useEffect(() => toEnd(), [key, toEnd]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation begins at its end, before it is painted
+  useLayoutEffect(() => toEnd(), [key, toEnd]);
   useEffect(() => {
     const grown = content.current;
     if (grown === null) return;
