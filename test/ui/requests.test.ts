@@ -103,6 +103,9 @@ describeWithBrowser('requests of a real mesh', () => {
 
 const KEPT = 600;
 
+/** Height of a row in a wide window. */
+const ROW_PX = 53;
+
 /** One in fifty failed, one in forty was slow, and two models took turns. */
 const many: RequestsAnswer = {
   requests: Array.from({ length: KEPT }, (_, at) => ({
@@ -146,6 +149,120 @@ describeWithBrowser('a full list of requests', () => {
     await fresh.getByText('running').first().waitFor({ state: 'attached' });
     node.emit('request', { ...begun, phase: 'ended', status: 'error', code: 'no_capable_node', durationMs: 12 });
     await fresh.getByText('no_capable_node').waitFor();
+    await opened.close();
+  });
+
+  const begun = (requestId: string) => ({
+    requestId,
+    name: 'POST /v1/embeddings',
+    model: 'owner/even',
+    phase: 'begun' as const,
+  });
+
+  async function openList() {
+    const node = await startRecordedNode({ answers: { 'GET /api/v1/requests': many } });
+    const opened = await openPage({ daemon: node, path: '/requests' });
+    const { page } = opened;
+    const list = page.getByRole('region', { name: 'Requests, newest first' });
+    const row = (id: string) => list.locator(`a[href="#/requests/${id}"]`);
+    const kept = (at: number) => row(many.requests[at]?.requestId ?? '');
+    await kept(0).waitFor();
+    /** Of a row, in the window. */
+    const top = (at: number) => kept(at).evaluate((element) => element.getBoundingClientRect().top);
+    /** Near to that row, so that others stand before it. */
+    const scrollTo = async (at: number) => {
+      await list.evaluate(
+        (element, px) => {
+          element.scrollTop = px;
+        },
+        (at - 4) * ROW_PX,
+      );
+      await kept(at).waitFor();
+    };
+    const scrollTop = () => list.evaluate((element) => element.scrollTop);
+    const focused = page.locator(':focus');
+    return { node, opened, page, list, row, kept, top, scrollTo, scrollTop, focused };
+  }
+
+  test('stands still under a reader, tells of what is new, and leads to it', async () => {
+    const { node, opened, page, list, row, kept, top, scrollTo, scrollTop, focused } = await openList();
+    await using _node = node;
+    node.emit('request', begun('req_at_top'));
+    await row('req_at_top').waitFor();
+
+    await scrollTo(40);
+    const before = await top(40);
+    for (const id of ['req_1', 'req_2', 'req_3']) node.emit('request', begun(id));
+    const pill = list.getByRole('button', { name: '3 new' });
+    await pill.waitFor();
+    expect(await top(40)).toBe(before);
+    // What is shown changes in its place.
+    const changed = many.requests[40];
+    node.emit('request', { ...changed, phase: 'ended', status: 'error', code: 'deadline_exceeded' });
+    await kept(40).getByText('deadline_exceeded').waitFor();
+    expect(await top(40)).toBe(before);
+    await expectAccessible(page);
+
+    await pill.click();
+    await row('req_3').waitFor();
+    await row('req_1').waitFor();
+    await row('req_at_top').waitFor();
+    await pill.waitFor({ state: 'detached' });
+    expect(await scrollTop()).toBe(0);
+    await list.and(focused).waitFor();
+    node.emit('request', begun('req_4'));
+    await row('req_4').waitFor();
+    await opened.close();
+  });
+
+  test('stands still also where more has come than it holds', async () => {
+    const { node, opened, page, list, row, kept, top, scrollTo } = await openList();
+    await using _node = node;
+    await scrollTo(120);
+    const before = await top(120);
+    for (let at = 1; at <= 700; at += 1) {
+      node.emit('request', begun(`req_new_${at}`));
+      node.emit('request', { ...begun(`req_new_${at}`), phase: 'ended', status: 'ok', durationMs: 3 });
+      // As the pages would get them: in pieces.
+      if (at === 500) await list.getByRole('button', { name: '500 new' }).waitFor();
+    }
+    await list.getByRole('button', { name: '600 new' }).waitFor();
+    expect(await top(120)).toBe(before);
+    // Those that fell off are left with the reading.
+    await list.press('Home');
+    await row('req_new_700').waitFor();
+    await list.press('End');
+    await row('req_new_101').waitFor();
+    expect(await kept(120).count()).toBe(0);
+    await page.getByText('600 requests').waitFor();
+    await opened.close();
+  });
+
+  test('stands still under the focus, and begins anew with another filter', async () => {
+    const { node, opened, page, list, row, kept, top, scrollTo, scrollTop, focused } = await openList();
+    await using _node = node;
+    await list.focus();
+    await page.keyboard.press('Tab');
+    await kept(0).and(focused).waitFor();
+    const before = await top(0);
+    node.emit('request', begun('req_1'));
+    const pill = list.getByRole('button', { name: '1 new' });
+    await pill.waitFor();
+    expect(await top(0)).toBe(before);
+    // By keyboard to what is new.
+    await page.keyboard.press('Shift+Tab');
+    await pill.and(focused).waitFor();
+    await page.keyboard.press('Enter');
+    await row('req_1').waitFor();
+    await pill.waitFor({ state: 'detached' });
+
+    await scrollTo(40);
+    node.emit('request', { ...begun('req_2'), model: 'owner/odd' });
+    await pill.waitFor();
+    await page.getByLabel('Model').selectOption('owner/odd');
+    await row('req_2').waitFor();
+    await pill.waitFor({ state: 'detached' });
+    expect(await scrollTop()).toBe(0);
     await opened.close();
   });
 });

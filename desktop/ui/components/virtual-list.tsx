@@ -1,7 +1,10 @@
 // A long list of which only what is seen stands in the document. Rows may have different heights.
 import { useVirtualizer } from '@tanstack/react-virtual';
+import { ArrowUp } from 'lucide-react';
 import { type ReactNode, useEffect, useRef } from 'react';
+import { Button } from './button.tsx';
 import { classes } from './class-names.ts';
+import { useReading } from './use-reading.ts';
 
 export interface VirtualListProps<Item> {
   readonly label: string;
@@ -12,6 +15,10 @@ export interface VirtualListProps<Item> {
   readonly estimatePx: number;
   /** Stays at the end while one is there: for logs. */
   readonly follow?: boolean;
+  /** For lists that grow at their top: a person reads rows now, or does so no more. Until then none should be put before them. */
+  readonly onReading?: (reading: boolean) => void;
+  /** What waits above meanwhile, such as `3 new`: a button that leads to the top, where the reading ends. */
+  readonly waiting?: string | undefined;
   readonly className?: string;
 }
 
@@ -25,10 +32,13 @@ export function VirtualList<Item>({
   row,
   estimatePx,
   follow = false,
+  onReading,
+  waiting,
   className,
 }: VirtualListProps<Item>): ReactNode {
   const scroller = useRef<HTMLElement>(null);
   const atEnd = useRef(true);
+  const { look, handlers } = useReading(scroller, onReading);
   const virtualizer = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
@@ -50,9 +60,29 @@ export function VirtualList<Item>({
       tabIndex={0}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
         atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+        look();
       }}
+      {...handlers}
       className={classes('min-h-0 overflow-y-auto focus-visible:-outline-offset-2', className)}
     >
+      {waiting !== undefined && (
+        // Without a height of its own: it moves no row.
+        <div className="sticky top-2 z-10 flex h-0 justify-center">
+          <Button
+            kind="primary"
+            size="small"
+            icon={<ArrowUp />}
+            className="rounded-full shadow-md"
+            onClick={() => {
+              // The button goes: the focus stays with the list.
+              scroller.current?.focus({ preventScroll: true });
+              scroller.current?.scrollTo({ top: 0, behavior: 'instant' });
+            }}
+          >
+            {waiting}
+          </Button>
+        </div>
+      )}
       <ul className="relative w-full" style={{ height: virtualizer.getTotalSize() }}>
         {virtualizer.getVirtualItems().map(({ key, index, start }) => {
           const item = items[index];

@@ -12,6 +12,7 @@ export const requests = {
   nothingText: 'Of those that are kept, none fits the filter.',
   clear: 'Show all',
   list: 'Requests, newest first',
+  fresh: (count: string) => `${count} new`,
   filters: {
     label: 'Which requests are shown',
     model: 'Model',

@@ -1,6 +1,6 @@
 // The last requests as they happen, newest first, with filters. The list is virtual: a node keeps 600 of them.
 import { ChartNoAxesGantt } from 'lucide-react';
-import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { Button } from '../../components/button.tsx';
 import { classes } from '../../components/class-names.ts';
@@ -15,11 +15,13 @@ import { useNodeNames, useRequests } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { count, plural, safeName, shortModel } from '../../text/format.ts';
 import { LIST_GRID, RequestLine } from './request-line.tsx';
-import { choices, filtered, NO_FILTER, type RequestFilter } from './request-rows.ts';
+import { choices, filtered, NO_FILTER, type RequestFilter, type RequestRow } from './request-rows.ts';
+import { type SteadyRows, steadyRows } from './steady-rows.ts';
 
 /** Of running requests, whose time goes on. */
 const TICK_MS = 1_000;
 const ROW_PX = 53;
+const NONE: readonly RequestRow[] = [];
 
 /** The way back from a request leads to the list as it was. */
 let lastFilter: RequestFilter = NO_FILTER;
@@ -30,13 +32,17 @@ export function RequestList(): ReactNode {
   const { data, error, refetch } = useRequests();
   const names = useNodeNames();
   const [filter, setFilter] = useState(lastFilter);
+  const [reading, setReading] = useState(false);
   const rows = data?.requests;
   const nowMs = useTicking(rows?.some(({ status }) => status === 'running') === true);
   const change = (part: Partial<RequestFilter>): void => {
     lastFilter = { ...filter, ...part };
     setFilter(lastFilter);
+    // Another list, from its top.
+    setReading(false);
   };
   const shown = useMemo(() => filtered(rows ?? [], filter, nowMs), [rows, filter, nowMs]);
+  const steady = useSteadyRows(rows ?? NONE, shown, reading);
   const { models, nodes } = useMemo(() => choices(rows ?? []), [rows]);
   return (
     <Page
@@ -116,7 +122,7 @@ export function RequestList(): ReactNode {
         >
           {text.requests.emptyText}
         </Empty>
-      ) : shown.length === 0 ? (
+      ) : steady.rows.length === 0 ? (
         <Empty
           title={text.requests.nothing}
           action={<Button onClick={() => change(NO_FILTER)}>{text.requests.clear}</Button>}
@@ -133,8 +139,11 @@ export function RequestList(): ReactNode {
             <span className="text-right">{columns.at}</span>
           </div>
           <VirtualList
+            key={JSON.stringify(filter)}
             label={text.requests.list}
-            items={shown}
+            items={steady.rows}
+            onReading={setReading}
+            waiting={steady.fresh === 0 ? undefined : text.requests.fresh(count(steady.fresh))}
             itemKey={({ requestId }) => requestId}
             estimatePx={ROW_PX}
             row={(row) => <RequestLine row={row} names={names} nowMs={nowMs} />}
@@ -144,6 +153,19 @@ export function RequestList(): ReactNode {
       )}
     </Page>
   );
+}
+
+/** As they are wanted, or, while they are read, as they stood when that began. */
+function useSteadyRows(all: readonly RequestRow[], wanted: readonly RequestRow[], reading: boolean): SteadyRows {
+  const stood = useRef(wanted);
+  const steady = useMemo(
+    () => (reading ? steadyRows(stood.current, all, wanted) : { rows: wanted, fresh: 0 }),
+    [all, wanted, reading],
+  );
+  useEffect(() => {
+    stood.current = steady.rows;
+  }, [steady]);
+  return steady;
 }
 
 /** Now; goes on while something runs. */

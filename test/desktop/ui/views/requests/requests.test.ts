@@ -18,6 +18,7 @@ import {
   tokensOf,
   tookMs,
 } from '../../../../../desktop/ui/views/requests/request-rows.ts';
+import { steadyRows } from '../../../../../desktop/ui/views/requests/steady-rows.ts';
 import { waterfallOf } from '../../../../../desktop/ui/views/requests/waterfall.ts';
 
 const row = (rest: Partial<RequestRow> = {}): RequestRow => ({
@@ -31,6 +32,40 @@ const row = (rest: Partial<RequestRow> = {}): RequestRow => ({
   nodes: ['desk'],
   failures: 0,
   ...rest,
+});
+
+describe('rows that are read', () => {
+  const ids = (rows: readonly RequestRow[]): readonly string[] => rows.map(({ requestId }) => requestId);
+  const held = [row({ requestId: 'b', status: 'running' }), row({ requestId: 'a' })];
+
+  it('stay where they are while others come before them and between them', () => {
+    const all = ['d', 'c', 'b', 'between', 'a'].map((requestId) => row({ requestId }));
+    const steady = steadyRows(held, all, all);
+    expect(ids(steady.rows)).toEqual(['b', 'a']);
+    expect(steady.fresh).toBe(3);
+  });
+
+  it('change in their place, also where the filter would not let them in any more', () => {
+    const all = [row({ requestId: 'b', status: 'error' }), row({ requestId: 'a' })];
+    const steady = steadyRows(held, all, []);
+    expect(steady.rows.map(({ status }) => status)).toEqual(['error', 'ok']);
+    expect(steady.fresh).toBe(0);
+  });
+
+  it('stay as they were last known once they are not kept any more', () => {
+    const done = steadyRows(held, [row({ requestId: 'b' })], []);
+    const gone = steadyRows(done.rows, [row({ requestId: 'c' })], [row({ requestId: 'c' })]);
+    expect(gone.rows.map(({ requestId, status }) => [requestId, status])).toEqual([
+      ['b', 'ok'],
+      ['a', 'ok'],
+    ]);
+    expect(gone.fresh).toBe(1);
+  });
+
+  it('count only those of the new that the filter lets in', () => {
+    const all = [row({ requestId: 'd' }), row({ requestId: 'c' }), ...held];
+    expect(steadyRows(held, all, all.slice(1)).fresh).toBe(1);
+  });
 });
 
 describe('the list', () => {
