@@ -1,9 +1,10 @@
 // The whole app: what every view stands in, which view that is, and who may see it.
 import { QueryClientProvider } from '@tanstack/react-query';
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { type ReactNode, Suspense, useEffect, useState } from 'react';
 import { Route, Router, Switch, useLocation } from 'wouter';
 import { useHashLocation } from 'wouter/use-hash-location';
 import { Skeleton } from '../components/empty.tsx';
+import { lazyFile } from '../components/lazy-file.tsx';
 import { ToastProvider } from '../components/toast.tsx';
 import { TooltipProvider } from '../components/tooltip.tsx';
 import { type SignedIn, useSignedIn, wayBack } from '../data/session.ts';
@@ -17,7 +18,7 @@ import { NotFound } from './not-found.tsx';
 import { ROUTES, SignInView, WelcomeView } from './routes.ts';
 import { Shell } from './shell.tsx';
 
-const Palette = lazy(() => import('./palette.tsx').then((file) => ({ default: file.Palette })));
+const Palette = lazyFile(() => import('./palette.tsx').then((file) => file.Palette));
 
 export function App(): ReactNode {
   return (
@@ -88,15 +89,16 @@ function Inside({ location }: { readonly location: string }): ReactNode {
               </Route>
             </Switch>
           </Suspense>
+          {/* A dialog: it stands here so that its failure, too, takes only the view down. */}
+          {palette && (
+            <Suspense fallback={null}>
+              <Palette onClose={() => setPalette(false)} onKeys={() => setKeys(true)} />
+            </Suspense>
+          )}
         </ErrorBoundary>
       </Shell>
       <Desktop />
       <KeysDialog open={keys} onClose={() => setKeys(false)} />
-      {palette && (
-        <Suspense fallback={null}>
-          <Palette onClose={() => setPalette(false)} onKeys={() => setKeys(true)} />
-        </Suspense>
-      )}
     </>
   );
 }

@@ -1,28 +1,23 @@
 // Which address shows which view. Every view is a file of its own that is loaded when it is opened.
-import { type ComponentType, type LazyExoticComponent, lazy } from 'react';
+import type { ComponentType } from 'react';
+import { lazyFile } from '../components/lazy-file.tsx';
 
 export interface Route {
   /** As wouter writes it; `*` takes what follows, slashes too (names of models have them). */
   readonly path: string;
-  readonly view: LazyExoticComponent<ComponentType>;
+  readonly view: ComponentType;
 }
 
-const overview = lazy(() =>
-  import('../views/overview/overview-view.tsx').then((file) => ({ default: file.OverviewView })),
-);
-const chat = lazy(() => import('../views/chat/chat-view.tsx').then((file) => ({ default: file.ChatView })));
-const models = lazy(() => import('../views/models/models-view.tsx').then((file) => ({ default: file.ModelsView })));
-const tryIt = lazy(() => import('../views/try/try-view.tsx').then((file) => ({ default: file.TryView })));
-const nodes = lazy(() => import('../views/nodes/nodes-view.tsx').then((file) => ({ default: file.NodesView })));
-const requests = lazy(() =>
-  import('../views/requests/requests-view.tsx').then((file) => ({ default: file.RequestsView })),
-);
-const access = lazy(() => import('../views/access/access-view.tsx').then((file) => ({ default: file.AccessView })));
-const settings = lazy(() =>
-  import('../views/settings/settings-view.tsx').then((file) => ({ default: file.SettingsView })),
-);
-const logs = lazy(() => import('../views/logs/logs-view.tsx').then((file) => ({ default: file.LogsView })));
-const doctor = lazy(() => import('../views/doctor/doctor-view.tsx').then((file) => ({ default: file.DoctorView })));
+const overview = lazyFile(() => import('../views/overview/overview-view.tsx').then((file) => file.OverviewView));
+const chat = lazyFile(() => import('../views/chat/chat-view.tsx').then((file) => file.ChatView));
+const models = lazyFile(() => import('../views/models/models-view.tsx').then((file) => file.ModelsView));
+const tryIt = lazyFile(() => import('../views/try/try-view.tsx').then((file) => file.TryView));
+const nodes = lazyFile(() => import('../views/nodes/nodes-view.tsx').then((file) => file.NodesView));
+const requests = lazyFile(() => import('../views/requests/requests-view.tsx').then((file) => file.RequestsView));
+const access = lazyFile(() => import('../views/access/access-view.tsx').then((file) => file.AccessView));
+const settings = lazyFile(() => import('../views/settings/settings-view.tsx').then((file) => file.SettingsView));
+const logs = lazyFile(() => import('../views/logs/logs-view.tsx').then((file) => file.LogsView));
+const doctor = lazyFile(() => import('../views/doctor/doctor-view.tsx').then((file) => file.DoctorView));
 
 /** Views read what is behind their path by `useParams()`: `id`, or `*` for the rest. */
 export const ROUTES: readonly Route[] = [
@@ -40,9 +35,5 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /** Outside the shell: before one is in, and before the node has a name. */
-export const WelcomeView = lazy(() =>
-  import('../views/welcome/welcome-view.tsx').then((file) => ({ default: file.WelcomeView })),
-);
-export const SignInView = lazy(() =>
-  import('../views/sign-in/sign-in-view.tsx').then((file) => ({ default: file.SignInView })),
-);
+export const WelcomeView = lazyFile(() => import('../views/welcome/welcome-view.tsx').then((file) => file.WelcomeView));
+export const SignInView = lazyFile(() => import('../views/sign-in/sign-in-view.tsx').then((file) => file.SignInView));

@@ -35,3 +35,6 @@ export function startData(): void {
     if (!(error instanceof ApiError && error.status === 401)) signedIn();
   });
 }
+
+/** Answers that nothing on the screen uses are asked for anew when something does. */
+export const forgetUnseen = (): void => queryClient.removeQueries({ type: 'inactive' });

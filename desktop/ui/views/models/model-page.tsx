@@ -1,12 +1,13 @@
 // The page of one model: what it is, how fast it is here, and where its graph can be cut. Also of a model that only other nodes have.
 import { ArrowLeft, Download } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { type ReactNode, Suspense, useMemo } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { MeshModelsAnswer } from '../../../../protocol/api/control.ts';
 import { Badge } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
+import { lazyFile } from '../../components/lazy-file.tsx';
 import { Foreign } from '../../components/node-name.tsx';
 import { Page } from '../../components/page.tsx';
 import { Tabs } from '../../components/tabs.tsx';
@@ -21,8 +22,8 @@ import { ModelState } from './model-state.tsx';
 import { useLoading, usePull } from './queries.ts';
 import { Transfers } from './transfers.tsx';
 
-const CutsTab = lazy(() => import('./cuts/cuts-tab.tsx').then((file) => ({ default: file.CutsTab })));
-const SpeedTab = lazy(() => import('./speed-tab.tsx').then((file) => ({ default: file.SpeedTab })));
+const CutsTab = lazyFile(() => import('./cuts/cuts-tab.tsx').then((file) => file.CutsTab));
+const SpeedTab = lazyFile(() => import('./speed-tab.tsx').then((file) => file.SpeedTab));
 
 export interface ModelPageProps {
   /** Hub id, short name, or digest. */

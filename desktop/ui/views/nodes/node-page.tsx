@@ -1,12 +1,13 @@
 // The page of one node: what it is and does, and, where one may, everything that one could do at that node itself.
 import { ArrowLeft, Server, Unplug } from 'lucide-react';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { PeersAnswer, StatusAnswer } from '../../../../protocol/api/control.ts';
 import { Badge, StateDot } from '../../components/badge.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
 import { Ago, useNow } from '../../components/figures.tsx';
+import { lazyFile } from '../../components/lazy-file.tsx';
 import { NodeName } from '../../components/node-name.tsx';
 import { Page } from '../../components/page.tsx';
 import { Tabs } from '../../components/tabs.tsx';
@@ -21,11 +22,9 @@ import { STATE_TONES, VersionCell } from './node-table.tsx';
 import { NotManaged } from './not-managed.tsx';
 import { RestartButton, RestartProgress, useRestart } from './restart.tsx';
 
-const SettingsForm = lazy(() =>
-  import('../settings/settings-form.tsx').then((file) => ({ default: file.SettingsForm })),
-);
-const LogPane = lazy(() => import('../logs/log-pane.tsx').then((file) => ({ default: file.LogPane })));
-const DoctorPane = lazy(() => import('../doctor/doctor-pane.tsx').then((file) => ({ default: file.DoctorPane })));
+const SettingsForm = lazyFile(() => import('../settings/settings-form.tsx').then((file) => file.SettingsForm));
+const LogPane = lazyFile(() => import('../logs/log-pane.tsx').then((file) => file.LogPane));
+const DoctorPane = lazyFile(() => import('../doctor/doctor-pane.tsx').then((file) => file.DoctorPane));
 
 export type Peer = PeersAnswer['peers'][number];
 

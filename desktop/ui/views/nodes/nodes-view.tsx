@@ -1,12 +1,13 @@
 // The entry of the view "nodes": the list of all, or the page of one. The page is loaded when it is opened: plots come with it.
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
 import { useParams } from 'wouter';
 import { Skeleton } from '../../components/empty.tsx';
+import { lazyFile } from '../../components/lazy-file.tsx';
 import { Page } from '../../components/page.tsx';
 import { text } from '../../text/en.ts';
 import { NodeList } from './node-list.tsx';
 
-const NodePage = lazy(() => import('./node-page.tsx').then((file) => ({ default: file.NodePage })));
+const NodePage = lazyFile(() => import('./node-page.tsx').then((file) => file.NodePage));
 
 export function NodesView(): ReactNode {
   const { id, tab } = useParams<{ id?: string; tab?: string }>();

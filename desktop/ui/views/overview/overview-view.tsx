@@ -1,12 +1,13 @@
 // The overview: this node in a word and a sentence, the mesh and what flows through it, live plots, and what runs where.
 import { Plus } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useMemo, useState, useSyncExternalStore } from 'react';
+import { type ReactNode, Suspense, useMemo, useState, useSyncExternalStore } from 'react';
 import { useLocation } from 'wouter';
 import { StateDot } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
 import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
+import { lazyFile } from '../../components/lazy-file.tsx';
 import { Page } from '../../components/page.tsx';
 import { Segments } from '../../components/segments.tsx';
 import { useConnection } from '../../data/events.ts';
@@ -21,8 +22,8 @@ import { RequestsNow } from './requests-now.tsx';
 import { ThisNode } from './this-node.tsx';
 import { WhatRuns } from './what-runs.tsx';
 
-const MeshMap = lazy(() => import('./mesh-map.tsx').then((file) => ({ default: file.MeshMap })));
-const Plots = lazy(() => import('./plots.tsx').then((file) => ({ default: file.Plots })));
+const MeshMap = lazyFile(() => import('./mesh-map.tsx').then((file) => file.MeshMap));
+const Plots = lazyFile(() => import('./plots.tsx').then((file) => file.Plots));
 
 const words = text.overview;
 
