@@ -44,6 +44,8 @@ export function VirtualList<Item>({
     getScrollElement: () => scroller.current,
     estimateSize: () => estimatePx,
     overscan: 12,
+    // What grows at its end may lose its oldest rows: those that are read stay where they are.
+    anchorTo: follow && !atEnd.current ? 'end' : 'start',
     getItemKey: (index) => {
       const item = items[index];
       return item === undefined ? index : itemKey(item, index);
