@@ -62,7 +62,7 @@ export interface Client {
   /** Signs in by a one-time token or by the API key. @throws ApiError */
   signIn(by: { readonly token: string } | { readonly key: string }): Promise<SessionAnswer>;
   signOut(): Promise<void>;
-  /** Listens for the moment in which the node no longer knows this page. */
+  /** Listens for the moment in which the node no longer knows this page, or knows it as another's. */
   onSignedOut(listener: () => void): () => void;
 }
 
@@ -78,7 +78,14 @@ export function createClient({ fetch }: ClientComponents): Client {
   let session: Promise<SessionAnswer> | undefined;
   /** Sign-ins so far: what was refused before one says nothing about the time after it. */
   let signIns = 0;
+  /** The node has answered this page as one that it knows. */
+  let known = false;
   const listeners = new Set<() => void>();
+  const forget = (): void => {
+    known = false;
+    session = undefined;
+    for (const listener of listeners) listener();
+  };
 
   const call = async (
     method: string,
@@ -100,6 +107,7 @@ export function createClient({ fetch }: ClientComponents): Client {
       if (csrf !== undefined) headers.set('x-weft-csrf', csrf);
     }
     const before = signIns;
+    const signsIn = path === SESSION && method === 'POST';
     let response: Response;
     try {
       response = await fetch(path, {
@@ -113,12 +121,14 @@ export function createClient({ fetch }: ClientComponents): Client {
       if (init.signal?.aborted === true) throw error;
       throw new ApiError({ status: 0, code: 'unreachable', message: '', cause: error });
     }
-    if (response.ok) return response;
+    if (response.ok) {
+      known ||= !signsIn;
+      return response;
+    }
     const error = await failure(response);
     // A sign-in that is refused says so itself; anything else that is refused means that the session has ended.
-    if (response.status === 401 && before === signIns && !(path === SESSION && method === 'POST')) {
-      session = undefined;
-      for (const listener of listeners) listener();
+    if (response.status === 401 && before === signIns && !signsIn) {
+      forget();
     }
     // The token of an older session: the next attempt asks for the one that holds now.
     if (response.status === 403) session = undefined;
@@ -162,6 +172,8 @@ export function createClient({ fetch }: ClientComponents): Client {
     },
     async signIn(by) {
       const answer = await open<SessionAnswer>('POST', SESSION, { json: by });
+      // A link that is opened in a page that is in may be another person's.
+      if (known) forget();
       signIns += 1;
       session = Promise.resolve(answer);
       return answer;
@@ -172,8 +184,7 @@ export function createClient({ fetch }: ClientComponents): Client {
         .then((answer: SessionAnswer) =>
           call('DELETE', SESSION, answer.csrf === undefined ? {} : { headers: { 'x-weft-csrf': answer.csrf } }),
         );
-      session = undefined;
-      for (const listener of listeners) listener();
+      forget();
     },
     onSignedOut(listener) {
       listeners.add(listener);

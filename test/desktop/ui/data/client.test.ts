@@ -102,6 +102,19 @@ describe('client', () => {
     expect(ended).toBe(1);
   });
 
+  it('says that a session has ended when a page that is in signs in anew', async () => {
+    const { client } = clientOn(() => json({ via: 'cookie', csrf: 'c' }));
+    let ended = 0;
+    client.onSignedOut(() => {
+      ended += 1;
+    });
+    await client.signIn({ token: 'first' });
+    expect(ended).toBe(0);
+    await client.get('/api/v1/status');
+    await client.signIn({ token: 'of another person' });
+    expect(ended).toBe(1);
+  });
+
   it('passes over a refusal that was asked for before the sign-in', async () => {
     const waiting = Promise.withResolvers<Response>();
     const client = createClient({
