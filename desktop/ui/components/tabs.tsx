@@ -1,6 +1,6 @@
 // Tabs: parts of one thing, one at a time. Arrow keys move between them.
 import { Tabs as Radix } from 'radix-ui';
-import type { ReactNode } from 'react';
+import { type ReactNode, useRef } from 'react';
 
 export interface Tab {
   readonly id: string;
@@ -16,8 +16,16 @@ export interface TabsProps {
 }
 
 export function Tabs({ label, tabs, value, onChange }: TabsProps): ReactNode {
+  const told = useRef(value);
+  told.current = value;
+  // A click is told twice, by the button and by the focus: where tabs are addresses, that would be two steps of history.
+  const choose = (id: string): void => {
+    if (id === told.current) return;
+    told.current = id;
+    onChange(id);
+  };
   return (
-    <Radix.Root value={value} onValueChange={onChange} className="min-w-0">
+    <Radix.Root value={value} onValueChange={choose} className="min-w-0">
       <Radix.List aria-label={label} className="flex gap-4 overflow-x-auto border-line border-b">
         {tabs.map(({ id, title }) => (
           <Radix.Trigger
