@@ -25,7 +25,7 @@ export const ROUTES: readonly Route[] = [
   { path: '/chat/:id?', view: chat },
   { path: '/models', view: models },
   { path: '/models/*', view: models },
-  { path: '/try', view: tryIt },
+  { path: '/try/:tab?', view: tryIt },
   { path: '/nodes/:id?/:tab?', view: nodes },
   { path: '/requests/:id?', view: requests },
   { path: '/access', view: access },

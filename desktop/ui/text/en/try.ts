@@ -84,7 +84,7 @@ export const tryIt = {
   valueOf: (input: string) => `Value of ${input}`,
   fileOf: (input: string) => `File for ${input}`,
   chooseFile: 'Choose a file',
-  fileTooLarge: 'The file is larger than 64 MiB.',
+  fileTooLarge: 'The file is larger than one request holds (12 MiB).',
   where: 'Where it runs',
   cut: 'Cut',
   cutHint:

@@ -1,13 +1,13 @@
 // Texts as vectors, and how alike they are: each against each, and the nearest pairs.
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { Field, TextArea } from '../../components/field.tsx';
 import { text } from '../../text/en.ts';
 import { count, duration, safeText } from '../../text/format.ts';
 import { type Called, call, type WeftFacts } from './call.ts';
 import { PAIRS_SHOWN, TEXTS_MAX } from './limits.ts';
+import { keep, keepRun, useKept, useRunState } from './memory.ts';
 import { Bench, Facts, ModelField, useModelChoice } from './parts.tsx';
 import { nearestPairs, similarities, textsOf } from './similarity.ts';
-import { useRun } from './use-run.ts';
 
 interface EmbeddingsAnswer {
   readonly data: readonly { readonly index: number; readonly embedding: readonly number[] }[];
@@ -24,16 +24,18 @@ interface EmbedResult {
 const PATH = '/v1/embeddings';
 const TASKS = ['feature-extraction', 'sentence-similarity'];
 
+const form = keep<{ readonly lines: string; readonly chosen: string }>({ lines: text.try.someTexts, chosen: '' });
+const runner = keepRun<EmbedResult>();
+
 export function EmbedTab(): ReactNode {
-  const [lines, setLines] = useState<string>(text.try.someTexts);
-  const [chosen, setChosen] = useState('');
+  const { lines, chosen } = useKept(form);
   const { models, model } = useModelChoice(TASKS, chosen);
-  const { state, start, stop } = useRun<EmbedResult>();
+  const state = useRunState(runner);
   const texts = textsOf(lines);
   const wrong = texts.length < 2 || texts.length > TEXTS_MAX;
   const body = { model, input: texts };
   const run = (): void =>
-    start(async (signal) => {
+    runner.start(async (signal) => {
       const called = await call<EmbeddingsAnswer>(PATH, body, { signal });
       const vectors = called.answer.data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding);
       return { texts, called, matrix: similarities(vectors) };
@@ -44,17 +46,17 @@ export function EmbedTab(): ReactNode {
       idle={text.try.embedIdle}
       canRun={model !== '' && !wrong}
       onRun={run}
-      onStop={stop}
+      onStop={() => runner.stop()}
       snippet={model === '' ? undefined : { path: PATH, body }}
       form={
         <>
-          <ModelField models={models} value={model} onChange={setChosen} />
+          <ModelField models={models} value={model} onChange={(model) => form.change({ chosen: model })} />
           <Field
             label={text.try.texts}
             hint={text.try.textsHint(TEXTS_MAX)}
             error={wrong ? text.try.textsWrong(TEXTS_MAX) : undefined}
           >
-            <TextArea rows={8} value={lines} onChange={({ target }) => setLines(target.value)} />
+            <TextArea rows={8} value={lines} onChange={({ target }) => form.change({ lines: target.value })} />
           </Field>
         </>
       }
@@ -123,7 +125,7 @@ function Matrix({
                 key={at}
                 scope="col"
                 title={safeText(own)}
-                className="tabular min-w-9 font-medium text-faint"
+                className="tabular min-w-10 font-medium text-faint"
               >
                 {at + 1}
               </th>

@@ -1,6 +1,6 @@
 // One input of a graph: its name, type and shape, and where its elements come from.
 import { FileUp } from 'lucide-react';
-import { type ReactNode, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { readNpy } from '../../../../protocol/npy.ts';
 import { Button } from '../../components/button.tsx';
 import { Input, Select, TextArea } from '../../components/field.tsx';
@@ -23,25 +23,32 @@ type Kind = 'constant' | 'ramp' | 'random' | 'json' | 'file';
 
 export function InputRow({ port, open, source = usualSource(port), problem, onChange }: InputRowProps): ReactNode {
   const [wrongFile, setWrongFile] = useState<string>();
-  /** Chosen, and no file read yet. */
-  const [wantsFile, setWantsFile] = useState(false);
-  const kind: Kind = wantsFile || source.from === 'file' ? 'file' : source.from === 'json' ? 'json' : source.fill;
+  const kind: Kind = source.from === 'fill' ? source.fill : source.from === 'json' ? 'json' : 'file';
   const kinds: readonly Kind[] = isNumeric(port.type)
     ? ['constant', 'ramp', 'random', 'json', 'file']
     : ['json', 'file'];
   const name = safeName(port.name);
   const choose = (next: string): void => {
     setWrongFile(undefined);
-    setWantsFile(next === 'file');
-    if (next === 'json') onChange({ from: 'json', json: '[]' });
+    if (next === 'file') onChange({ from: 'no-file' });
+    else if (next === 'json') onChange({ from: 'json', json: '[]' });
     else if (next === 'constant' || next === 'ramp' || next === 'random') {
       onChange({ from: 'fill', fill: next, value: source.from === 'fill' ? source.value : '1' });
     }
   };
+  const shown = useRef(true);
+  useEffect(() => {
+    shown.current = true;
+    return () => {
+      shown.current = false;
+    };
+  }, []);
   const read = async (file: File): Promise<void> => {
     try {
       if (file.size > FILE_BYTES_MAX) throw new RangeError(text.try.fileTooLarge);
       const { type, dims, data } = readNpy(new Uint8Array(await file.arrayBuffer()));
+      // Another model may have been chosen meanwhile, or another person have signed in.
+      if (!shown.current) return;
       setWrongFile(undefined);
       onChange({ from: 'file', name: file.name, type, dims, data });
     } catch (error) {
@@ -51,8 +58,9 @@ export function InputRow({ port, open, source = usualSource(port), problem, onCh
   const told = wrongFile ?? problem;
   return (
     <div className="flex flex-col gap-1.5 border-line border-b py-2.5 last:border-b-0">
-      <div className="flex min-w-0 items-baseline gap-2">
-        <bdi className="truncate font-mono text-sm">{name}</bdi>
+      <div className="flex min-w-0 flex-wrap items-baseline gap-x-2">
+        {/* Names of a generator's inputs differ at their ends. */}
+        <bdi className="break-all font-mono text-sm">{name}</bdi>
         <span className="tabular ml-auto shrink-0 text-faint text-xs">
           {port.type} [{shapeOf(port, open).join(', ')}]
         </span>

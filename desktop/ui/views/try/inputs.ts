@@ -16,6 +16,8 @@ export interface Port {
 export type Source =
   | { readonly from: 'fill'; readonly fill: Fill; readonly value: string }
   | { readonly from: 'json'; readonly json: string }
+  /** A file is wanted, and none was read yet. */
+  | { readonly from: 'no-file' }
   | {
       readonly from: 'file';
       readonly name: string;
@@ -87,6 +89,7 @@ export function inputsOf(
 }
 
 function inputOf({ name, type }: Port, source: Source, shape: readonly number[], at: number): RequestInput {
+  if (source.from === 'no-file') throw new InputProblem(name, 'Choose a .npy file.');
   if (source.from === 'file') {
     if (source.type !== type)
       throw new InputProblem(name, `The file holds ${source.type}, and the input takes ${type}.`);

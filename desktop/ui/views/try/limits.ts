@@ -6,11 +6,11 @@ export const TEXTS_MAX = 24;
 /** Pairs that are listed under the matrix. */
 export const PAIRS_SHOWN = 5;
 
-/** Bytes of a .npy file that is read. */
-export const FILE_BYTES_MAX = 64 * 2 ** 20;
-
 /** Bytes of tensors in one request: as base64 they fill the body that a node takes (16 MiB). */
 export const REQUEST_BYTES_MAX = 12 * 2 ** 20 - 65_536;
+
+/** Bytes of a .npy file that is read, its head included: more could not be sent, and is not kept. */
+export const FILE_BYTES_MAX = 12 * 2 ** 20;
 
 /** Elements that an input is filled with; larger ones come from files. */
 export const FILL_ELEMENTS_MAX = 4_194_304;

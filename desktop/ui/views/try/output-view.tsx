@@ -51,7 +51,9 @@ export function OutputView({ output }: { readonly output: Output }): ReactNode {
           </Values>
           {read.top.length > 0 && (
             <Values title={text.try.top}>
-              {read.top.map(({ index, value }) => `${shortNumber(value)} ${text.try.topAt(index)}`).join('   ')}
+              {read.top
+                .map(({ index, value }) => `${shortNumber(value)} ${text.try.topAt(index)}`.replaceAll(' ', NO_BREAK))
+                .join('   ')}
             </Values>
           )}
         </>
@@ -96,6 +98,9 @@ const Values = ({ title, children }: { readonly title: string; readonly children
     <p className="tabular whitespace-pre-wrap break-words font-mono text-xs leading-5">{children}</p>
   </div>
 );
+
+/** A value stays with its place. */
+const NO_BREAK = '\u00a0';
 
 /** Such as `0.1234`, `12`, `3.4e-9`. */
 const shortNumber = (value: number): string => {

@@ -12,8 +12,8 @@ import { NodeName } from '../../components/node-name.tsx';
 import { useModels, useNodeNames, useStatus } from '../../data/queries.ts';
 import { text } from '../../text/en.ts';
 import { safeName, shortModel } from '../../text/format.ts';
+import type { RunState } from './runner.ts';
 import { type SnippetRequest, snippetsOf } from './snippets.ts';
-import type { RunState } from './use-run.ts';
 
 /** Request and answer side by side where there is room. */
 export function Bench<Result>({
@@ -38,8 +38,12 @@ export function Bench<Result>({
 }): ReactNode {
   const running = state.at === 'running';
   const answer = useRef<HTMLDivElement>(null);
+  const seen = useRef(state.at);
   useEffect(() => {
     const place = answer.current;
+    // Whoever comes back to an answer begins at the top.
+    if (seen.current === state.at) return;
+    seen.current = state.at;
     if (place === null || (state.at !== 'running' && state.at !== 'done')) return;
     // On narrow screens the answer stands below the form.
     if (place.getBoundingClientRect().top > innerHeight / 2) place.scrollIntoView({ block: 'start' });
@@ -62,7 +66,14 @@ export function Bench<Result>({
           {form}
           <div className="flex items-center gap-3">
             {running ? (
-              <Button icon={<Square fill="currentColor" />} onClick={onStop}>
+              <Button
+                icon={<Square fill="currentColor" />}
+                onClick={(event) => {
+                  // It keeps the focus and becomes the button that runs, before this click is over.
+                  event.preventDefault();
+                  onStop();
+                }}
+              >
                 {text.try.stop}
               </Button>
             ) : (
@@ -198,7 +209,7 @@ function AsCode({ request }: { readonly request: Omit<SnippetRequest, 'baseUrl'>
         <span className="font-medium">{text.try.code}</span>
         <span className="block text-faint text-xs">{text.try.codeHint}</span>
       </span>
-      <span className="ml-auto flex flex-wrap gap-1.5">
+      <span className="flex flex-wrap gap-1.5">
         {snippetsOf({ ...request, baseUrl }).map(({ id, title, code }) => (
           <CopyButton key={id} wordy value={code} label={title} />
         ))}

@@ -12,46 +12,53 @@ import { type Called, call } from './call.ts';
 import { InputRow } from './input-row.tsx';
 import { InputProblem, inputsOf, openDims, type Port, type RequestInput, type Source, usualDim } from './inputs.ts';
 import { INPUTS_SHOWN, SNIPPET_ELEMENTS_MAX } from './limits.ts';
+import { keep, keepRun, useKept, useRunState } from './memory.ts';
 import { OutputView } from './output-view.tsx';
 import { Bench, Facts, ModelField, useModelChoice } from './parts.tsx';
+import { IDLE } from './runner.ts';
+import { formOf, freshForm, type TensorForm } from './tensor-form.ts';
 import { usePorts } from './use-ports.ts';
-import { useRun } from './use-run.ts';
 
 const PATH = '/api/v1/infer';
 
+const kept = keep(freshForm(''));
+const runner = keepRun<Called<InferAnswer>>();
+
+/** Begins anew with a model. */
+function begin(model: string): void {
+  runner.clear();
+  kept.set(freshForm(model));
+}
+
 export function TensorTab(): ReactNode {
-  const [chosen, setChosen] = useState('');
-  const { models, model } = useModelChoice(undefined, chosen);
-  // Another model has other inputs: all that was filled in begins anew.
-  return <TensorBench key={model} models={models} model={model} onModel={setChosen} />;
+  const { models, model } = useModelChoice(undefined, useKept(kept).model);
+  return <TensorBench key={model} models={models} model={model} />;
 }
 
 function TensorBench({
   models,
   model,
-  onModel,
 }: {
   readonly models: ReturnType<typeof useModelChoice>['models'];
   readonly model: string;
-  readonly onModel: (model: string) => void;
 }): ReactNode {
-  const { ports, elsewhere, error, busy, readElsewhere } = usePorts(model);
-  const [open, setOpen] = useState<Readonly<Record<string, string>>>({});
-  const [sources, setSources] = useState<Readonly<Record<string, Source>>>({});
-  const [cut, setCut] = useState('auto');
-  const [stays, setStays] = useState(false);
-  /** Inputs that may leave all the same. */
-  const [leaves, setLeaves] = useState<readonly string[]>([]);
+  const { open, sources, cut, stays, leaves, all, readElsewhere } = formOf(useKept(kept), model);
+  const { ports, elsewhere, error, busy, readAgain } = usePorts(model, readElsewhere);
   const [problem, setProblem] = useState<InputProblem>();
-  const [all, setAll] = useState(false);
-  const { state, start, stop } = useRun<Called<InferAnswer>>();
+  const runState = useRunState(runner);
+  const state = kept.value.model === model ? runState : IDLE;
+  /** The first change, or the first run, makes the form this model's. */
+  const change = (part: Partial<TensorForm>): void => {
+    if (kept.value.model !== model) begin(model);
+    kept.change(part);
+  };
   const dims = openDims(ports ?? []);
   const wrongCut = parseCut(cut.trim()) === undefined;
   const names = (ports ?? []).map(({ name }) => name);
-  const kept = names.filter((name) => !leaves.includes(name));
+  const staying = names.filter((name) => !leaves.includes(name));
   const headers = {
     ...(cut.trim() === 'auto' || wrongCut ? {} : { [CUT_HEADER]: cut.trim() }),
-    ...(stays && kept.length > 0 ? { [RAW_HEADER]: formatRaw(leaves.length === 0 ? true : kept) } : {}),
+    ...(stays && staying.length > 0 ? { [RAW_HEADER]: formatRaw(leaves.length === 0 ? true : staying) } : {}),
   };
   const wrongDim = dims.some((dim) => !/^\d{1,7}$/.test(open[dim] ?? '0'));
   const shapes = Object.fromEntries(Object.entries(open).map(([dim, value]) => [dim, Number(value)]));
@@ -63,10 +70,11 @@ function TensorBench({
     } catch (cause) {
       if (!(cause instanceof InputProblem)) throw cause;
       setProblem(cause);
-      setAll(true);
+      change({ all: true });
       return;
     }
-    start((signal) => call<InferAnswer>(PATH, { model, inputs, encoding: 'base64' }, { signal, headers }));
+    change({});
+    runner.start((signal) => call<InferAnswer>(PATH, { model, inputs, encoding: 'base64' }, { signal, headers }));
   };
   const shown = all ? (ports ?? []) : (ports ?? []).slice(0, INPUTS_SHOWN);
   const hidden = (ports?.length ?? 0) - shown.length;
@@ -76,17 +84,17 @@ function TensorBench({
       idle={text.try.tensorIdle}
       canRun={ports !== undefined && ports.length > 0 && !wrongCut && !wrongDim}
       onRun={run}
-      onStop={stop}
+      onStop={() => runner.stop()}
       snippet={
         ports === undefined ? undefined : { path: PATH, headers, body: snippetBody(model, ports, sources, shapes) }
       }
       form={
         <>
-          <ModelField models={models} value={model} onChange={onModel} />
+          <ModelField models={models} value={model} onChange={begin} />
           {elsewhere && ports === undefined && (
             <div className="flex flex-col items-start gap-2">
               <p className="text-muted text-sm">{text.try.portsElsewhere}</p>
-              <Button busy={busy} onClick={readElsewhere}>
+              <Button busy={busy} onClick={() => (readElsewhere ? readAgain() : change({ readElsewhere: true }))}>
                 {text.try.readPorts}
               </Button>
             </div>
@@ -95,17 +103,21 @@ function TensorBench({
           {dims.length > 0 && (
             <fieldset className="flex flex-col gap-2">
               <legend className="kicker mb-1">{text.try.dims}</legend>
-              <div className="grid grid-cols-2 gap-3 sm:grid-cols-3">
+              <div className="grid grid-cols-2 gap-3">
                 {dims.map((dim) => (
                   <Field
                     key={dim}
-                    label={<bdi className="block truncate font-mono text-xs">{dim}</bdi>}
+                    label={
+                      <bdi title={safeName(dim)} className="block truncate font-mono text-xs">
+                        {safeName(dim)}
+                      </bdi>
+                    }
                     error={/^\d{1,7}$/.test(open[dim] ?? '0') ? undefined : text.try.wrongNumber}
                   >
                     <Input
                       inputMode="numeric"
                       value={open[dim] ?? String(usualDim(dim))}
-                      onChange={({ target }) => setOpen({ ...open, [dim]: target.value })}
+                      onChange={({ target }) => change({ open: { ...open, [dim]: target.value } })}
                     />
                   </Field>
                 ))}
@@ -122,11 +134,13 @@ function TensorBench({
                   open={shapes}
                   source={sources[port.name]}
                   problem={problem?.input === port.name ? problem.message : undefined}
-                  onChange={(source) => setSources({ ...sources, [port.name]: source })}
+                  onChange={(source) =>
+                    change({ sources: { ...formOf(kept.value, model).sources, [port.name]: source } })
+                  }
                 />
               ))}
               {hidden > 0 && (
-                <Button kind="quiet" size="small" className="mt-2 self-start" onClick={() => setAll(true)}>
+                <Button kind="quiet" size="small" className="mt-2 self-start" onClick={() => change({ all: true })}>
                   {text.try.moreInputs(hidden)}
                 </Button>
               )}
@@ -138,7 +152,7 @@ function TensorBench({
               <Input
                 list="weft-try-cuts"
                 value={cut}
-                onChange={({ target }) => setCut(target.value)}
+                onChange={({ target }) => change({ cut: target.value })}
                 className="font-mono"
               />
             </Field>
@@ -147,7 +161,7 @@ function TensorBench({
               <option value="never" />
             </datalist>
             <div className="flex items-start gap-3">
-              <Switch label={text.try.raw} checked={stays} onChange={setStays} />
+              <Switch label={text.try.raw} checked={stays} onChange={(checked) => change({ stays: checked })} />
               <span className="text-sm">
                 <span className="font-medium">{text.try.raw}</span>
                 <span className="block text-muted text-xs">{text.try.rawHint}</span>
@@ -163,7 +177,9 @@ function TensorBench({
                         className="accent-accent"
                         checked={!leaves.includes(name)}
                         onChange={({ target }) =>
-                          setLeaves(target.checked ? leaves.filter((other) => other !== name) : [...leaves, name])
+                          change({
+                            leaves: target.checked ? leaves.filter((other) => other !== name) : [...leaves, name],
+                          })
                         }
                       />
                       <bdi>{safeName(name)}</bdi>

@@ -1,14 +1,14 @@
 // Text in, text out: one chat message, or a text that is gone on with, with the probabilities of its tokens where they are asked for.
-import { type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import { Field, Input, Select, TextArea } from '../../components/field.tsx';
 import { Segments } from '../../components/segments.tsx';
 import { text } from '../../text/en.ts';
 import { count, duration, safeText } from '../../text/format.ts';
 import { type Called, callStreamed, type WeftFacts } from './call.ts';
+import { keep, keepRun, useKept, useRunState } from './memory.ts';
 import { Bench, Facts, ModelField, useModelChoice } from './parts.tsx';
 import { TokenChips } from './token-chips.tsx';
 import { type ChatLogprobs, type TextLogprobs, type Token, tokensOf } from './tokens.ts';
-import { useRun } from './use-run.ts';
 
 interface TextResult {
   /** What is gone on with; '' in a chat. */
@@ -45,18 +45,29 @@ const EMPTY: TextResult = {
 
 const TASKS = ['text-generation'];
 
+interface TextForm {
+  readonly kind: 'chat' | 'complete';
+  readonly chosen: string;
+  readonly prompts: { readonly chat: string; readonly complete: string };
+  readonly system: string;
+  readonly settings: Readonly<Record<keyof typeof NAMES, string>>;
+  readonly logprobs: string;
+}
+
+const form = keep<TextForm>({
+  kind: 'chat',
+  chosen: '',
+  prompts: { chat: text.try.chatPrompt, complete: text.try.completePrompt },
+  system: '',
+  settings: { max_tokens: '64', temperature: '', top_p: '', seed: '' },
+  logprobs: '0',
+});
+const runner = keepRun<TextResult>();
+
 export function TextTab(): ReactNode {
-  const [kind, setKind] = useState<'chat' | 'complete'>('chat');
-  const [chosen, setChosen] = useState('');
-  const [prompts, setPrompts] = useState<{ chat: string; complete: string }>({
-    chat: text.try.chatPrompt,
-    complete: text.try.completePrompt,
-  });
-  const [system, setSystem] = useState('');
-  const [settings, setSettings] = useState({ max_tokens: '64', temperature: '', top_p: '', seed: '' });
-  const [logprobs, setLogprobs] = useState('0');
+  const { kind, chosen, prompts, system, settings, logprobs } = useKept(form);
   const { models, model } = useModelChoice(TASKS, chosen);
-  const { state, start, stop } = useRun<TextResult>();
+  const state = useRunState(runner);
   const prompt = prompts[kind];
   const wrong = Object.values(settings).some((value) => value.trim() !== '' && !Number.isFinite(Number(value)));
   const path = kind === 'chat' ? '/v1/chat/completions' : '/v1/completions';
@@ -77,7 +88,7 @@ export function TextTab(): ReactNode {
     ...(likeliest === 0 ? {} : kind === 'chat' ? { logprobs: true, top_logprobs: likeliest } : { logprobs: likeliest }),
   };
   const run = (): void =>
-    start(async (signal, show) => {
+    runner.start(async (signal, show) => {
       let result: TextResult = { ...EMPTY, before: kind === 'complete' ? prompt : '' };
       const called = await callStreamed<Chunk>(
         path,
@@ -98,7 +109,7 @@ export function TextTab(): ReactNode {
       idle={text.try.textIdle}
       canRun={model !== '' && prompt.trim() !== '' && !wrong}
       onRun={run}
-      onStop={stop}
+      onStop={() => runner.stop()}
       snippet={model === '' ? undefined : { path, body }}
       form={
         <>
@@ -106,23 +117,23 @@ export function TextTab(): ReactNode {
             size="medium"
             label={text.try.kind}
             value={kind}
-            onChange={setKind}
+            onChange={(next) => form.change({ kind: next })}
             options={[
               { value: 'chat', label: text.try.chat },
               { value: 'complete', label: text.try.complete },
             ]}
           />
-          <ModelField models={models} value={model} onChange={setChosen} />
+          <ModelField models={models} value={model} onChange={(next) => form.change({ chosen: next })} />
           {kind === 'chat' && (
             <Field label={text.try.system}>
-              <Input spellCheck value={system} onChange={({ target }) => setSystem(target.value)} />
+              <Input spellCheck value={system} onChange={({ target }) => form.change({ system: target.value })} />
             </Field>
           )}
           <Field label={text.try.prompt} hint={kind === 'chat' ? text.try.chatHint : text.try.completeHint}>
             <TextArea
               rows={4}
               value={prompt}
-              onChange={({ target }) => setPrompts({ ...prompts, [kind]: target.value })}
+              onChange={({ target }) => form.change({ prompts: { ...prompts, [kind]: target.value } })}
             />
           </Field>
           <div className="grid grid-cols-2 gap-3 sm:grid-cols-3">
@@ -136,14 +147,14 @@ export function TextTab(): ReactNode {
                   inputMode="decimal"
                   placeholder={text.try.unset}
                   value={settings[name]}
-                  onChange={({ target }) => setSettings({ ...settings, [name]: target.value })}
+                  onChange={({ target }) => form.change({ settings: { ...settings, [name]: target.value } })}
                 />
               </Field>
             ))}
             <Field label={text.try.logprobs}>
               <Select
                 value={logprobs}
-                onChange={setLogprobs}
+                onChange={(next) => form.change({ logprobs: next })}
                 options={[
                   { value: '0', label: text.try.logprobsOff },
                   ...[1, 3, 5].map((n) => ({ value: String(n), label: text.try.logprobsOf(n) })),

@@ -53,7 +53,9 @@ export function TokenChips({ tokens }: { readonly tokens: readonly Token[] }): R
                 <td className="py-1 pr-3 font-mono text-xs">
                   <bdi>{shown(other.text)}</bdi>
                 </td>
-                <td className="tabular w-14 py-1 pr-2 text-right">{percent(probability(other.logprob))}</td>
+                <td className="tabular w-14 whitespace-nowrap py-1 pr-2 text-right">
+                  {percent(probability(other.logprob))}
+                </td>
                 <td className="w-1/2 py-1">
                   <span
                     aria-hidden

@@ -1,5 +1,4 @@
 // The inputs of a model's graph: from this node where it is installed, or from its cut table, which another node may have to measure.
-import { useState } from 'react';
 import type { CutsAnswer } from '../../../../protocol/api/control/cuts.ts';
 import type { DataTypeName } from '../../../../protocol/tensor.ts';
 import { useAnswer, useModel } from '../../data/queries.ts';
@@ -11,16 +10,18 @@ export interface Ports {
   readonly elsewhere: boolean;
   readonly busy: boolean;
   readonly error: unknown;
-  readonly readElsewhere: () => void;
+  readonly readAgain: () => void;
 }
 
-/** @param model hub id; '' while none is chosen */
-export function usePorts(model: string): Ports {
-  const [asked, setAsked] = useState(false);
+/**
+ * @param model hub id; '' while none is chosen
+ * @param readElsewhere that was asked for
+ */
+export function usePorts(model: string, readElsewhere: boolean): Ports {
   const own = useModel(model);
   const cuts = useAnswer<CutsAnswer>('cuts', `cuts?model=${encodeURIComponent(model)}`, {
     key: [model],
-    enabled: asked && model !== '',
+    enabled: readElsewhere && model !== '',
   });
   const elsewhere = own.error?.status === 404;
   const ports = own.data?.inputs ?? cuts.data?.tensors.filter(({ from }) => from === -1);
@@ -29,9 +30,6 @@ export function usePorts(model: string): Ports {
     elsewhere,
     busy: cuts.isFetching,
     error: elsewhere ? (cuts.error ?? undefined) : (own.error ?? undefined),
-    readElsewhere: () => {
-      if (asked) void cuts.refetch();
-      setAsked(true);
-    },
+    readAgain: () => void cuts.refetch(),
   };
 }

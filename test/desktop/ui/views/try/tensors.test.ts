@@ -95,6 +95,7 @@ describe('the form', () => {
     };
     expect(problem({ from: 'json', json: '[1,' }).message).toContain('no JSON');
     expect(problem({ from: 'fill', fill: 'constant', value: ' ' }).input).toBe('input_ids');
+    expect(problem({ from: 'no-file' }).message).toContain('Choose');
     const file = { from: 'file', name: 'a.npy', type: 'float32', dims: [1], data: new Uint8Array(4) } as const;
     expect(problem(file).message).toContain('float32');
     expect(problem({ ...file, type: 'int64', data: new Uint8Array(13 * 2 ** 20) }).message).toContain('16 MiB');
