@@ -208,6 +208,8 @@ describeWithBrowser('a real node', () => {
     expect(await page.getByLabel('Cut', { exact: true }).inputValue()).toBe('auto');
 
     await signOutAndIn(page, daemon.key);
+    // The encoder's own.
+    await page.getByLabel('How token_type_ids is filled').waitFor();
     await page.getByText('The outputs appear here').waitFor();
     expect(await models.inputValue()).toBe(encoder);
     expect(await page.getByLabel('How input_ids is filled').inputValue()).not.toBe('json');
