@@ -95,8 +95,15 @@ export interface ModelDemand {
 export const YIELD_REASONS = ['battery', 'owner'] as const;
 export type YieldReason = (typeof YIELD_REASONS)[number];
 
-/** What a node says of that to others. `paused`: its owner wants it to do nothing for them; it offers nothing meanwhile. */
-export const TOLD_REASONS = [...YIELD_REASONS, 'paused'] as const;
+/**
+ * Why a node computes nothing for others, and offers them nothing: its owner lends it to nobody, or has paused that. Of
+ * two reasons the lasting one counts, which comes first. What moved the owner is nobody's business.
+ */
+export const WITHHELD = ['unlent', 'paused'] as const;
+export type Withheld = (typeof WITHHELD)[number];
+
+/** What a node says of both to others. */
+export const TOLD_REASONS = [...YIELD_REASONS, ...WITHHELD] as const;
 export type ToldReason = (typeof TOLD_REASONS)[number];
 
 /** Fresh on every answer. */
@@ -134,6 +141,11 @@ export interface Advert {
   readonly parts?: 'none' | 'held';
   /** Who may manage it from a node of their own: admins of the mesh, or nobody. @default nobody: its version can't be */
   readonly managed?: Managed;
+}
+
+/** Why a node takes no work of others, by its own word; undefined where it takes some. */
+export function withheldBy({ yields }: Pick<Advert, 'yields'>): Withheld | undefined {
+  return yields === undefined ? undefined : WITHHELD.find((reason) => yields.includes(reason));
 }
 
 /** Whose word a node takes as its owner's. */

@@ -1756,7 +1756,7 @@ export declare type Advert = Message<"weft.v1.Advert"> & {
   demand: ModelDemand[];
 
   /**
-   * why others are to be preferred: battery | owner
+   * why others are to be preferred: battery | owner; or why it takes no work: unlent | paused
    *
    * @generated from field: repeated string yields = 13;
    */

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MANAGED_OPERATIONS, managedOperation } from '../../protocol/api/control.ts';
+import { type Advert, withheldBy } from '../../protocol/capability.ts';
 import {
   advertFromMessage,
   advertToMessage,
@@ -17,6 +18,8 @@ import {
   OPERATION_LENGTH_MAX,
 } from '../../protocol/limits.ts';
 import * as pb from '../../protocol/messages/weft_pb.js';
+
+const encode = (advert: Advert): Uint8Array => writeMessage(pb.AdvertSchema, advertToMessage(advert));
 
 const NO_TENSORS = { tensors: [] };
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`;
@@ -115,5 +118,26 @@ describe('an advert', () => {
     };
     expect(['admins', 'none', 'everybody', undefined].map(read)).toEqual(['admins', 'none', 'none', undefined]);
     expect(advertToMessage({ ...advert, managed: 'admins' }).managed).toBe('admins');
+  });
+
+  it('says why the node takes no work; an older one says nothing, and words that are not known are none', () => {
+    const read = (yields: readonly string[]) => {
+      const message = { ...advertToMessage(advert), yields: [...yields] };
+      return advertFromMessage(readMessage(pb.AdvertSchema, writeMessage(pb.AdvertSchema, message)));
+    };
+    expect(read([])).not.toHaveProperty('yields');
+    expect(read(['paused', 'x'.repeat(1_000), '__proto__', 'paused', 'UNLENT'])).toMatchObject({ yields: ['paused'] });
+    // However often it is said: what is kept is bounded by what there is to say.
+    expect(read(Array<string>(1_000).fill('unlent')).yields).toEqual(['unlent']);
+    expect(read(['nonsense'])).not.toHaveProperty('yields');
+    const told = { ...advert, yields: ['battery', 'unlent', 'paused'] } as const;
+    expect(advertFromMessage(readMessage(pb.AdvertSchema, encode(told)))).toMatchObject({ yields: told.yields });
+    expect([[], ['battery', 'owner'], ['paused'], ['unlent'], told.yields].map(read).map(withheldBy)).toEqual([
+      undefined,
+      undefined,
+      'paused',
+      'unlent',
+      'unlent',
+    ]);
   });
 });

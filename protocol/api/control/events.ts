@@ -50,6 +50,8 @@ const NodeChange = z.object({
   version: z.string().optional(),
   /** Whom it lets manage it: `admins` or `none`. */
   managed: z.string().optional(),
+  /** Why it computes nothing for others: `unlent` or `paused`. */
+  withheld: z.string().optional(),
   /** What it offers. */
   models: z.array(z.object({ id: z.string(), state: z.string() })),
 });

@@ -1,5 +1,6 @@
 // The node and its peers, as the control API shows them.
 import { z } from 'zod';
+import { WITHHELD } from '../../capability.ts';
 
 const Device = z.object({ kind: z.string(), name: z.string(), memoryBytes: z.number() });
 
@@ -78,6 +79,8 @@ export const PeersAnswer = z.object({
         })
         .optional(),
       heardAgoMs: z.number().optional(),
+      /** It computes nothing for other members: its owner lends it to nobody, or has paused sharing. */
+      withheld: z.enum(WITHHELD).optional(),
       /** `/api/v1/nodes/{node}/…` answers for it, where it can be reached. Left out by nodes of before there was this. */
       manageable: z.boolean().optional(),
     }),
