@@ -1,6 +1,7 @@
 // Tells watchers what changes: members that come, go and publish something new, models that are loaded and unloaded.
 // The layers say only that something has changed; what it was is found by comparing.
 import type { ModelChange, NodeChange, SettingsChange } from '../../protocol/api/control.ts';
+import { withheldBy } from '../../protocol/capability.ts';
 import type { LocalEngine } from '../core/engine.ts';
 import type { Events } from '../core/events.ts';
 import type { Mesh } from '../core/mesh.ts';
@@ -62,6 +63,8 @@ function nodesOf(membership: ChangesComponents['membership'], mesh: ChangesCompo
       const models = (record?.advert.offers ?? []).map(({ model, state }) => ({ id: model.id, state }));
       const state = record?.state ?? 'gone';
       const { version, managed } = record?.advert ?? {};
+      // As in the list of peers: what one said before it went says nothing of how it comes back.
+      const withheld = record === undefined || state === 'gone' ? undefined : withheldBy(record.advert);
       return {
         node,
         name: record?.advert.name ?? name,
@@ -69,6 +72,7 @@ function nodesOf(membership: ChangesComponents['membership'], mesh: ChangesCompo
         role,
         ...(version === undefined ? {} : { version }),
         ...(managed === undefined ? {} : { managed }),
+        ...(withheld === undefined ? {} : { withheld }),
         models,
       };
     });

@@ -2,7 +2,7 @@
 
 import type { InstalledModel } from '../../models/installed.ts';
 import type { ModelStore } from '../../models/store.ts';
-import type { Hardware } from '../../protocol/capability.ts';
+import { type Hardware, withheldBy } from '../../protocol/capability.ts';
 import type { CutTable } from '../../protocol/cut-table.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
@@ -138,6 +138,7 @@ export class AssembledControl implements NodeControl {
           load: record?.load,
           link: record?.link,
           heardAgoMs: record?.heardAgoMs,
+          withheld: record === undefined || record.state === 'gone' ? undefined : withheldBy(record.advert),
           manageable: membership.self.role === 'admin' && record?.advert.managed === 'admins',
         };
       });

@@ -289,7 +289,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
         offers: lends() ? engine.offers() : [],
         held: yielding.paused ? [] : library.held(),
         ...said(),
-        yields: yielding.told(),
+        yields: live.settings.lend ? yielding.told() : [...yielding.told(), 'unlent' as const],
         managed: live.settings.managed,
         ...(lends() ? partsTaken(settings.offer, live.settings.bring) : { parts: 'none' as const }),
       }),

@@ -11,6 +11,7 @@ import { type NameOf, namesOf } from './node-names.ts';
 import { formatRate } from './ps-view.ts';
 import { fitText } from './text-width.ts';
 import { transferBrief } from './transfer-view.ts';
+import { withheldWords } from './withheld-words.ts';
 
 /** One reading of everything, by the control API's own names. `--json` prints it as it is. */
 export interface TopSnapshot {
@@ -124,10 +125,11 @@ function here({ status, models }: TopSnapshot): NodeRow {
   };
 }
 
-function elsewhere({ name, state, load, link, offers }: TopSnapshot['peers'][number]): NodeRow {
+function elsewhere(peer: TopSnapshot['peers'][number]): NodeRow {
+  const { name, state, load, link, offers } = peer;
   return {
     name,
-    state,
+    state: [state, ...withheldWords(peer)].join(', '),
     running: load?.requestsInFlight,
     queuedMs: load?.queuedMs,
     memoryFreeBytes: load?.memoryFreeBytes,

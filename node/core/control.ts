@@ -1,5 +1,5 @@
 // What the node's owner can see and do: the control API's port, implemented by the composition root.
-import type { Hardware, Load, ModelOffer, ModelTask } from '../../protocol/capability.ts';
+import type { Hardware, Load, ModelOffer, ModelTask, Withheld } from '../../protocol/capability.ts';
 import type { CutTable } from '../../protocol/cut-table.ts';
 import type { NodeId, RequestId } from '../../protocol/ids.ts';
 import type { Plan, WholePlan } from '../../protocol/plan.ts';
@@ -41,6 +41,8 @@ export interface PeerStatus {
   readonly load: Load | undefined;
   readonly link: LinkEstimate | undefined;
   readonly heardAgoMs: number | undefined;
+  /** Why it takes no work of others; undefined where it does, and of one that is gone: it may come back otherwise. */
+  readonly withheld: Withheld | undefined;
   /** This device is an admin of the mesh, and the peer takes an admin's word as its owner's. */
   readonly manageable: boolean;
 }

@@ -1,6 +1,6 @@
 // Who could do this work at all, who is asked only in need, and why the others can't. Called by survey. A mesh may have a
 // thousand nodes and a decision a tenth of a millisecond: nothing is allocated for a node that can do it.
-import type { Advert, ModelOffer } from '../../protocol/capability.ts';
+import { type Advert, type ModelOffer, type Withheld, withheldBy } from '../../protocol/capability.ts';
 import type { NodeId } from '../../protocol/ids.ts';
 import type { Rejection } from '../../protocol/plan.ts';
 import type { LinkEstimate, PeerRecord } from '../core/mesh.ts';
@@ -10,7 +10,7 @@ import type { PlacementRequest, Snapshot } from './snapshot.ts';
 
 /** What a price takes from the record of a peer; this node has one too, without a link. */
 export interface Host extends Pick<PeerRecord, 'load' | 'callsInFlight' | 'heardAgoMs'> {
-  readonly advert: Pick<Advert, 'node'>;
+  readonly advert: Pick<Advert, 'node' | 'yields'>;
   /** Undefined = this node itself. */
   readonly link: LinkEstimate | undefined;
 }
@@ -90,7 +90,7 @@ class Sorting {
     if (offer === undefined) {
       const sameName = offers.some((other) => other.model.id === model.id);
       if (sameName) push(this.#barred, node, 'offers other bytes under this name');
-      else push(this.#strangers, node, 'does not offer this model');
+      else if (this.#strangers.length < REJECTIONS_MAX) this.#strangers.push({ node, reason: whyNothing(host, state) });
       return;
     }
     const rejection =
@@ -116,6 +116,18 @@ class Sorting {
     const rejected = [...passedOver, ...this.#barred, ...this.#strangers].slice(0, REJECTIONS_MAX);
     return { count: this.#count, places: this.#places, known: this.#known, rejected };
   }
+}
+
+/** What such a node does not do, and why, as far as it says. */
+export const WITHHELD_TEXTS: Readonly<Record<Withheld, string>> = {
+  unlent: 'computes for nobody else: its owner lends it to nobody',
+  paused: 'computes for nobody else now: its owner has paused sharing',
+};
+
+/** Of one that offers no such model: whether it says that it offers nothing at all. */
+function whyNothing({ advert }: Host, state: PeerRecord['state']): string {
+  const withheld = state === 'gone' ? undefined : withheldBy(advert);
+  return withheld === undefined ? 'does not offer this model' : WITHHELD_TEXTS[withheld];
 }
 
 /** As many as are shown. */

@@ -1,10 +1,12 @@
 // Layer `peer`: every other member, how it is connected, and where it is not, how far a dial of each known address gets.
+import { withheldBy } from '../../../protocol/capability.ts';
 import type { NodeId } from '../../../protocol/ids.ts';
 import { parseSwarmAddress } from '../../config/addresses.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { PeerRecord } from '../../core/mesh.ts';
 import type { DeviceKey, Member } from '../../core/trust.ts';
 import { type Reach, reachPeer } from '../../mesh/reach.ts';
+import { WITHHELD_TEXTS } from '../../scheduler/candidates.ts';
 import { type Check, type Finding, failed, ok, skipped, warning } from './check.ts';
 import { type Greeting, greet } from './greet.ts';
 import { ADDRESSES_TRIED_MAX, DIAL_MS_MAX, PEER_MS_MAX, PEERS_DIALLED_MAX } from './limits.ts';
@@ -64,7 +66,10 @@ export function peerChecks(components: PeersComponents, init: PeersInit): readon
 /** A member that is connected, or was a moment ago. */
 export function judgeConnected(name: string, { advert, state, link }: PeerRecord, version: string): Finding {
   const rtt = link.rttMs === undefined ? 'round trip not measured yet' : `round trip ${link.rttMs.toFixed(1)} ms`;
-  const detail = `connected ${link.path === 'relay' ? 'by a relay' : 'directly'}, ${rtt}`;
+  const withheld = withheldBy(advert);
+  // Its owner's own choice, and no fault.
+  const lending = withheld === undefined ? '' : `; it ${WITHHELD_TEXTS[withheld]}`;
+  const detail = `connected ${link.path === 'relay' ? 'by a relay' : 'directly'}, ${rtt}${lending}`;
   if (state === 'suspect') {
     return warning(
       name,

@@ -4,6 +4,7 @@ import type { PeersAnswer } from '../../../protocol/api/control.ts';
 import type { CommandContext } from '../context.ts';
 import { type Column, formatBytes, formatMs, orDash, shortNode, table } from '../format.ts';
 import { defineReading } from '../reading-command.ts';
+import { withheldWords } from '../withheld-words.ts';
 
 type PeerStatus = PeersAnswer['peers'][number];
 type Hardware = NonNullable<PeerStatus['hardware']>;
@@ -35,8 +36,10 @@ const COLUMNS: readonly Column<PeerStatus>[] = [
   },
 ];
 
-function describeState({ state, heardAgoMs }: PeerStatus): string {
-  return state === 'connected' || heardAgoMs === undefined ? state : `${state} (${formatMs(heardAgoMs)})`;
+function describeState(peer: PeerStatus): string {
+  const { state, heardAgoMs } = peer;
+  const known = state === 'connected' || heardAgoMs === undefined ? state : `${state} (${formatMs(heardAgoMs)})`;
+  return [known, ...withheldWords(peer)].join(', ');
 }
 
 function describeHardware({ arch, platform, cpuCount, memoryBytes, devices }: Hardware): string {

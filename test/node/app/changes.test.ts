@@ -119,6 +119,12 @@ describe('members', () => {
     const { advert } = record({ state: 'suspect' }, [OFFER]);
     world.peers.set(PEER, record({ state: 'suspect', advert: { ...advert, managed: 'none' } }, [OFFER]));
     expect(tell('peers')).toEqual([node({ ...common, state: 'suspect', managed: 'none', models })]);
+    const paused = { ...advert, managed: 'none', yields: ['owner', 'paused'] } as const;
+    world.peers.set(PEER, record({ advert: paused }, []));
+    const told = { ...common, state: 'connected', managed: 'none', models };
+    expect(tell('peers')).toEqual([node({ ...told, withheld: 'paused' })]);
+    world.peers.set(PEER, record({ state: 'gone', advert: paused }, []));
+    expect(tell('peers')).toEqual([node({ ...told, state: 'gone' })]);
     world.members.pop();
     expect(tell('members')).toEqual([node({ ...common, state: 'removed', managed: 'none', models: [] })]);
     expect(tell('members')).toEqual([]);

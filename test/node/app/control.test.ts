@@ -239,6 +239,28 @@ describe('peers', () => {
     expect(control.peers()).toMatchObject([{ name: 'attic', manageable }]);
   });
 
+  it.each([
+    [undefined, 'connected', undefined],
+    [['battery', 'owner'], 'connected', undefined],
+    [['owner', 'paused'], 'connected', 'paused'],
+    [['paused'], 'suspect', 'paused'],
+    [['unlent', 'paused'], 'connected', 'unlent'],
+    // A new start is not paused.
+    [['paused'], 'gone', undefined],
+  ] as const)('that say %s and are %s are told to withhold their machine: %s', async (yields, state, withheld) => {
+    const advert = { name: 'attic', version: '1', offers: [], ...(yields === undefined ? {} : { yields }) };
+    const { control } = await make({
+      mesh: { self: SELF, peer: () => ({ advert, state }) } as unknown as Mesh,
+      membership: {
+        self: MEMBERS[0],
+        members: () => MEMBERS.slice(0, 2),
+      } as unknown as ControlComponents['membership'],
+    });
+    expect(control.peers().map((peer) => peer.withheld)).toEqual([withheld]);
+    // What moves its owner is told to no person.
+    expect(JSON.stringify(control.peers())).not.toMatch(/owner|battery/);
+  });
+
   it('that were never met are not', async () => {
     const { control } = await make({
       membership: { self: MEMBERS[0], members: () => MEMBERS } as unknown as ControlComponents['membership'],

@@ -5,10 +5,11 @@ import { silentLog } from '../../../node/core/log.ts';
 import { RemoteEngine } from '../../../node/mesh/remote-engine.ts';
 import { serveEngine } from '../../../node/mesh/serve-engine.ts';
 import { SharingAnswer } from '../../../protocol/api/control.ts';
+import { withheldBy } from '../../../protocol/capability.ts';
 import { ManualClock } from '../core/manual-clock.ts';
 import { startGateway } from '../gateway/support.ts';
 import { FakeEngine } from '../mesh/fake-engine.ts';
-import { allowAll, makeKey, startPair, stopAll } from '../mesh/support.ts';
+import { allowAll, makeAdvert, makeKey, startPair, stopAll } from '../mesh/support.ts';
 
 describe('Yielding', () => {
   let yielding: Yielding;
@@ -60,6 +61,37 @@ describe('a peer that has not heard of the pause', () => {
 
   it('is served where nobody asks', async () => {
     await (await remote()).run({ model, inputs: [], outputs: [] }, options());
+  });
+});
+
+describe('the peers of a node', () => {
+  afterEach(stopAll);
+
+  it('hear that it is paused, and that it is no longer', async () => {
+    const key = await makeKey();
+    const yielding = new Yielding(
+      { clock: new ManualClock(), log: silentLog, onBattery: async () => undefined, busy: () => false },
+      { heeds: () => [], cores: 2 },
+    );
+    const { a, b } = await startPair({
+      key,
+      components: { advert: () => makeAdvert(key.node, { yields: yielding.told() }) },
+    });
+    yielding.onChange(() => a.mesh.announce());
+    const heard = (withheld: 'paused' | undefined): Promise<void> =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const record = b.mesh.peer(key.node);
+          if (record !== undefined && withheldBy(record.advert) === withheld) resolve();
+        };
+        b.mesh.onPeers(look);
+        look();
+      });
+    await heard(undefined);
+    yielding.pause(true);
+    await heard('paused');
+    yielding.pause(false);
+    await heard(undefined);
   });
 });
 

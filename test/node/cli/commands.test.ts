@@ -96,6 +96,18 @@ describe('weft peers', () => {
         'old     n3         gone       -                      -       -                -          -\n',
     );
   });
+
+  it('says of those that take no work that they take none, in words and with --json', async () => {
+    const peers = [
+      { ...connected, offers: [], withheld: 'paused' },
+      { ...connected, name: 'attic', state: 'suspect', heardAgoMs: 3_000, offers: [], withheld: 'unlent' },
+    ];
+    const routes = { 'GET /api/v1/peers': { peers } };
+    const lines = (await run(['peers'], routes)).context.out().split('\n');
+    expect(lines[1]).toMatch(/^server +\S+ +connected, paused +2 ×/);
+    expect(lines[2]).toMatch(/^attic +\S+ +suspect \(3\.0 s\), lends nothing +2 ×/);
+    expect(JSON.parse((await run(['peers', '--json'], routes)).context.out())).toEqual({ peers });
+  });
 });
 
 describe('weft status', () => {

@@ -61,6 +61,11 @@ describe('topLines', () => {
     expect(topWindow({ ...snapshot, transfers }, { columns: 30, rows: 24 })[2]).toBe('coming: org/large 50 %, 2.0 M…');
   });
 
+  it('says of a node that it takes no work', () => {
+    const peers = [{ ...PEER, offers: [], withheld: 'paused' }] as unknown as TopSnapshot['peers'];
+    expect(topLines({ ...snapshot, peers })[4]).toMatch(/^server +connected, paused +2 /);
+  });
+
   it('shows nodes, and running requests before others', () => {
     expect(topLines(snapshot)).toEqual([
       '09:15:02 · weft 0.1.0 · laptop · 2 of 3 nodes · 1 running · up 1 m 15 s',

@@ -88,10 +88,12 @@ describe('the control API', () => {
       load: { requestsInFlight: 1, queuedMs: 2, latencyMs: 3, memoryFreeBytes: 4 },
       link: { rttMs: 1.5, rttFloorMs: 1, goodputBytesPerSecond: undefined, path: 'direct' as const },
       heardAgoMs: 12,
+      withheld: undefined,
       manageable: false,
     };
-    const { call } = await startGateway({ control: { peers: () => [peer] } });
-    expect(PeersAnswer.parse(await (await call('/api/v1/peers')).json())).toEqual({ peers: [peer] });
+    const paused = { ...peer, offers: [], withheld: 'paused' as const };
+    const { call } = await startGateway({ control: { peers: () => [peer, paused] } });
+    expect(PeersAnswer.parse(await (await call('/api/v1/peers')).json())).toEqual({ peers: [peer, paused] });
   });
 
   it('lists members, models and what is loaded', async () => {

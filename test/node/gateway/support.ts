@@ -195,6 +195,7 @@ export function fakeControl(overrides: Partial<NodeControl> = {}): NodeControl {
         load: undefined,
         link: undefined,
         heardAgoMs: 3,
+        withheld: undefined,
         manageable: true,
       },
     ],

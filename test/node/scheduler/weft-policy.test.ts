@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { PeerRecord } from '../../../node/core/mesh.ts';
 import {
   CONDITION_CANDIDATES_MAX,
   HOT_DETOUR_SHARE,
@@ -10,7 +11,7 @@ import {
 } from '../../../node/scheduler/limits.ts';
 import type { Corrections, PlacementRequest, Snapshot } from '../../../node/scheduler/snapshot.ts';
 import { weftPolicy } from '../../../node/scheduler/weft-policy.ts';
-import type { ModelOffer } from '../../../protocol/capability.ts';
+import type { Advert, ModelOffer } from '../../../protocol/capability.ts';
 import { WeftError } from '../../../protocol/errors.ts';
 import type { Price, WholePlan } from '../../../protocol/plan.ts';
 import { runs } from '../../support/property.ts';
@@ -34,6 +35,29 @@ describe('the choice', () => {
     const plan = choose(request(), snapshot({ self: { offers: [offer()] }, peers: [peer('a', { offers: [] })] }));
     expect(plan).toMatchObject({ kind: 'local', node: 'self', others: [] });
     expect(plan.rejected).toEqual([{ node: 'a', reason: 'does not offer this model' }]);
+  });
+
+  it('tells of those that offer nothing why they do, as far as they say', () => {
+    const saying = (node: string, yields: Advert['yields'], state: PeerRecord['state'] = 'connected'): PeerRecord => {
+      const record = peer(node, { offers: [] });
+      return { ...record, state, advert: { ...record.advert, ...(yields === undefined ? {} : { yields }) } };
+    };
+    const peers = [saying('a', ['owner', 'paused']), saying('b', ['unlent']), saying('c', ['owner'])];
+    const plan = choose(
+      request(),
+      snapshot({ self: { offers: [offer()] }, peers: [...peers, saying('d', ['paused'], 'gone')] }),
+    );
+    expect(plan.rejected).toEqual([
+      { node: 'a', reason: 'computes for nobody else now: its owner has paused sharing' },
+      { node: 'b', reason: 'computes for nobody else: its owner lends it to nobody' },
+      { node: 'c', reason: 'does not offer this model' },
+      { node: 'd', reason: 'does not offer this model' },
+    ]);
+    expect(() => choose(request(), snapshot({ peers }))).toThrow(
+      expect.objectContaining({
+        facts: expect.objectContaining({ rejected: expect.stringContaining('paused sharing') }),
+      }),
+    );
   });
 
   it('works here when the price there is the same but for the link', () => {

@@ -223,6 +223,13 @@ describe('a member', () => {
       status: 'ok',
       detail: expect.stringContaining('0.4 ms'),
     });
+    const paused = record();
+    const withheld = { ...paused, advert: { ...paused.advert, yields: ['battery', 'paused'] as const } };
+    expect(judgeConnected('x', withheld, '1.0.0')).toEqual({
+      name: 'x',
+      status: 'ok',
+      detail: 'connected directly, round trip 0.4 ms; it computes for nobody else now: its owner has paused sharing',
+    });
     const relayed = {
       rttMs: undefined,
       rttFloorMs: undefined,
