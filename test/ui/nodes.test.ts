@@ -178,6 +178,47 @@ describeWithBrowser('a node elsewhere', () => {
   });
 });
 
+describeWithBrowser('a node that takes no work', () => {
+  it('says so in the list and on its page, as soon as that is so, and until it takes some again', async () => {
+    const { peers } = recordedMesh(3)['GET /api/v1/peers'];
+    const told = (withheld?: string) => ({
+      peers: peers.map((peer, at) => (at === 1 ? { ...peer, offers: [], withheld } : peer)),
+    });
+    await using node = await startRecordedNode({ answers: recordedMesh(3) });
+    const { page } = await openPage({ daemon: node, path: '/nodes' });
+    const row = page.locator(`[data-node="${nodeId(1)}"]`);
+    await row.getByText('Connected').waitFor();
+    expect(await page.locator('[data-withheld]').count()).toBe(0);
+    const change = async (withheld?: string): Promise<void> => {
+      node.answer('GET /api/v1/peers', told(withheld));
+      node.emit('node', { node: nodeId(1), name: 'attic', state: 'connected', models: [], withheld });
+    };
+    await change('paused');
+    await row.getByText('paused', { exact: true }).waitFor();
+    expect(await page.locator('[data-withheld]').count()).toBe(1);
+    await expectAccessible(page);
+    await row.getByText('paused', { exact: true }).hover();
+    await page.getByRole('tooltip').getByText('its owner has paused sharing').waitFor();
+    await change('unlent');
+    await row.getByText('lends nothing').waitFor();
+
+    await row.getByRole('link').click();
+    await page.getByText('lends nothing', { exact: true }).waitFor();
+    await expectAccessible(page);
+    await change();
+    await page.getByText('lends nothing', { exact: true }).waitFor({ state: 'detached' });
+  });
+
+  it('fits a narrow screen', async () => {
+    const answers = structuredClone(recordedMesh(3)) as Record<string, { peers?: Record<string, unknown>[] }>;
+    for (const peer of answers['GET /api/v1/peers']?.peers ?? []) Object.assign(peer, { withheld: 'unlent' });
+    await using node = await startRecordedNode({ answers });
+    const { page } = await openPage({ daemon: node, path: '/nodes', width: 360 });
+    await page.locator('tbody tr').nth(3).waitFor();
+    await expectNoSidewaysScroll(page);
+  });
+});
+
 describeWithBrowser('fifty nodes', () => {
   it('are filtered, sorted and marked, and what they are called does nothing', async () => {
     const answers = structuredClone(recordedMesh(50)) as Record<string, { peers?: Record<string, unknown>[] }>;

@@ -47,6 +47,25 @@ describeWithBrowser('the overview', () => {
     await page.getByText('For itself').waitFor();
   });
 
+  it.each([3, 50])('says which of %i others takes no work, on the map and in the list', async (count) => {
+    const mesh = recordedMesh(count);
+    const peers = mesh['GET /api/v1/peers'].peers.map((peer, at) =>
+      at === 2 ? { ...peer, withheld: 'paused' } : peer,
+    );
+    await using daemon = await startRecordedNode({ answers: { ...mesh, 'GET /api/v1/peers': { peers } } });
+    const { page } = await openPage({ daemon });
+    await map(page)
+      .getByRole('link', { name: /^laptop-eva.*paused/ })
+      .waitFor();
+    expect(
+      await map(page)
+        .getByRole('link', { name: /paused/ })
+        .count(),
+    ).toBe(1);
+    await page.getByRole('radio', { name: 'List' }).click();
+    await page.getByRole('row', { name: /laptop-eva.*paused · / }).waitFor();
+  });
+
   it('tells the same as a list', async () => {
     await using daemon = await startRecordedNode({ answers: recordedMesh(50) });
     const { page } = await openPage({ daemon });

@@ -25,6 +25,11 @@ export const nodes = {
     suspect: 'It has been silent for a moment. Its work goes on elsewhere; it may come back.',
     gone: 'There is no connection to it. It may be switched off, stopped, or on another network.',
   },
+  withheld: { unlent: 'lends nothing', paused: 'paused' },
+  withheldTips: {
+    unlent: 'It computes for nobody else: its owner lends it to nobody (its setting “lend” is off).',
+    paused: 'It computes for nobody else now: its owner has paused sharing.',
+  },
   heard: 'heard',
   running: (requests: number): string => (requests === 0 ? 'idle' : `${requests} running`),
   queued: (time: string): string => `${time} queued`,

@@ -12,6 +12,7 @@ export const overview = {
   columns: { node: 'Node', state: 'State', hardware: 'Hardware', holds: 'Holds', load: 'Load', link: 'Link' },
   rtt: 'round trip',
   relay: 'by relay',
+  withheld: { unlent: 'lends nothing', paused: 'paused' },
   idle: 'idle',
   underWay: (count: number): string => `${count} under way`,
   waits: (time: string): string => `${time} of work waits`,

@@ -12,6 +12,8 @@ export interface NodeRow {
   readonly name: string;
   readonly self: boolean;
   readonly state: Peer['state'];
+  /** Why it takes no work of others. */
+  readonly withheld: Peer['withheld'];
   readonly version: string;
   readonly age: Age;
   readonly hardware: Peer['hardware'];
@@ -52,6 +54,7 @@ export function nodeRows({ status, peers, ps, models, nowMs }: RowsInit): readon
     name: status.name,
     self: true,
     state: 'connected',
+    withheld: undefined,
     version: status.version,
     age: 'same',
     hardware: status.hardware,
@@ -71,6 +74,7 @@ function peerRow(peer: Peer, version: string, nowMs: number): NodeRow {
     name,
     self: false,
     state,
+    withheld: peer.withheld,
     version: peer.version,
     age: ageOf(peer.version, version),
     hardware,

@@ -18,7 +18,7 @@ import { safeName } from '../../text/format.ts';
 import { AtGlance } from './at-glance.tsx';
 import { ageOf, heardAtMs, whyNotManaged } from './list-model.ts';
 import { NodeModels } from './node-models.tsx';
-import { STATE_TONES, VersionCell } from './node-table.tsx';
+import { STATE_TONES, VersionCell, WithheldBadge } from './node-table.tsx';
 import { NotManaged } from './not-managed.tsx';
 import { RestartButton, RestartProgress, useRestart } from './restart.tsx';
 
@@ -152,6 +152,7 @@ function UnderTitle({
   return (
     <div className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-1 sm:pl-8" data-state={state}>
       <StateDot tone={STATE_TONES[state]}>{text.nodes.states[state]}</StateDot>
+      {peer?.withheld !== undefined && <WithheldBadge withheld={peer.withheld} />}
       {heard !== undefined && (
         <span>
           {text.nodes.heard} <Ago atMs={heard} />

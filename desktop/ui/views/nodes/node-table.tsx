@@ -88,6 +88,7 @@ export function NodeTable({ rows, sorting, onSort, ours }: NodeTableProps): Reac
             key={row.node}
             data-node={row.node}
             data-state={row.state}
+            data-withheld={row.withheld}
             onClick={() => navigate(`/nodes/${encodeURIComponent(row.node)}`)}
             className={classes(
               'cursor-pointer border-line border-b align-top last:border-b-0 hover:bg-sunken',
@@ -171,11 +172,16 @@ export function hardwareLine(hardware: NonNullable<NodeRow['hardware']>): string
 }
 
 function StateCell({ row }: { readonly row: NodeRow }): ReactNode {
-  const { state, heardAtMs, self } = row;
+  const { state, heardAtMs, self, withheld } = row;
+  // What it says of work is no longer so.
+  const tip = withheld === undefined || state !== 'connected' ? text.nodes.stateTips[state] : undefined;
   return (
     <>
-      <span title={text.nodes.stateTips[state]}>
-        <StateDot tone={STATE_TONES[state]}>{text.nodes.states[state]}</StateDot>
+      <span className="flex items-center gap-1.5">
+        <span title={tip}>
+          <StateDot tone={STATE_TONES[state]}>{text.nodes.states[state]}</StateDot>
+        </span>
+        {withheld !== undefined && <WithheldBadge withheld={withheld} />}
       </span>
       <Small className="pl-3.5">
         {self ? (
@@ -187,6 +193,18 @@ function StateCell({ row }: { readonly row: NodeRow }): ReactNode {
         )}
       </Small>
     </>
+  );
+}
+
+/** That a node takes no work of others. */
+export function WithheldBadge({ withheld }: { readonly withheld: NonNullable<NodeRow['withheld']> }): ReactNode {
+  return (
+    <Tooltip text={text.nodes.withheldTips[withheld]}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the tip is read by keyboard, too */}
+      <span tabIndex={0} className="inline-flex">
+        <Badge>{text.nodes.withheld[withheld]}</Badge>
+      </span>
+    </Tooltip>
   );
 }
 

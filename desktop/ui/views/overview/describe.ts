@@ -37,6 +37,11 @@ export function loadText(load: Peer['load']): string {
   return load.requestsInFlight === 0 ? words.idle : words.underWay(load.requestsInFlight);
 }
 
+/** What a peer in reach does now, and first of it that it takes no work of others. */
+export function peerLoadText({ load, withheld }: Pick<Peer, 'load' | 'withheld'>): string {
+  return withheld === undefined ? loadText(load) : `${words.withheld[withheld]} · ${loadText(load)}`;
+}
+
 /** 0 to 1: how much work a node has before it, on a scale on which both a little and much can be seen. */
 export function loadShare(load: Peer['load']): number {
   if (load === undefined) return 0;
@@ -66,7 +71,8 @@ export function linkTexts(link: Peer['link']): readonly string[] {
 }
 
 /** All that the map shows of a peer, as one text: equal texts look the same. */
-export function peerInWords({ name, state, hardware, offers, load, link }: Peer): string {
+export function peerInWords(peer: Peer): string {
+  const { name, state, hardware, offers, load, link } = peer;
   // Bars of a hundred pixels: smaller steps can't be seen.
   const share = Math.round(loadShare(load) * 50);
   return [
@@ -74,7 +80,7 @@ export function peerInWords({ name, state, hardware, offers, load, link }: Peer)
     state,
     hardwareText(hardware),
     holdsText(offers),
-    loadText(load),
+    peerLoadText(peer),
     share,
     link?.path,
     ...linkTexts(link),

@@ -9,7 +9,7 @@ import type { Peer } from '../../data/contract.ts';
 import { useLive } from '../../data/events.ts';
 import { text } from '../../text/en.ts';
 import { safeName } from '../../text/format.ts';
-import { hardwareText, holdsText, linkTexts, loadShare, loadText } from './describe.ts';
+import { hardwareText, holdsText, linkTexts, loadShare, loadText, peerLoadText } from './describe.ts';
 import { activeByNode } from './flows.ts';
 import type { MapForm } from './layout.ts';
 
@@ -53,10 +53,11 @@ export const PeerNode = memo(function PeerNode({ data }: NodeProps & { readonly 
         form={form}
         active={active}
         state={peer.state}
+        withheld={peer.withheld}
         lines={[
           hardwareText(peer.hardware),
           holdsText(peer.offers),
-          away ? text.overview.states[peer.state] : [...links, loadText(peer.load)].join(' · '),
+          away ? text.overview.states[peer.state] : [...links, peerLoadText(peer)].join(' · '),
         ]}
         load={away ? 0 : loadShare(peer.load)}
       />
@@ -74,11 +75,17 @@ interface CardProps {
   readonly active: boolean;
   readonly self?: boolean;
   readonly state?: Peer['state'];
+  readonly withheld?: Peer['withheld'];
 }
 
-function CardOf({ node, name, form, lines, load, active, self = false, state = 'connected' }: CardProps): ReactNode {
+function CardOf(props: CardProps): ReactNode {
+  const { node, name, form, lines, load, active, self = false, state = 'connected', withheld } = props;
   const compact = form.kind === 'compact';
-  const word = state === 'connected' ? '' : `, ${text.overview.states[state]}`;
+  const said = [
+    ...(state === 'connected' ? [] : [text.overview.states[state]]),
+    ...(withheld === undefined ? [] : [text.overview.withheld[withheld]]),
+  ];
+  const word = said.map((each) => `, ${each}`).join('');
   const brief = form.kind === 'brief';
   const shown = compact ? [] : brief ? lines.slice(1, 2) : lines;
   // A whole card says its state in its last line.

@@ -7,7 +7,7 @@ import { NodeName } from '../../components/node-name.tsx';
 import { type Column, Table } from '../../components/table.tsx';
 import type { Peer } from '../../data/contract.ts';
 import { text } from '../../text/en.ts';
-import { hardwareText, holdsText, linkTexts, loadText, STATE_TONES } from './describe.ts';
+import { hardwareText, holdsText, linkTexts, loadText, peerLoadText, STATE_TONES } from './describe.ts';
 
 interface Row {
   readonly node: string;
@@ -82,7 +82,7 @@ export function MeshList({ status, peers, holds }: MeshListProps): ReactNode {
       state: peer.state,
       hardware: hardwareText(peer.hardware),
       holds: holdsText(peer.offers),
-      load: peer.state === 'connected' ? loadText(peer.load) : '',
+      load: peer.state === 'connected' ? peerLoadText(peer) : '',
       link: peer.state === 'connected' ? linkTexts(peer.link).join(' · ') : '',
     })),
   ];

@@ -30,6 +30,14 @@ describe('rows', () => {
     expect(rows([peerOf(1, 'gone')])[1]).toMatchObject({ state: 'gone', load: undefined, link: undefined });
   });
 
+  it('say of a node that it takes no work', () => {
+    expect(rows([peerOf(0), { ...peerOf(1), withheld: 'unlent' }]).map(({ withheld }) => withheld)).toEqual([
+      undefined,
+      undefined,
+      'unlent',
+    ]);
+  });
+
   it('keep the moment in which a peer was heard while nothing new is told of it', () => {
     const peer = peerOf(1);
     expect(heardAtMs(peer, 10_000)).toBe(9_600);

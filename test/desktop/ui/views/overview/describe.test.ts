@@ -4,6 +4,8 @@ import {
   holdsText,
   loadShare,
   loadText,
+  peerInWords,
+  peerLoadText,
   stateOf,
 } from '../../../../../desktop/ui/views/overview/describe.ts';
 import { peerOf, RECORDED } from '../../../../support/recorded-answers.ts';
@@ -47,6 +49,14 @@ describe('in words', () => {
       loadShare({ ...load, requestsInFlight: 3 }),
     );
     expect(loadShare({ ...load, queuedMs: 1e9 })).toBe(1);
+  });
+
+  it('a peer that takes no work says so before what it does, and looks another on the map', () => {
+    const peer = peerOf(0);
+    expect(peerLoadText(peer)).toBe('idle');
+    expect(peerLoadText({ ...peer, withheld: 'paused' })).toBe('paused · idle');
+    expect(peerLoadText({ ...peer, withheld: 'unlent' })).toBe('lends nothing · idle');
+    expect(peerInWords({ ...peer, withheld: 'paused' })).not.toBe(peerInWords(peer));
   });
 
   it('this node is serving, busy, alone, or out of reach', () => {
