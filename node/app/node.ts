@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import type { InstalledModel } from '../../models/installed.ts';
 import { ModelStore } from '../../models/store.ts';
-import type { ModelOffer } from '../../protocol/capability.ts';
+import { type ModelOffer, withheldBy } from '../../protocol/capability.ts';
 import type { WeftError } from '../../protocol/errors.ts';
 import { PEER_METHODS } from '../../protocol/methods.ts';
 import { CurrentApiKey, loadApiKey } from '../config/api-key.ts';
@@ -406,6 +406,8 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
     models,
     nodeName: nameOf,
     self: key.node,
+    withholding: () =>
+      mesh.peers().filter(({ advert, state }) => state !== 'gone' && withheldBy(advert) !== undefined).length,
   });
   const conversations = new KeptConversations(
     { clock, log, coordinator, traces, events, nameOf, newId: (prefix) => newId(random, prefix) },

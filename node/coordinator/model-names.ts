@@ -22,6 +22,7 @@ const USE: Readonly<Record<ModelTask, string>> = {
  * Of several with the same id but other bytes, one that can run now, here before elsewhere, loaded before on disk, on many
  * nodes before few.
  * @param task what it must be for; undefined = anything
+ * @param withholding the number of nodes that offer nothing now by their owners' will: one of them may have it
  * @throws WeftError `model_not_found`, which lists what there is; `bad_request` for a model of another task;
  *   `no_capable_node` when every node that offers it is away
  */
@@ -30,13 +31,14 @@ export function findModel(
   name: string,
   task: ModelTask | undefined,
   self: NodeId,
+  withholding: () => number = () => 0,
 ): AvailableModel {
   const named = withForm(models, name, self);
   const ids = new Set(named.map((model) => model.offer.model.id));
-  if (ids.size !== 1) throw notFound(models, name, self, [...ids]);
+  if (ids.size !== 1) throw notFound({ models, name, self, withholding }, [...ids]);
   const ofTask = named.filter((model) => task === undefined || model.offer.task === task);
   const [best] = ofTask.length === 0 ? named : ofTask.toSorted((a, b) => preference(b, self) - preference(a, self));
-  if (best === undefined) throw notFound(models, name, self);
+  if (best === undefined) throw notFound({ models, name, self, withholding });
   const { offer } = best;
   if (task !== undefined && offer.task !== task) {
     throw new WeftError({
@@ -150,12 +152,14 @@ function noForm(found: readonly AvailableModel[], form: string, self: NodeId): W
 
 const shortened = (name: string): string => (name.length > NAME_SHOWN_MAX ? `${name.slice(0, NAME_SHOWN_MAX)}…` : name);
 
-function notFound(
-  models: readonly AvailableModel[],
-  name: string,
-  self: NodeId,
-  ambiguous: readonly string[] = [],
-): WeftError {
+interface Sought {
+  readonly models: readonly AvailableModel[];
+  readonly name: string;
+  readonly self: NodeId;
+  readonly withholding: () => number;
+}
+
+function notFound({ models, name, self, withholding }: Sought, ambiguous: readonly string[] = []): WeftError {
   const shown = shortened(name);
   if (ambiguous.length > 1) {
     return new WeftError({
@@ -167,10 +171,13 @@ function notFound(
   }
   const there = listable(models, self).map(({ offer }) => offer.aliases[0] ?? offer.model.id);
   const more = there.length > NAMES_LISTED_MAX ? `, and ${there.length - NAMES_LISTED_MAX} more` : '';
+  const silent = withholding();
+  const who = silent === 1 ? 'A node that takes' : `${silent} nodes that take`;
+  const hidden = silent === 0 ? '' : ` ${who} no work of others now may have it: \`weft peers\` shows which.`;
   const list = there.slice(0, NAMES_LISTED_MAX).join(', ');
   return new WeftError({
     code: 'model_not_found',
-    message: `There is no model "${shown}" in this mesh. It has ${list === '' ? 'none at the moment' : list + more}.`,
+    message: `There is no model "${shown}" in this mesh. It has ${list === '' ? 'none at the moment' : list + more}.${hidden}`,
     facts: { param: 'model', model: shown },
   });
 }

@@ -37,6 +37,8 @@ export interface ModelResolverComponents {
   readonly transfer: FileTransfer;
   readonly models: ModelSource;
   readonly self: NodeId;
+  /** Number of nodes in reach that take no work of others now, and so offer nothing. */
+  readonly withholding: () => number;
 }
 
 export class ModelResolver {
@@ -102,8 +104,8 @@ export class ModelResolver {
   }
 
   #find(name: string, task: ModelTask | undefined): AvailableModel {
-    const { dispatcher, self } = this.#components;
-    return findModel(dispatcher.models(), name, task, self);
+    const { dispatcher, self, withholding } = this.#components;
+    return findModel(dispatcher.models(), name, task, self, withholding);
   }
 
   async #metadata(model: AvailableModel): Promise<ModelMetadata> {

@@ -50,6 +50,8 @@ export interface TextCoordinatorComponents {
   /** A node's name for people; its id where it has none. */
   readonly nodeName: (node: NodeId) => string;
   readonly self: NodeId;
+  /** Number of nodes in reach that take no work of others now, and so offer nothing. */
+  readonly withholding: () => number;
 }
 
 export class TextCoordinator implements Coordinator {

@@ -150,6 +150,7 @@ export function fakeCoordinator(init: FakeCoordinatorInit) {
     models: store,
     nodeName: (node) => `name of ${node}`,
     self: 'self',
+    withholding: () => 0,
   };
   return { coordinator: new TextCoordinator(components), telemetry };
 }

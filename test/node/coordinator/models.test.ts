@@ -50,6 +50,18 @@ describe('a name', () => {
     expect(() => find('x', many)).toThrow('o/m11, and 8 more.');
   });
 
+  it('that fits no model may be that of one on nodes that take no work', () => {
+    const refused =
+      (nodes: number, from = models) =>
+      () =>
+        findModel(from, 'x', undefined, 'self', () => nodes);
+    expect(refused(0)).toThrow(/d\/twin\.$/);
+    expect(refused(1, [])).toThrow(
+      'It has none at the moment. A node that takes no work of others now may have it: `weft peers` shows which.',
+    );
+    expect(refused(2)).toThrow('2 nodes that take no work of others now may have it');
+  });
+
   it('that fits two models is refused with both', () => {
     expect(() => find('twin')).toThrow('"twin" could be c/twin or d/twin.');
   });
