@@ -138,6 +138,9 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   const { store, folder } = home;
   const paths = packagePaths();
   const listening = await planListening(settings);
+  teardown.add('ports', async () => {
+    await Promise.all([listening.release.api(), listening.release.swarm()]);
+  });
 
   // Who this is, whom it trusts, and what it sees of itself.
   const apiKeyInit = { folder, asked: settings.apiKey };
@@ -492,6 +495,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   teardown.add('profiler', () => profiler.stop());
   profiler.start();
   teardown.add('mesh', () => mesh.stop());
+  await listening.release.swarm();
   await mesh.start();
   teardown.add('library', stopLibrary);
   library.start();
@@ -534,6 +538,7 @@ async function assemble(init: NodeInit, teardown: Teardown): Promise<RunningNode
   teardown.add('conversations', () => conversations.close());
   conversations.open();
   teardown.add('gateway', () => gateway.stop());
+  await listening.release.api();
   ({ url } = await gateway.start());
   teardown.add('devices', () => devices.stop());
   devices.start();

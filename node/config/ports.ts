@@ -12,6 +12,8 @@ export interface ChosenPort {
   readonly port: number;
   /** True when the default one was taken: tell the user. */
   readonly moved: boolean;
+  /** Lets go of it, to be listened on at once. Until then no other process gets it, another node that starts now included. */
+  release(): Promise<void>;
 }
 
 export interface PortInit {
@@ -25,16 +27,18 @@ export interface PortInit {
 }
 
 /**
- * A port that was free a moment ago. Listening can still fail: {@link portInUse} makes the same error then.
+ * A port that is free, held until it is released.
  * @throws WeftError `port_in_use`, or `config_invalid` when this machine can't listen at the address at all
  */
 export async function choosePort(init: PortInit): Promise<ChosenPort> {
   const { address, port, asked, spokenFor = [] } = init;
-  if (port === 0) return { port, moved: false };
-  if (!spokenFor.includes(port) && (await comesFree(address, port))) return { port, moved: false };
+  if (port === 0) return { port, moved: false, release: async () => undefined };
+  const release = spokenFor.includes(port) ? undefined : await holdSoon(address, port);
+  if (release !== undefined) return { port, moved: false, release };
   if (!asked) {
     for (let next = port + 1; next <= Math.min(port + PORTS_TRIED, 65_535); next++) {
-      if (!spokenFor.includes(next) && (await isFree(address, next))) return { port: next, moved: true };
+      const releaseNext = spokenFor.includes(next) ? undefined : await hold(address, next);
+      if (releaseNext !== undefined) return { port: next, moved: true, release: releaseNext };
     }
   }
   throw await portInUse(address, port);
@@ -52,22 +56,27 @@ export async function portInUse(address: string, port: number): Promise<WeftErro
 }
 
 /** A daemon that was killed a moment ago may still be letting go of it. */
-async function comesFree(address: string, port: number): Promise<boolean> {
+async function holdSoon(address: string, port: number): Promise<Release | undefined> {
   const until = performance.now() + PORT_WAIT_MS;
   for (;;) {
-    if (await isFree(address, port)) return true;
-    if (performance.now() >= until) return false;
+    const release = await hold(address, port);
+    if (release !== undefined || performance.now() >= until) return release;
     await delay(PORT_RETRY_MS);
   }
 }
 
-/** @throws WeftError `config_invalid` for an address or port at which this process may not listen */
-function isFree(address: string, port: number): Promise<boolean> {
-  const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-  const server = createServer();
+type Release = ChosenPort['release'];
+
+/**
+ * Listens, and answers nobody. Undefined where another one listens already.
+ * @throws WeftError `config_invalid` for an address or port at which this process may not listen
+ */
+function hold(address: string, port: number): Promise<Release | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<Release | undefined>();
+  const server = createServer((socket) => socket.destroy());
   server.once('error', (error) => {
     const code = systemCode(error);
-    if (code === 'EADDRINUSE') return resolve(false);
+    if (code === 'EADDRINUSE') return resolve(undefined);
     reject(
       new WeftError(
         {
@@ -78,6 +87,7 @@ function isFree(address: string, port: number): Promise<boolean> {
       ),
     );
   });
-  server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(true)));
+  const release = (): Promise<void> => new Promise((released) => server.close(() => released()));
+  server.listen({ host: address, port, exclusive: true }, () => resolve(release));
   return promise;
 }

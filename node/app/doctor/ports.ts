@@ -86,7 +86,8 @@ async function wanted(
   const { host, port } = address;
   if (port === 0) return ok(name, 'the system chooses the port');
   try {
-    await choosePort({ address: host, port, asked: true });
+    const { release } = await choosePort({ address: host, port, asked: true });
+    await release();
     return ok(name, `${formatApiAddress(address)} is free`);
   } catch (error) {
     const { code, message, remedy } = toWeftError(error);
