@@ -1,4 +1,5 @@
 // Where the API and the swarm listen: a default port that is taken moves on, and the person is told.
+import { WeftError } from '../../protocol/errors.ts';
 import { type ChosenPort, choosePort } from '../config/ports.ts';
 import type { Settings } from '../config/settings.ts';
 
@@ -11,6 +12,18 @@ export interface ListenPlan {
   readonly notices: readonly string[];
   /** Lets go of the ports, each to be listened on at once; a second time does nothing. */
   readonly release: { readonly api: () => Promise<void>; readonly swarm: () => Promise<void> };
+}
+
+/** Starts that lose a port to another program, one after the other: as many nodes as are likely to start at once. */
+export const PORT_RACES_MAX = 5;
+
+/** A port that nobody asked for just now was free when it was chosen, and wasn't any more when it was to be listened on. */
+export function lostPort(error: unknown, { sources }: Settings): boolean {
+  return (
+    error instanceof WeftError &&
+    error.code === 'port_in_use' &&
+    (sources.host === 'default' || sources.listen === 'default')
+  );
 }
 
 /** @throws WeftError `port_in_use` for a port that was asked for, or when none nearby is free */

@@ -67,7 +67,7 @@ import { registerGauges } from './gauges.ts';
 import { detectHardware } from './hardware.ts';
 import { joinByTicket } from './join.ts';
 import { createLibrary, type NodeLibrary } from './library.ts';
-import { planListening } from './listen.ts';
+import { lostPort, PORT_RACES_MAX, planListening } from './listen.ts';
 import { ManageableNode } from './manage.ts';
 import { modelFiles } from './model-files.ts';
 import { observing } from './observing.ts';
@@ -124,12 +124,19 @@ export interface RunningNode {
  * @throws WeftError `port_in_use`, `config_invalid`, or what joining failed with; nothing is left running then
  */
 export async function startNode(init: NodeInit): Promise<RunningNode> {
-  const teardown = new Teardown(init.log);
-  try {
-    return await assemble(init, teardown);
-  } catch (error) {
-    await teardown.run();
-    throw error;
+  for (let again = 0; ; again += 1) {
+    const teardown = new Teardown(init.log);
+    try {
+      // A ticket is good for once.
+      return await assemble(again === 0 ? init : { ...init, joinTicket: undefined }, teardown);
+    } catch (error) {
+      await teardown.run();
+      if (again === PORT_RACES_MAX || !lostPort(error, init.settings)) throw error;
+      init.log.debug(
+        { error: String(error) },
+        'another program was sooner at a port: begun anew with the next free one',
+      );
+    }
   }
 }
 

@@ -29,6 +29,15 @@ describe('weft serve --self-check', () => {
   });
 });
 
+describe('nodes that are started at once', () => {
+  it('have ports of their own where nobody asked for others', async () => {
+    const env = { WEFT_HOST: undefined, WEFT_LISTEN: undefined };
+    const daemons = await Promise.all([1, 2, 3, 4].map(() => start({ env })));
+    expect(new Set(daemons.map(({ url }) => url)).size).toBe(daemons.length);
+    for (const { url } of daemons) expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+});
+
 describe('the commands', () => {
   it('answer a prompt given as argument and from a pipe, and name the node', async () => {
     const daemon = await start();

@@ -57,8 +57,8 @@ export interface Daemon {
 export interface DaemonInit {
   /** @default a new folder below the system's temporary one */
   readonly home?: string;
-  /** Settings, over those of {@link DEFAULTS}. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Settings, over those of {@link DEFAULTS}; undefined: as where nobody has set it. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Behind `weft serve`. */
   readonly args?: readonly string[];
 }
