@@ -172,8 +172,8 @@ export function createClient({ fetch }: ClientComponents): Client {
     },
     async signIn(by) {
       const answer = await open<SessionAnswer>('POST', SESSION, { json: by });
-      // A link that is opened in a page that is in may be another person's.
-      if (known) forget();
+      // A link that is opened in a page that is in may be another person's; a key is typed where nobody is in, or renewed by who is.
+      if (known && 'token' in by) forget();
       signIns += 1;
       session = Promise.resolve(answer);
       return answer;
