@@ -3,7 +3,7 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { describeWithBrowser, expectAccessible, openPage } from '../support/page.ts';
-import { SELF } from '../support/recorded-answers.ts';
+import { RECORDED, SELF } from '../support/recorded-answers.ts';
 import { startRecordedNode } from '../support/recorded-node.ts';
 
 const row = {
@@ -97,6 +97,17 @@ describeWithBrowser('a view that fails', () => {
     await retry(page);
     await atView(page, 'Overview');
     await failed(page).waitFor({ state: 'detached' });
+  });
+
+  it('and the frame, where the node says of itself what can not be drawn, leaves no empty page', async () => {
+    await using node = await startRecordedNode();
+    const good = RECORDED['GET /api/v1/status'];
+    node.answer('GET /api/v1/status', { ...good, name: { first: 'no', last: 'text' } });
+    const { page } = await openPage({ daemon: node, signIn: false, expected: [...THROWN, /React child|object/] });
+    await failed(page).waitFor();
+    node.answer('GET /api/v1/status', good);
+    await retry(page);
+    await atView(page, 'Overview');
   });
 
   it('and the palette, whose file is loaded when it is opened, takes no more down than a view', async () => {

@@ -53,7 +53,12 @@ function Gate(): ReactNode {
         <WelcomeView />
       </Alone>
     );
-  return <Inside location={location} />;
+  // What the frame itself can't draw must not leave an empty page.
+  return (
+    <ErrorBoundary resetKey={location}>
+      <Inside location={location} />
+    </ErrorBoundary>
+  );
 }
 
 function useSignInRedirect(

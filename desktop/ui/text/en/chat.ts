@@ -48,6 +48,8 @@ export const chat = {
   modelOf: (name: string) => `Model: ${name}`,
   modelFailed: 'The model was not changed',
   noModel: 'No model',
+  modelPending: 'Model',
+  modelsFailed: 'The models of the mesh could not be read',
   noModelTitle: 'No model of this mesh writes text',
   noModelText: 'Bring one to this node, or to another node of the mesh; then ask away.',
   toModels: 'To the models',

@@ -14,6 +14,7 @@ export const tryIt = {
   failed: 'The request failed',
   cancelled: 'Stopped.',
   model: 'Model',
+  modelsFailed: 'The models of the mesh could not be read',
   noModels: 'No model of this mesh can do that',
   noModelsText: 'Bring one to this node, or to another node of the mesh.',
   toModels: 'To the models',

@@ -26,7 +26,7 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
   const actions = useChatActions();
   const { failed } = useToast();
   const [, navigate] = useLocation();
-  const { data: models } = useModels();
+  const { data: models, error: modelsError, refetch: readModels } = useModels();
   const { data: status } = useStatus();
   const newManner = useNewManner();
   const manner: Manner = conversation ?? newManner;
@@ -186,6 +186,9 @@ export function ConversationPane({ conversation }: { readonly conversation: Conv
                 {text.chat.toEnd}
               </Button>
             </div>
+          )}
+          {modelsError !== null && models === undefined && (
+            <Failed compact title={text.chat.modelsFailed} error={modelsError} onRetry={() => void readModels()} />
           )}
           {problem !== undefined && (
             <Failed compact title={text.chat.notSent} error={problem.error} onRetry={problem.again} />

@@ -11,6 +11,7 @@ import { bytes, safeName, shortModel } from '../../text/format.ts';
 import { chatModels, isModel, type ModelEntry } from './models.ts';
 
 export interface ModelChoiceProps {
+  /** Undefined: not known yet. */
   readonly models: ModelsAnswer | undefined;
   /** Null = the first that writes text. */
   readonly value: string | null;
@@ -22,12 +23,15 @@ const NODES_SHOWN = 3;
 export function ModelChoice({ models, value, onChange }: ModelChoiceProps): ReactNode {
   const entries = chatModels(models);
   const chosen = value === null ? entries[0] : entries.find((entry) => isModel(entry, value));
-  const name = chosen === undefined ? (value === null ? text.chat.noModel : safeName(shortModel(value))) : chosen.name;
+  const none = models === undefined ? text.chat.modelPending : text.chat.noModel;
+  const name = chosen === undefined ? (value === null ? none : safeName(shortModel(value))) : chosen.name;
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>
         <Button kind="quiet" size="small" aria-label={text.chat.modelOf(name)} className="min-w-0 max-w-64 shrink">
-          <StateDot tone={chosen === undefined ? 'warn' : chosen.loaded ? 'good' : 'neutral'} />
+          <StateDot
+            tone={chosen?.loaded === true ? 'good' : models !== undefined && chosen === undefined ? 'warn' : 'neutral'}
+          />
           <bdi className="truncate">{name}</bdi>
           <ChevronDown />
         </Button>

@@ -22,7 +22,7 @@ interface Figure {
 
 /** @param node undefined: the node behind the page, which tells more of itself */
 export function LiveLoad({ node }: { readonly node: string | undefined }): ReactNode {
-  const { pulses } = useHistory();
+  const { pulses, query } = useHistory();
   const { xs, figures } = useMemo(() => {
     const since = (pulses.at(-1)?.atMs ?? 0) - SHOWN_MS;
     const shown = pulses.filter(({ atMs }) => atMs >= since);
@@ -31,6 +31,7 @@ export function LiveLoad({ node }: { readonly node: string | undefined }): React
       figures: node === undefined ? ownFigures(shown) : peerFigures(shown, node),
     };
   }, [pulses, node]);
+  if (xs.length < POINTS_MIN && query.isError) return <p className="text-muted text-sm">{text.overview.noPulses}</p>;
   if (xs.length < POINTS_MIN) {
     return (
       <>

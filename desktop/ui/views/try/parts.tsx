@@ -5,7 +5,7 @@ import { Link } from 'wouter';
 import { Button } from '../../components/button.tsx';
 import { Card } from '../../components/card.tsx';
 import { CopyButton } from '../../components/copy-button.tsx';
-import { Empty } from '../../components/empty.tsx';
+import { Empty, Skeleton } from '../../components/empty.tsx';
 import { Failed } from '../../components/failed.tsx';
 import { Field, Select } from '../../components/field.tsx';
 import { NodeName } from '../../components/node-name.tsx';
@@ -122,7 +122,15 @@ export function ModelField({
   readonly value: string;
   readonly onChange: (model: string) => void;
 }): ReactNode {
-  if (models !== undefined && models.length === 0) {
+  const { error, refetch } = useModels();
+  if (models === undefined) {
+    return error === null ? (
+      <Skeleton lines={2} />
+    ) : (
+      <Failed compact title={text.try.modelsFailed} error={error} onRetry={() => void refetch()} />
+    );
+  }
+  if (models.length === 0) {
     return (
       <Empty
         title={text.try.noModels}
@@ -141,7 +149,7 @@ export function ModelField({
       <Select
         value={value}
         onChange={onChange}
-        options={(models ?? []).map(({ id, precision }) => ({
+        options={models.map(({ id, precision }) => ({
           value: id,
           label: [safeName(shortModel(id)), precision].filter((part) => part !== undefined).join(' · '),
         }))}
