@@ -1,7 +1,7 @@
 // A long list of which only what is seen stands in the document. Rows may have different heights.
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { ArrowUp } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import { Button } from './button.tsx';
 import { classes } from './class-names.ts';
 import { useReading } from './use-reading.ts';
@@ -37,8 +37,7 @@ export function VirtualList<Item>({
   className,
 }: VirtualListProps<Item>): ReactNode {
   const scroller = useRef<HTMLElement>(null);
-  // Drawn anew when it changes: what comes next is to find the anchor where it belongs.
-  const [atEnd, setAtEnd] = useState(true);
+  const atEnd = useRef(true);
   const { look, handlers } = useReading(scroller, onReading);
   const virtualizer = useVirtualizer({
     count: items.length,
@@ -46,15 +45,15 @@ export function VirtualList<Item>({
     estimateSize: () => estimatePx,
     overscan: 12,
     // What grows at its end may lose its oldest rows: those that are read stay where they are.
-    anchorTo: follow && !atEnd ? 'end' : 'start',
+    anchorTo: follow && !atEnd.current ? 'end' : 'start',
     getItemKey: (index) => {
       const item = items[index];
       return item === undefined ? index : itemKey(item, index);
     },
   });
   useEffect(() => {
-    if (follow && atEnd && items.length > 0) virtualizer.scrollToIndex(items.length - 1, { align: 'end' });
-  }, [follow, atEnd, items, virtualizer]);
+    if (follow && atEnd.current && items.length > 0) virtualizer.scrollToIndex(items.length - 1, { align: 'end' });
+  }, [follow, items, virtualizer]);
   return (
     <section
       ref={scroller}
@@ -62,7 +61,7 @@ export function VirtualList<Item>({
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
       tabIndex={0}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        setAtEnd(scrollHeight - scrollTop - clientHeight < AT_END_PX);
+        atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PX;
         look();
       }}
       {...handlers}
