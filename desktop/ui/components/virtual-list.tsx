@@ -38,6 +38,7 @@ export function VirtualList<Item>({
 }: VirtualListProps<Item>): ReactNode {
   const scroller = useRef<HTMLElement>(null);
   const atEnd = useRef(true);
+  const lastTop = useRef(0);
   const { look, handlers } = useReading(scroller, onReading);
   const virtualizer = useVirtualizer({
     count: items.length,
@@ -61,7 +62,10 @@ export function VirtualList<Item>({
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
       tabIndex={0}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+        const near = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+        // Rows that have come between a scroll to the end and this word of it don't mean that one has left.
+        if (near || scrollTop < lastTop.current) atEnd.current = near;
+        lastTop.current = scrollTop;
         look();
       }}
       {...handlers}
