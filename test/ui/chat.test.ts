@@ -93,7 +93,10 @@ describeWithBrowser('the chat of a real node', () => {
     await page.getByRole('button', { name: 'Save' }).click();
     await field(page).fill('What is woven?');
     await page.getByRole('button', { name: 'Send' }).click();
-    await answers(page).getByText('6 tokens', { exact: true }).waitFor();
+    // It may end sooner by itself: the answer is drawn by lot.
+    await answers(page)
+      .getByText(/^[1-6] tokens?$/)
+      .waitFor();
     await answers(page).getByText('this node').waitFor();
     await answers(page).getByRole('button', { name: 'Why here?' }).click();
     await answers(page).getByText('This node was to be the soonest').waitFor();
