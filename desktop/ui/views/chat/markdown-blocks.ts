@@ -39,6 +39,22 @@ export function openCodeOf(block: string): { readonly language: string; readonly
   return closes.test(code) ? undefined : { language, code };
 }
 
+/** Code in pieces of so many lines, each with its last newline: of a text that grows at its end all but the last stay the same. */
+export function piecesOf(code: string, linesMax: number): readonly string[] {
+  const pieces: string[] = [];
+  let from = 0;
+  let lines = 0;
+  for (let at = code.indexOf('\n'); at !== -1; at = code.indexOf('\n', at + 1)) {
+    lines += 1;
+    if (lines < linesMax) continue;
+    pieces.push(code.slice(from, at + 1));
+    from = at + 1;
+    lines = 0;
+  }
+  if (from < code.length || pieces.length === 0) pieces.push(code.slice(from));
+  return pieces;
+}
+
 const FENCE = /^\s{0,12}(`{3,}|~{3,})/;
 
 /** Links and footnotes that other places of the text name. */

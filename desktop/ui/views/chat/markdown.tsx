@@ -5,7 +5,7 @@ import { classes } from '../../components/class-names.ts';
 import { CopyButton } from '../../components/copy-button.tsx';
 import { text } from '../../text/en.ts';
 import { CODE_LENGTH_MAX } from './limits.ts';
-import { blocksOf, openCodeOf } from './markdown-blocks.ts';
+import { blocksOf, openCodeOf, piecesOf } from './markdown-blocks.ts';
 import { COLOURED, PLAIN, SAFE_COMPONENTS, safeMarkdown } from './markdown-options.ts';
 import './highlight.css';
 
@@ -24,12 +24,31 @@ export function Markdown({ source, growing }: { readonly source: string; readonl
 const Block = memo(function Block({ source, growing }: { readonly source: string; readonly growing: boolean }) {
   // Code that is still being written is not read again and again: it is coloured when it is whole.
   const open = growing ? openCodeOf(source) : undefined;
-  if (open !== undefined) return <Code language={open.language} source={open.code} />;
+  if (open !== undefined) {
+    return (
+      <Code language={open.language} source={open.code}>
+        <code>
+          {piecesOf(open.code, PIECE_LINES).map((piece, at) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: code only grows at its end, so that a piece keeps its place
+            <Piece key={at} text={piece} />
+          ))}
+        </code>
+      </Code>
+    );
+  }
   return (
     <ReactMarkdown {...(source.length <= CODE_LENGTH_MAX ? COLOURED : PLAIN)} components={COMPONENTS}>
       {source}
     </ReactMarkdown>
   );
+});
+
+/** Lines that are laid out anew with each bit of code that comes. */
+const PIECE_LINES = 50;
+
+/** A box of its own: what has come before is laid out once. */
+const Piece = memo(function Piece({ text }: { readonly text: string }) {
+  return <span className="block">{text}</span>;
 });
 
 const COMPONENTS: Components = {
@@ -120,8 +139,7 @@ function Code({
 }: {
   readonly language: string;
   readonly source: string;
-  /** @default the source as it is */
-  readonly children?: ReactNode;
+  readonly children: ReactNode;
 }): ReactNode {
   return (
     <div className="min-w-0 rounded-md border border-line bg-sunken">
@@ -133,7 +151,7 @@ function Code({
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines are scrolled by keyboard, too */}
       <section aria-label={text.common.code} tabIndex={0} className="overflow-x-auto px-3 py-2.5">
-        <pre className="font-mono text-[0.8125rem] leading-5">{children ?? <code>{source}</code>}</pre>
+        <pre className="font-mono text-[0.8125rem] leading-5">{children}</pre>
       </section>
     </div>
   );

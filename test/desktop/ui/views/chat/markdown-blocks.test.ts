@@ -1,6 +1,6 @@
 // A long answer is cut where Markdown itself would begin another block, and nowhere else.
 import { describe, expect, test } from 'vitest';
-import { blocksOf, openCodeOf } from '../../../../../desktop/ui/views/chat/markdown-blocks.ts';
+import { blocksOf, openCodeOf, piecesOf } from '../../../../../desktop/ui/views/chat/markdown-blocks.ts';
 
 describe('blocks', () => {
   test('are paragraphs, and what belongs together stays together', () => {
@@ -42,4 +42,12 @@ test('code is open until its own fence closes it', () => {
   expect(openCodeOf('```\na\n  `````  ')).toBeUndefined();
   expect(openCodeOf('```js')).toBeUndefined();
   expect(openCodeOf('no code')).toBeUndefined();
+});
+
+test('code that grows at its end changes but its last piece', () => {
+  const code = Array.from({ length: 7 }, (_, at) => `line ${at}\n`).join('');
+  expect(piecesOf(code, 3)).toEqual(['line 0\nline 1\nline 2\n', 'line 3\nline 4\nline 5\n', 'line 6\n']);
+  expect(piecesOf(`${code}more`, 3).slice(0, 2)).toEqual(piecesOf(code, 3).slice(0, 2));
+  for (const text of ['', '\n', 'a', 'a\n\n\nb', '\n\n\n']) expect(piecesOf(text, 2).join('')).toBe(text);
+  expect(piecesOf('', 2)).toEqual(['']);
 });
