@@ -280,5 +280,8 @@ export const AUDIT_TEXT_CHARS_MAX = 200;
 /** Events that wait for a watcher's link; one that is further behind is told that it missed some. */
 export const WATCH_EVENTS_WAITING_MAX = 1_024;
 
+/** UTF-16 units of their JSON together. */
+export const WATCH_LENGTH_WAITING_MAX = 1 << 20;
+
 /** Between two times that a watcher is told where it is. */
 export const WATCH_MARK_MS = 15_000;

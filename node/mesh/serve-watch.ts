@@ -7,7 +7,7 @@ import { PEER_METHODS } from '../../protocol/methods.ts';
 import type { EventFeed } from '../core/event-feed.ts';
 import type { Mesh } from '../core/mesh.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import { WATCH_EVENTS_WAITING_MAX, WATCH_MARK_MS } from './limits.ts';
+import { WATCH_EVENTS_WAITING_MAX, WATCH_LENGTH_WAITING_MAX, WATCH_MARK_MS } from './limits.ts';
 import type { ManageGuards } from './serve-manage.ts';
 
 export interface ServeWatchComponents {
@@ -62,6 +62,8 @@ class Outbox {
   readonly #reset: () => ControlEvent;
   readonly #failed: (error: unknown) => void;
   #waiting: WatchItem[] = [];
+  /** UTF-16 units of JSON among them. */
+  #waitingLength = 0;
   #full = false;
   #over = false;
 
@@ -89,7 +91,12 @@ class Outbox {
   #add(item: WatchItem): void {
     if (this.#over) return;
     this.#waiting.push(item);
-    if (this.#waiting.length > WATCH_EVENTS_WAITING_MAX) this.#waiting = [{ json: JSON.stringify(this.#reset()) }];
+    this.#waitingLength += lengthOf(item);
+    if (this.#waiting.length > WATCH_EVENTS_WAITING_MAX || this.#waitingLength > WATCH_LENGTH_WAITING_MAX) {
+      const reset = { json: JSON.stringify(this.#reset()) };
+      this.#waiting = [reset];
+      this.#waitingLength = lengthOf(reset);
+    }
     if (!this.#full) this.#drain();
   }
 
@@ -99,6 +106,7 @@ class Outbox {
       for (;;) {
         const item = this.#waiting.shift();
         if (item === undefined) return;
+        this.#waitingLength -= lengthOf(item);
         const room = this.#send(item);
         if (room === undefined) continue;
         this.#full = true;
@@ -119,3 +127,5 @@ class Outbox {
     this.#failed(error);
   }
 }
+
+const lengthOf = (item: WatchItem): number => ('json' in item ? item.json.length : 0);

@@ -7,7 +7,7 @@ import { silentLog } from '../../../node/core/log.ts';
 import type { ManagedNode } from '../../../node/core/manage.ts';
 import type { Mesh, PeerCallOptions } from '../../../node/core/mesh.ts';
 import type { Member, Role } from '../../../node/core/trust.ts';
-import { WATCH_EVENTS_WAITING_MAX } from '../../../node/mesh/limits.ts';
+import { WATCH_EVENTS_WAITING_MAX, WATCH_LENGTH_WAITING_MAX } from '../../../node/mesh/limits.ts';
 import { PeerManagement } from '../../../node/mesh/peer-management.ts';
 import { createManageGuards, type ManageGuards } from '../../../node/mesh/serve-manage.ts';
 import { serveWatch } from '../../../node/mesh/serve-watch.ts';
@@ -285,6 +285,23 @@ describe('a watcher whose link is full', () => {
     const texts = sent.flatMap((item) => ('json' in item ? [JSON.parse(item.json) as ControlEvent] : []));
     expect(texts[0]).toMatchObject({ type: 'reset' });
     expect(texts.at(-1)).toMatchObject({ data: { message: String(3 * WATCH_EVENTS_WAITING_MAX - 1) } });
+    stop();
+    await end;
+  });
+
+  it('costs no more bytes than the bound, however large each event is', async () => {
+    const { events, sent, room, stop, end } = stuck();
+    const large = 'x'.repeat(50_000);
+    for (let index = 0; index < 100; index += 1) events.publish('log', line(`${index} ${large}`));
+    let told = 0;
+    while (room.length > 0) {
+      room.shift()?.();
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+    for (const item of sent) told += 'json' in item ? item.json.length : 0;
+    expect(told).toBeLessThanOrEqual(WATCH_LENGTH_WAITING_MAX);
+    expect(sent.some((item) => 'json' in item && item.json.includes('"reset"'))).toBe(true);
     stop();
     await end;
   });
