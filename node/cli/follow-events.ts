@@ -8,6 +8,8 @@ import { RECONNECT_MS, RECONNECTS_MAX } from './limits.ts';
 export interface FollowInit {
   /** Finds the daemon, anew after each loss: a later run has another port. */
   readonly connect: () => Promise<{ readonly client: Client }>;
+  /** Another node, whose events come through the daemon. */
+  readonly node?: string | undefined;
   readonly types: readonly ControlEvent['type'][];
   readonly signal: AbortSignal;
   /** Is awaited when the stream has begun, before its first event is read; again after each loss. */
@@ -20,13 +22,14 @@ export interface FollowInit {
  * @throws WeftError `daemon_not_running` when the daemon stays away; `cancelled` after the signal; what it refuses
  */
 export async function* followEvents(init: FollowInit): AsyncGenerator<ControlEvent, never> {
-  const { connect, types, signal, onOpen } = init;
+  const { connect, node, types, signal, onOpen } = init;
+  const path = `${apiOf(node)}/events?types=${types.join(',')}`;
   let lastEventId: string | undefined;
   let wasOpen = false; // a daemon that was never there is not awaited
   for (let losses = 0; ; losses += 1) {
     try {
       const { client } = await connect();
-      const { events } = await client.watch(`/api/v1/events?types=${types.join(',')}`, { signal, lastEventId });
+      const { events } = await client.watch(path, { signal, lastEventId });
       wasOpen = true;
       await onOpen?.(client);
       for await (const { data, id } of events) {
@@ -35,7 +38,7 @@ export async function* followEvents(init: FollowInit): AsyncGenerator<ControlEve
         yield parseEvent(data);
       }
     } catch (error) {
-      const isLoss = error instanceof WeftError && error.code === 'daemon_not_running';
+      const isLoss = error instanceof WeftError && LOSSES.has(error.code);
       if (!isLoss || !wasOpen || losses >= RECONNECTS_MAX) throw error;
     }
     await delay(systemClock, RECONNECT_MS, signal).catch(() => {
@@ -43,6 +46,13 @@ export async function* followEvents(init: FollowInit): AsyncGenerator<ControlEve
     });
   }
 }
+
+/** The daemon is away; or the node behind it is. */
+const LOSSES: ReadonlySet<string> = new Set(['daemon_not_running', 'peer_lost', 'peer_unreachable', 'peer_timeout']);
+
+/** Where the control API of a node is: this daemon's own, or another's through it. */
+export const apiOf = (node: string | undefined): string =>
+  node === undefined ? '/api/v1' : `/api/v1/nodes/${encodeURIComponent(node)}`;
 
 function parseEvent(data: string): ControlEvent {
   try {

@@ -1,5 +1,6 @@
 // Names for the node ids in an answer: people know their machines by name.
 import type { MembersAnswer, StatusAnswer } from '../../protocol/api/control.ts';
+import { WeftError } from '../../protocol/errors.ts';
 import type { Client } from './client.ts';
 import { printable, shortNode } from './format.ts';
 
@@ -14,6 +15,35 @@ export async function nodeNames(client: Client, { signal }: { readonly signal: A
   ]);
   return namesOf(status, members);
 }
+
+/**
+ * The member that a person means: by its name, its id, or the end of it as `weft peers` shows it.
+ * @throws WeftError `not_found` for none or several, and what {@link Client} throws
+ */
+export async function nodeNamed(
+  client: Client,
+  wanted: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<string> {
+  const { members } = await client.get<MembersAnswer>('/api/v1/members', { signal });
+  const ending = wanted.replace(/^…/, '');
+  const found = members.filter(
+    ({ node, name }) => node === wanted || name === wanted || (ending.length >= ID_END_MIN && node.endsWith(ending)),
+  );
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only.node;
+  const named = (found.length > 1 ? found : members).map(({ node, name }) => `${name} (${shortNode(node)})`).join(', ');
+  throw new WeftError({
+    code: 'not_found',
+    message: printable(
+      found.length > 1 ? `Several members could be "${wanted}": ${named}.` : `No member of the mesh is "${wanted}".`,
+    ),
+    remedy: printable(found.length > 1 ? 'Write the end of its id.' : `There are ${named}.`),
+  });
+}
+
+/** Characters of the end of an id that are taken for one. */
+const ID_END_MIN = 6;
 
 /** Names by what the daemon said of itself and of the others. */
 export function namesOf(

@@ -4,9 +4,10 @@ import type { LogsAnswer } from '../../../protocol/api/control.ts';
 import type { Client } from '../client.ts';
 import { connect } from '../connect.ts';
 import type { ClientOptions, CommandContext } from '../context.ts';
-import { followEvents } from '../follow-events.ts';
+import { apiOf, followEvents } from '../follow-events.ts';
 import { LOG_LINES_REMEMBERED_MAX } from '../limits.ts';
 import { formatLogLine, type LogLine } from '../log-lines.ts';
+import { nodeNamed } from '../node-names.ts';
 import { dimLine } from '../style.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -16,6 +17,7 @@ interface Options extends ClientOptions {
   readonly follow?: true;
   readonly level?: (typeof LEVELS)[number];
   readonly lines?: number;
+  readonly node?: string;
 }
 
 export function define(command: Command, context: CommandContext): void {
@@ -23,20 +25,32 @@ export function define(command: Command, context: CommandContext): void {
     .option('-f, --follow', 'go on with the lines that follow, until Ctrl-C')
     .option('-n, --lines <n>', 'how many of the last lines', count)
     .addOption(new Option('--level <level>', 'lines of this level and above').choices(LEVELS))
+    .option('--node <node>', 'of another node that this one may manage: its name, its id, or the end of it')
     .option('--json', 'print each line as one JSON object')
     .option('--home <folder>', 'data folder of the daemon to ask (WEFT_HOME)')
     .action(async (options: Options) => {
       if (options.follow) return follow(options, context);
       const { client } = await connect(context, options);
-      for (const line of await lastLines(client, options, context)) print(line, options, context);
+      const node = await otherNode(client, options, context);
+      for (const line of await lastLines(client, node, options, context)) print(line, options, context);
     });
 }
 
-async function lastLines(client: Client, options: Options, { signal }: CommandContext): Promise<readonly LogLine[]> {
+/** Id of the node that is meant; undefined: the daemon's own. */
+async function otherNode(client: Client, options: Options, { signal }: CommandContext): Promise<string | undefined> {
+  return options.node === undefined ? undefined : nodeNamed(client, options.node, { signal });
+}
+
+async function lastLines(
+  client: Client,
+  node: string | undefined,
+  options: Options,
+  { signal }: CommandContext,
+): Promise<readonly LogLine[]> {
   const query = new URLSearchParams();
   if (options.level !== undefined) query.set('level', options.level);
   if (options.lines !== undefined) query.set('limit', String(options.lines));
-  const path = query.size === 0 ? '/api/v1/logs' : `/api/v1/logs?${query}`;
+  const path = query.size === 0 ? `${apiOf(node)}/logs` : `${apiOf(node)}/logs?${query}`;
   return (await client.get<LogsAnswer>(path, { signal })).lines;
 }
 
@@ -46,16 +60,18 @@ async function follow(options: Options, context: CommandContext): Promise<void> 
     print(line, options, context);
     shown.add(line);
   };
+  const node = await otherNode((await connect(context, options)).client, options, context);
   let client: Client | undefined;
   const catchUp = async (): Promise<void> => {
     if (client === undefined) return;
-    const lines = shown.unseen(await lastLines(client, options, context));
+    const lines = shown.unseen(await lastLines(client, node, options, context));
     lines.forEach(show);
     shown.expect(lines);
   };
   let resumes = false; // an event has come: the stream goes on behind it, or says that it can't
   const events = followEvents({
     connect: () => connect(context, options),
+    node,
     types: ['log'],
     signal: context.signal,
     // The stream is open before the last lines are read, so that nothing falls between; what stands in both is left out.

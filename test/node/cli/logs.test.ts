@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { formatLogLine, type LogLine } from '../../../node/cli/log-lines.ts';
 import { runProgram } from '../../../node/cli/program.ts';
 import { removeDaemonRecord } from '../../../node/config/daemon-record.ts';
+import { until } from '../../support/wait.ts';
 import { drivesTerminal, HOSTILE, type Routes, runCommand as run } from './command-support.ts';
 import { fakeDaemon, homeOf, openEvents, recordedContext, type SentEvents, sendJson } from './fake-daemon.ts';
 
@@ -58,6 +59,60 @@ describe('weft logs', () => {
     expect(context.out().split('\n').length).toBe(2);
     expect(drivesTerminal(context.out())).toBe(false);
     expect(context.out()).toContain('evil');
+  });
+});
+
+describe('weft logs --node', () => {
+  const members = {
+    members: [
+      { node: '12D3KooWaaaaaa1111', name: 'desk', role: 'admin' },
+      { node: '12D3KooWbbbbbb2222', name: 'cellar', role: 'member' },
+      { node: '12D3KooWcccccc2222', name: 'cellar', role: 'member' },
+    ],
+  };
+
+  it.each(['desk', '12D3KooWaaaaaa1111', '…aaaa1111', 'aaaa1111'])(
+    'prints those of the node that is called %s',
+    async (node) => {
+      const { context } = await run(['logs', '--node', node, '-n', '5'], {
+        'GET /api/v1/members': members,
+        'GET /api/v1/nodes/12D3KooWaaaaaa1111/logs?limit=5': { lines: [line('over there')] },
+      });
+      expect(context.out()).toContain('over there');
+    },
+  );
+
+  it.each([
+    ['attic', /No member of the mesh is "attic"/],
+    ['cellar', /Several members could be "cellar": cellar \(.*\), cellar/],
+    ['1', /No member/],
+  ])('says what there is where %s is none or several', async (node, message) => {
+    await expect(run(['logs', '--node', node], { 'GET /api/v1/members': members })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('goes on with those that follow there', async () => {
+    let send: SentEvents | undefined;
+    const began = Promise.withResolvers<void>();
+    await using daemon = await fakeDaemon({
+      'GET /api/v1/members': members,
+      'GET /api/v1/nodes/12D3KooWaaaaaa1111/logs': { lines: [line('before')] },
+      'GET /api/v1/nodes/12D3KooWaaaaaa1111/events?types=log': (_body, response) => {
+        send = openEvents(response);
+        began.resolve();
+      },
+    });
+    await using home = await homeOf(daemon.url);
+    const context = recordedContext();
+    const done = runProgram(['logs', '-f', '--node', 'desk', '--home', home.folder], context, '0.0.0');
+    await began.promise;
+    send?.send('log', line('as it happens'));
+    await until('the line', () => context.out().includes('as it happens'));
+    expect(context.out()).toMatch(/before[\s\S]*as it happens/);
+    context.abort();
+    await done.catch(() => undefined);
   });
 });
 
