@@ -3,7 +3,7 @@ import type { ControlEvent } from '../../protocol/api/control.ts';
 import { WeftError } from '../../protocol/errors.ts';
 import { delay, systemClock } from '../core/clock.ts';
 import type { Client } from './client.ts';
-import { RECONNECT_MS, RECONNECTS_MAX } from './limits.ts';
+import { RECONNECT_MS, RECONNECT_OTHER_MS, RECONNECTS_MAX } from './limits.ts';
 
 export interface FollowInit {
   /** Finds the daemon, anew after each loss: a later run has another port. */
@@ -41,7 +41,7 @@ export async function* followEvents(init: FollowInit): AsyncGenerator<ControlEve
       const isLoss = error instanceof WeftError && LOSSES.has(error.code);
       if (!isLoss || !wasOpen || losses >= RECONNECTS_MAX) throw error;
     }
-    await delay(systemClock, RECONNECT_MS, signal).catch(() => {
+    await delay(systemClock, node === undefined ? RECONNECT_MS : RECONNECT_OTHER_MS, signal).catch(() => {
       throw new WeftError({ code: 'cancelled', message: 'Nobody looks any more.' });
     });
   }

@@ -105,6 +105,9 @@ export const TENSOR_FILE_BYTES_MAX = 67_108_864;
 export const RECONNECTS_MAX = 20;
 export const RECONNECT_MS = 250;
 
+/** The same for another node, which may have to start its machine anew. */
+export const RECONNECT_OTHER_MS = 3_000;
+
 /** Log lines that are remembered while `weft logs -f` begins, so that none is printed twice. */
 export const LOG_LINES_REMEMBERED_MAX = 2_000;
 
